@@ -1,0 +1,113 @@
+//! Amazon Resource Names, and the account and region that they carry. Pure.
+
+use std::fmt;
+
+/// The account (12 digits) and region in which the simulated world lies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// For example `us-east-1`.
+    pub region: String,
+    /// Twelve digits.
+    pub account: String,
+}
+
+impl Default for Place {
+    fn default() -> Place {
+        Place { region: "us-east-1".into(), account: "000000000000".into() }
+    }
+}
+
+/// An ARN: `arn:aws:SERVICE:REGION:ACCOUNT:RESOURCE`. Two ARNs are the same when their texts are.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Arn(String);
+
+impl Arn {
+    /// `arn:aws:s3:::NAME` (S3 names are global: no region, no account).
+    pub fn bucket(name: &str) -> Arn {
+        Arn(format!("arn:aws:s3:::{name}"))
+    }
+    /// `arn:aws:dynamodb:R:A:table/NAME`.
+    pub fn table(place: &Place, name: &str) -> Arn {
+        Arn(format!("arn:aws:dynamodb:{}:{}:table/{name}", place.region, place.account))
+    }
+    /// `arn:aws:sns:R:A:NAME`.
+    pub fn topic(place: &Place, name: &str) -> Arn {
+        Arn(format!("arn:aws:sns:{}:{}:{name}", place.region, place.account))
+    }
+    /// `arn:aws:sqs:R:A:NAME`.
+    pub fn queue(place: &Place, name: &str) -> Arn {
+        Arn(format!("arn:aws:sqs:{}:{}:{name}", place.region, place.account))
+    }
+    /// `arn:aws:lambda:R:A:function:NAME`.
+    pub fn function(place: &Place, name: &str) -> Arn {
+        Arn(format!("arn:aws:lambda:{}:{}:function:{name}", place.region, place.account))
+    }
+    /// Reads an ARN: six parts, the first two `arn` and a partition. None if it is none.
+    pub fn parse(text: &str) -> Option<Arn> {
+        let parts: Vec<&str> = text.splitn(6, ':').collect();
+        let complete = parts.len() == 6 && parts[0] == "arn" && !parts[1].is_empty() && !parts[5].is_empty();
+        complete.then(|| Arn(text.to_owned()))
+    }
+    /// The whole text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+    /// The service: `s3`, `dynamodb`, `sns`, `sqs`, `lambda`.
+    pub fn service(&self) -> &str {
+        self.0.split(':').nth(2).unwrap_or_default()
+    }
+    /// The thing's own name, without `table/` or `function:` before it.
+    pub fn name(&self) -> &str {
+        let resource = self.0.splitn(6, ':').nth(5).unwrap_or_default();
+        resource.strip_prefix("table/").or_else(|| resource.strip_prefix("function:")).unwrap_or(resource)
+    }
+    /// The word the wiring file uses for this kind of thing: `s3`, `table`, `topic`, `queue`, `function`.
+    pub fn kind(&self) -> &str {
+        match self.service() {
+            "dynamodb" => "table",
+            "sns" => "topic",
+            "sqs" => "queue",
+            "lambda" => "function",
+            other => other,
+        }
+    }
+}
+
+impl fmt::Display for Arn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Arn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(arn: &Arn, text: &str, kind: &str, name: &str) {
+        assert_eq!((arn.as_str(), arn.kind(), arn.name()), (text, kind, name));
+        assert_eq!(Arn::parse(text).as_ref(), Some(arn));
+    }
+
+    #[test]
+    fn each_kind_is_written_as_aws_writes_it() {
+        let place = Place::default();
+        check(&Arn::bucket("b"), "arn:aws:s3:::b", "s3", "b");
+        check(&Arn::table(&place, "t"), "arn:aws:dynamodb:us-east-1:000000000000:table/t", "table", "t");
+        check(&Arn::topic(&place, "n"), "arn:aws:sns:us-east-1:000000000000:n", "topic", "n");
+        check(&Arn::queue(&place, "q"), "arn:aws:sqs:us-east-1:000000000000:q", "queue", "q");
+        check(&Arn::function(&place, "f"), "arn:aws:lambda:us-east-1:000000000000:function:f", "function", "f");
+    }
+
+    #[test]
+    fn what_is_no_arn_is_refused() {
+        for text in ["", "arn", "arn:aws:s3", "urn:aws:s3:::b", "arn:aws:s3:::"] {
+            assert_eq!(Arn::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! The wiring: what the user declared, checked and resolved. Reading it is in `parse`, its rules in `check`.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::arn::Place;
+use crate::clock::Timestamp;
+
+/// Everything the wiring file (or the folders, by convention) says. All paths are absolute.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The folder that relative paths start from: where the wiring file lies, or would.
+    pub root: PathBuf,
+    /// The wiring file, if there is one.
+    pub file: Option<PathBuf>,
+    /// `[sim]`.
+    pub sim: Sim,
+    /// `[function.NAME]`, by name.
+    pub functions: BTreeMap<String, FunctionSpec>,
+    /// `[bucket.NAME]`, by name; those named only in a wire included.
+    pub buckets: BTreeMap<String, BucketSpec>,
+    /// `[table.NAME]`, by name.
+    pub tables: BTreeMap<String, TableSpec>,
+    /// `[topic.NAME]`, by name; those named only in a wire included.
+    pub topics: BTreeMap<String, TopicSpec>,
+    /// `[queue.NAME]`, by name.
+    pub queues: BTreeMap<String, QueueSpec>,
+    /// All wires, short and named, in the order of the file.
+    pub wires: Vec<WireSpec>,
+    /// What the banner should say: sources made with defaults, wires made by convention. No errors.
+    pub remarks: Vec<String>,
+}
+
+/// A place in the wiring file, for messages: `dropwire.toml:12`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// The file as the user would name it; empty when no file says it.
+    pub file: String,
+    /// Line, from 1; 0 when no file says it.
+    pub line: usize,
+}
+
+/// `[sim]`: the simulated world.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Sim {
+    /// Region and account; by default `us-east-1` and `000000000000`.
+    pub place: Place,
+    /// The port of the control API, 4566 by default; 0 takes any free one.
+    pub port: u16,
+    /// How the clock starts.
+    pub clock: ClockStart,
+    /// What ids are drawn from; none draws from the operating system.
+    pub seed: Option<u64>,
+    /// What S3 records carry as `eventVersion`, "2.6" by default; "2.1" on request.
+    pub event_version: String,
+}
+
+/// How the simulated clock starts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ClockStart {
+    /// `"real"`
+    Real,
+    /// `"frozen"`: stands at the time of the start.
+    Frozen,
+    /// A time such as `"2026-01-05T09:00:00Z"`: stands there.
+    At(Timestamp),
+    /// `"x60"`: so many simulated seconds in a real one.
+    Scaled(f64),
+}
+
+/// `[function.NAME]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FunctionSpec {
+    /// Its name.
+    pub name: String,
+    /// How it runs.
+    pub kind: FunctionKind,
+    /// Working directory: the code folder of a handler, else the folder of the wiring file.
+    pub folder: PathBuf,
+    /// How long one invocation may take, 3 s by default (functions of kind attach: no limit unless given).
+    pub timeout: Option<Duration>,
+    /// `memory`, MB, 128 by default: what the function is told it has.
+    pub memory_mb: u32,
+    /// Its own environment variables.
+    pub env: BTreeMap<String, String>,
+    /// How many invocations may run at once, 10 by default.
+    pub concurrency: usize,
+    /// Where it is declared.
+    pub origin: Origin,
+}
+
+/// How a function runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum FunctionKind {
+    /// `runtime` and `handler`: the interpreter is started with our own Runtime API client.
+    Handler {
+        /// As given, for example `python3.12`, `nodejs8.10`, `provided.al2023`.
+        runtime: String,
+        /// As given, for example `index.handler`.
+        handler: String,
+        /// The folder (or single file) with the code.
+        code: PathBuf,
+    },
+    /// `run`: a program that speaks the Runtime API.
+    Run {
+        /// The words of the command.
+        command: Vec<String>,
+        /// `build`: a command run before the first start and after a change of `watch`.
+        build: Option<Vec<String>>,
+        /// `watch`: globs, relative to the folder, whose change restarts it.
+        watch: Vec<String>,
+    },
+    /// `exec`: one process an event; event on stdin, result on stdout.
+    Exec {
+        /// The words of the command.
+        command: Vec<String>,
+    },
+    /// `url`: the event is posted there, the answer is the result.
+    Url {
+        /// `http://…`
+        url: String,
+    },
+    /// `attach`: waits for a process that somebody else starts.
+    Attach,
+    /// `builtin`: made into dropwire, for demos and tests.
+    Builtin(Builtin),
+}
+
+/// What a builtin function does.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Builtin {
+    /// Answers with the event.
+    Echo,
+    /// Answers null.
+    Sink,
+    /// Fails every time with this error type.
+    Fail {
+        /// `args.error`, "Error" by default.
+        error: String,
+    },
+    /// Fails the first times, for each event anew, then echoes.
+    Flaky {
+        /// `args.fail_first`, 1 by default.
+        fail_first: u32,
+        /// `args.error`, "Error" by default.
+        error: String,
+    },
+    /// Takes a while (simulated time), then answers null.
+    Sleep {
+        /// `args.for`, 1 s by default.
+        duration: Duration,
+    },
+}
+
+/// `[bucket.NAME]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BucketSpec {
+    /// The bucket's name.
+    pub name: String,
+    /// The watched folder, `buckets/NAME` by default (made if it is the default and missing).
+    pub folder: PathBuf,
+    /// `existing = "emit"`: files found at the folder's first sight are events as well.
+    pub emit_existing: bool,
+    /// Globs over file names that are never objects.
+    pub ignore: Vec<String>,
+    /// `overlap = "allow"`: wires of this bucket may overlap although S3 refuses that.
+    pub allow_overlap: bool,
+    /// Where it is declared.
+    pub origin: Origin,
+}
+
+/// `[table.NAME]`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TableSpec {
+    /// The table's name.
+    pub name: String,
+    /// Partition key and perhaps sort key; none takes the primary key of a table that is already in the file.
+    pub keys: Vec<KeySpec>,
+    /// What a record carries.
+    pub view: StreamView,
+    /// The SQLite file, `.dropwire/tables.db` by default.
+    pub sqlite: PathBuf,
+    /// `seed`: a file of JSON lines put into the table when it is made.
+    pub seed: Option<PathBuf>,
+    /// Where it is declared.
+    pub origin: Origin,
+}
+
+/// One key attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeySpec {
+    /// The attribute's name.
+    pub name: String,
+    /// `S`, `N` or `B`.
+    pub kind: KeyKind,
+}
+
+/// The type of a key attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyKind {
+    /// String.
+    S,
+    /// Number.
+    N,
+    /// Binary.
+    B,
+}
+
+/// The four stream view types of DynamoDB.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StreamView {
+    /// `KEYS_ONLY`
+    KeysOnly,
+    /// `NEW_IMAGE`
+    NewImage,
+    /// `OLD_IMAGE`
+    OldImage,
+    /// `NEW_AND_OLD_IMAGES`, the default.
+    NewAndOldImages,
+}
+
+/// `[topic.NAME]`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TopicSpec {
+    /// The topic's name.
+    pub name: String,
+    /// Where it is declared.
+    pub origin: Origin,
+}
+
+/// `[queue.NAME]`: for now the durable store of dead letters and failure records.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct QueueSpec {
+    /// The queue's name.
+    pub name: String,
+    /// Where it is declared.
+    pub origin: Origin,
+}
+
+/// One wire: from a source to a function.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WireSpec {
+    /// `FUNCTION/NAME` for named wires; `FUNCTION/on` for a single short wire, `FUNCTION/on.2` for the second …
+    pub id: String,
+    /// The function it leads to.
+    pub function: String,
+    /// Where it starts and what it lets pass.
+    pub from: From,
+    /// `dlq`: the queue that gets the event itself when it is given up.
+    pub dlq: Option<String>,
+    /// `on_failure`: the queue that gets the failure record (streams: batch description; others: the destination record).
+    pub on_failure: Option<String>,
+    /// `retries`; none takes the source's default (topic 3, other asynchronous 2, streams until the record is 24 h old).
+    pub retries: Option<u32>,
+    /// `backoff`; none takes the source's default (topic 1 s, 2 s, 4 s; bucket 60 s, 120 s). The last one repeats.
+    pub backoff: Option<Vec<Duration>>,
+    /// `age`: older events are given up (asynchronous 60 s to 6 h, streams 60 s to 7 d); none takes the default.
+    pub age_max: Option<Duration>,
+    /// Where it is declared.
+    pub origin: Origin,
+}
+
+/// Where a wire starts and what it lets pass.
+#[derive(Clone, Debug, PartialEq)]
+pub enum From {
+    /// A bucket.
+    Bucket {
+        /// Its name.
+        bucket: String,
+        /// Event names without `s3:`, `*` allowed at the end: `ObjectCreated:*` (the default), `ObjectRemoved:Delete`.
+        events: Vec<String>,
+        /// The key begins with this; empty for all.
+        prefix: String,
+        /// The key ends with this; empty for all.
+        suffix: String,
+    },
+    /// A table's stream.
+    Table {
+        /// Its name.
+        table: String,
+        /// `filter`: patterns over the record, one of which must match; empty for all.
+        filter: Vec<String>,
+        /// `batch`, 1 to 10,000, 100 by default.
+        batch: usize,
+        /// `window`: how long to gather a batch, 0 by default, 300 s at the most.
+        window: Duration,
+        /// `start = "trim-horizon"`: begin with what the stream still keeps; else with what comes.
+        from_horizon: bool,
+        /// `bisect`: halve a failing batch.
+        bisect: bool,
+        /// `report_failures`: the function may answer `batchItemFailures`.
+        report_failures: bool,
+    },
+    /// A topic.
+    Topic {
+        /// Its name.
+        topic: String,
+        /// `filter`: a filter policy.
+        filter: Option<String>,
+        /// `scope = "body"`: the filter reads the message body, else the attributes.
+        body_scope: bool,
+    },
+}
