@@ -1,0 +1,167 @@
+//! Deliveries: each is one event on its way to one target.
+//!
+//! ```text
+//!            emit                    settle: Delivered
+//!   (event) ──────▶ waiting ──claim──▶ claimed ─────────▶ done
+//!                      ▲                 │ │
+//!                      └── RetryAt ──────┘ └─ GiveUp ───▶ given up ──▶ dead letters, failure record
+//! ```
+//!
+//! What was claimed when the process died is waiting again when it starts: its ids and its count of attempts
+//! are those it had, since an attempt counts when it is settled. So a target may see an event twice after a
+//! crash, and never fewer times than once.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::clock::Timestamp;
+use crate::event::{self, Event, EventNo};
+use crate::random;
+use crate::wire::Wire;
+
+pub mod policy;
+
+/// The number of a delivery's row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DeliveryId(pub i64);
+
+/// One event on its way to one target.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    /// Its row.
+    pub id: DeliveryId,
+    /// The event's number.
+    pub number: EventNo,
+    /// The event.
+    pub event: Arc<Event>,
+    /// How many attempts have been settled.
+    pub attempts: u32,
+    /// Throttled or unavailable attempts in a row, which do not count as attempts.
+    pub refusals: u32,
+    /// Deliveries of a stream that failed together are tried together again.
+    pub cohort: Option<i64>,
+}
+
+/// What one attempt carries: one delivery, or a batch of one stream.
+#[derive(Clone, Debug)]
+pub struct Parcel {
+    /// The wire that takes it.
+    pub wire: Arc<Wire>,
+    /// Never empty; in the stream's order.
+    pub deliveries: Vec<Delivery>,
+}
+
+impl Parcel {
+    /// Which attempt this is, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.first().attempts + 1
+    }
+    /// The request id: it follows from the first delivery, and stays over retries and restarts.
+    pub fn request_id(&self) -> String {
+        let first = self.first();
+        random::uuid_of(&[b"request", self.wire.id.as_bytes(), &first.event.id.0, &first.id.0.to_le_bytes()], 4)
+    }
+    /// The id that people see: `e7k2.1`, the event and the attempt.
+    pub fn shown_id(&self) -> String {
+        format!("{}.{}", self.first().number, self.attempt())
+    }
+    /// What the target gets.
+    pub fn payload(&self) -> Bytes {
+        let records: Vec<&event::Record> = self.deliveries.iter().map(|d| &d.event.record).collect();
+        Bytes::from(event::payload(&records, &|slot| self.wire.word(slot)))
+    }
+    /// The first delivery.
+    pub fn first(&self) -> &Delivery {
+        &self.deliveries[0]
+    }
+}
+
+/// What became of an attempt.
+#[derive(Clone, Debug)]
+pub enum Outcome {
+    /// The target took it.
+    Done(Reply),
+    /// The target ran and failed.
+    Failed(Failure),
+    /// The target is at its limit; this was no attempt.
+    Throttled,
+    /// There is no such target, or it cannot be started; this was no attempt. In words.
+    Unavailable(String),
+}
+
+/// A target's answer.
+#[derive(Clone, Debug, Default)]
+pub struct Reply {
+    /// What the function returned: JSON text.
+    pub payload: Bytes,
+    /// What was measured.
+    pub report: Report,
+}
+
+/// A target's failure.
+#[derive(Clone, Debug, Default)]
+pub struct Failure {
+    /// In short, for people: `Timeout`, `exit 1`, `ValueError: no`.
+    pub summary: String,
+    /// What a caller would get: JSON text, as recorded for each cause.
+    pub payload: Bytes,
+    /// What was measured.
+    pub report: Report,
+}
+
+/// What was measured of one invocation.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Real time from handing over the event to the answer.
+    pub duration: Duration,
+    /// Real time that the environment took to start, if it was cold.
+    pub init: Option<Duration>,
+    /// What the function wrote, with START, END and REPORT lines.
+    pub log: String,
+}
+
+/// What deliveries go to.
+#[async_trait]
+pub trait Target: Send + Sync {
+    /// Tries once. Retrying is the policy's.
+    async fn attempt(&self, parcel: &Parcel) -> Outcome;
+    /// How many attempts may run at once.
+    fn concurrency(&self) -> usize;
+}
+
+/// What a settled attempt means for one delivery.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Settle {
+    /// It is done.
+    Delivered,
+    /// It waits until then. The attempt counts.
+    RetryAt(Timestamp),
+    /// It waits until then, as part of this half of its batch. The attempt does not count.
+    RetryApart(Timestamp, i64),
+    /// It waits until then; the target did not run, so this was no attempt.
+    PutBack(Timestamp),
+    /// It is not tried again.
+    GiveUp(Reason),
+}
+
+/// Why a delivery is given up: AWS's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// All retries are used.
+    RetriesExhausted,
+    /// It is too old.
+    EventAgeExceeded,
+}
+
+impl Reason {
+    /// As stored and shown.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::RetriesExhausted => "RetriesExhausted",
+            Reason::EventAgeExceeded => "EventAgeExceeded",
+        }
+    }
+}

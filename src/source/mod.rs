@@ -1,0 +1,53 @@
+//! Sources: what things happen in. A source knows how AWS would tell it, and nobody who listens.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
+
+use crate::delivery::queue::{Queue, StoreError};
+use crate::event::Event;
+use crate::store::Write;
+
+pub mod dynamodb;
+pub mod s3;
+pub mod sns;
+
+/// Something in which things happen.
+#[async_trait]
+pub trait EventSource: Send + Sync {
+    /// Watches until `stop`. What it notices goes to its [`Outlet`].
+    async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), SourceError>;
+}
+
+/// Why a source cannot go on: what was tried, on what, why not, and the way out.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct SourceError(pub String);
+
+impl From<StoreError> for SourceError {
+    fn from(error: StoreError) -> SourceError {
+        SourceError(error.to_string())
+    }
+}
+
+/// Where a source puts its events.
+#[derive(Clone)]
+pub struct Outlet {
+    queue: Arc<Queue>,
+}
+
+impl Outlet {
+    /// The outlet into this queue.
+    pub fn into(queue: Arc<Queue>) -> Outlet {
+        Outlet { queue }
+    }
+    /// Stores the event for everyone who wants it. Durable when it returns; an event whose id is known is not stored twice.
+    pub async fn emit(&self, event: Event) -> Result<(), StoreError> {
+        self.emit_with(vec![event], Vec::new()).await
+    }
+    /// Stores events in this order together with the source's own rows, all or nothing.
+    pub async fn emit_with(&self, events: Vec<Event>, writes: Vec<Write>) -> Result<(), StoreError> {
+        self.queue.emit(events, writes).await
+    }
+}

@@ -1,0 +1,1 @@
+//! The state database: open, migrate, read, and the one writer with group commit.
