@@ -22,7 +22,12 @@ use crate::event::{self, Event, EventNo};
 use crate::random;
 use crate::wire::Wire;
 
+pub mod destination;
+pub mod dispatcher;
 pub mod policy;
+pub mod queue;
+pub mod settlement;
+pub mod stream;
 
 /// The number of a delivery's row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -62,7 +67,15 @@ impl Parcel {
     /// The request id: it follows from the first delivery, and stays over retries and restarts.
     pub fn request_id(&self) -> String {
         let first = self.first();
-        random::uuid_of(&[b"request", self.wire.id.as_bytes(), &first.event.id.0, &first.id.0.to_le_bytes()], 4)
+        random::uuid_of(
+            &[
+                b"request",
+                self.wire.id.as_bytes(),
+                &first.event.id.0,
+                &first.id.0.to_le_bytes(),
+            ],
+            4,
+        )
     }
     /// The id that people see: `e7k2.1`, the event and the attempt.
     pub fn shown_id(&self) -> String {
@@ -163,5 +176,75 @@ impl Reason {
             Reason::RetriesExhausted => "RetriesExhausted",
             Reason::EventAgeExceeded => "EventAgeExceeded",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arn::{Arn, Place};
+    use crate::event::{EventId, Record};
+    use crate::wire::Filter;
+    use policy::{AsyncPolicy, DeliveryPolicy};
+
+    /// A parcel of `count` stream records numbered from 1, all of time 0.
+    pub(super) fn parcel_of(count: usize) -> Parcel {
+        let wire = Wire {
+            id: "f/on".into(),
+            source: Arn::table(&Place::default(), "t"),
+            filter: Filter::All,
+            target: Arn::function(&Place::default(), "f"),
+            policy: DeliveryPolicy::Async(AsyncPolicy::lambda()),
+            dead_letters: None,
+            on_failure: None,
+            declared_at: String::new(),
+        };
+        let deliveries = (1..=count as i64).map(delivery).collect();
+        Parcel {
+            wire: Arc::new(wire),
+            deliveries,
+        }
+    }
+
+    fn delivery(number: i64) -> Delivery {
+        let event = Event {
+            id: EventId::of(&[&number.to_string()]),
+            source: Arn::table(&Place::default(), "t"),
+            name: "INSERT".into(),
+            subject: format!("{number}"),
+            occurred_at: Timestamp::from_millis(0),
+            lane: None,
+            cause: None,
+            record: Record::element(format!(r#"{{"dynamodb":{{"SequenceNumber":"{number}"}}}}"#)),
+        };
+        let event = Arc::new(event);
+        Delivery {
+            id: DeliveryId(number),
+            number: EventNo(number),
+            event,
+            attempts: 0,
+            refusals: 0,
+            cohort: None,
+        }
+    }
+
+    #[test]
+    fn a_request_keeps_its_id_over_attempts() {
+        let mut parcel = parcel_of(2);
+        let first = parcel.request_id();
+        parcel.deliveries.iter_mut().for_each(|d| d.attempts = 2);
+        assert_eq!(
+            (parcel.request_id(), parcel.attempt(), parcel.shown_id()),
+            (first, 3, "e1.3".into())
+        );
+    }
+
+    #[test]
+    fn a_batch_travels_in_one_envelope() {
+        let payload = parcel_of(2).payload();
+        assert_eq!(
+            payload,
+            r#"{"Records":[{"dynamodb":{"SequenceNumber":"1"}},{"dynamodb":{"SequenceNumber":"2"}}]}"#
+        );
     }
 }

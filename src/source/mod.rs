@@ -48,6 +48,6 @@ impl Outlet {
     }
     /// Stores events in this order together with the source's own rows, all or nothing.
     pub async fn emit_with(&self, events: Vec<Event>, writes: Vec<Write>) -> Result<(), StoreError> {
-        self.queue.emit(events, writes).await
+        self.queue.emit(events, writes).await.map(|_| ())
     }
 }

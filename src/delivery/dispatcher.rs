@@ -1,0 +1,163 @@
+//! The dispatcher: one loop a target that takes what is due, attempts it and settles it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::queue::{Queue, StoreError, UNWRITTEN_PAUSE};
+use super::{Parcel, Target};
+use crate::arn::Arn;
+use crate::clock::{Clock, real};
+use crate::timeline::{Moment, Timeline};
+
+/// Runs the deliveries of all targets.
+pub struct Dispatcher {
+    queue: Arc<Queue>,
+    clock: Clock,
+    timeline: Timeline,
+    stop: CancellationToken,
+    loops: Mutex<Loops>,
+}
+
+#[derive(Default)]
+struct Loops {
+    tasks: JoinSet<()>,
+    /// The running loop's token, by target.
+    by_target: HashMap<Arn, CancellationToken>,
+}
+
+/// How long running attempts may take to end when dropwire stops.
+const STOP_MAX: Duration = Duration::from_secs(5);
+
+impl Dispatcher {
+    /// A dispatcher without targets.
+    pub fn new(queue: Arc<Queue>, clock: Clock, timeline: Timeline) -> Dispatcher {
+        Dispatcher {
+            queue,
+            clock,
+            timeline,
+            stop: CancellationToken::new(),
+            loops: Mutex::default(),
+        }
+    }
+
+    /// From now on these are the targets. What runs for others ends its attempt; what waits keeps waiting.
+    pub fn serve(&self, targets: Vec<(Arn, Arc<dyn Target>)>) {
+        let mut loops = self.loops.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+        let old = std::mem::take(&mut loops.by_target);
+        old.into_values().for_each(|token| token.cancel());
+        while loops.tasks.try_join_next().is_some() {}
+        for (arn, target) in targets {
+            let stop = self.stop.child_token();
+            loops.by_target.insert(arn.clone(), stop.clone());
+            let shell = Loop {
+                queue: self.queue.clone(),
+                clock: self.clock.clone(),
+                timeline: self.timeline.clone(),
+                arn,
+                target,
+                running: JoinSet::new(),
+            };
+            loops.tasks.spawn(shell.run(stop));
+        }
+    }
+
+    /// Takes nothing more, and waits for what runs, for a while. What is cut off waits again at the next start.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        let mut tasks = {
+            let mut loops = self.loops.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+            std::mem::take(&mut loops.tasks)
+        };
+        real::within(STOP_MAX, async { while tasks.join_next().await.is_some() {} }).await;
+    }
+}
+
+/// The loop of one target.
+struct Loop {
+    queue: Arc<Queue>,
+    clock: Clock,
+    timeline: Timeline,
+    arn: Arn,
+    target: Arc<dyn Target>,
+    running: JoinSet<()>,
+}
+
+impl Loop {
+    async fn run(mut self, stop: CancellationToken) {
+        let bell = self.queue.bell(&self.arn);
+        loop {
+            if stop.is_cancelled() {
+                break;
+            }
+            if let Err(error) = self.step().await {
+                self.timeline.notice(
+                    self.clock.now(),
+                    "error",
+                    format!("{}: {error}; trying again", self.arn.name()),
+                );
+                tokio::select! { () = real::sleep(UNWRITTEN_PAUSE) => {}, () = stop.cancelled() => {} }
+            }
+            if self.queue.write_unwritten().await {
+                tokio::select! { () = real::sleep(UNWRITTEN_PAUSE) => {}, () = stop.cancelled() => {} }
+                continue;
+            }
+            let due = self.queue.next_due(&self.arn);
+            let alarm = async {
+                match due {
+                    Some(due) => self.clock.sleep_until(due).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = bell.notified() => {}
+                Some(_) = self.running.join_next() => {}
+                // While all slots are taken, what falls due has to wait for one.
+                () = alarm, if self.running.len() < self.target.concurrency() => {}
+                () = stop.cancelled() => break,
+            }
+        }
+        // What runs on is waited for; its outcome is settled as ever.
+        while self.running.join_next().await.is_some() {}
+    }
+
+    /// Starts as many attempts as there is work and room for.
+    async fn step(&mut self) -> Result<(), StoreError> {
+        while self.running.try_join_next().is_some() {}
+        self.start_attempts();
+        self.queue.refill(&self.arn).await?;
+        self.start_attempts();
+        Ok(())
+    }
+
+    fn start_attempts(&mut self) {
+        while self.running.len() < self.target.concurrency() {
+            let Some(parcel) = self.queue.take(&self.arn) else {
+                break;
+            };
+            let (queue, target) = (self.queue.clone(), self.target.clone());
+            let (timeline, clock) = (self.timeline.clone(), self.clock.clone());
+            self.running.spawn(async move {
+                if timeline.is_followed() {
+                    timeline.note(clock.now(), started(&parcel));
+                }
+                let outcome = target.attempt(&parcel).await;
+                queue.settle(parcel, outcome).await;
+            });
+        }
+    }
+}
+
+fn started(parcel: &Parcel) -> Moment {
+    Moment::Started {
+        id: parcel.shown_id(),
+        function: parcel.wire.target.name().to_owned(),
+        wire: parcel.wire.id.clone(),
+        batch: parcel.deliveries.len(),
+        attempt: parcel.attempt(),
+        request_id: parcel.request_id(),
+    }
+}

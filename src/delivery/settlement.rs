@@ -1,0 +1,255 @@
+//! What is written down after an attempt: the rows, the dead letters, and the moment that is told. Pure.
+
+use serde_json::{Value, json};
+
+use super::destination;
+use super::policy::DeliveryPolicy;
+use super::{Outcome, Parcel, Reason, Report, Settle};
+use crate::clock::Timestamp;
+use crate::store::{Cell, Insert, Statement, Write};
+use crate::timeline::{Moment, millis};
+use crate::wire::Wire;
+
+/// An attempt that was made, and what it means.
+pub struct Settlement {
+    /// What was carried.
+    pub parcel: Parcel,
+    /// What became of it.
+    pub outcome: Outcome,
+    /// What that means for each delivery.
+    pub verdicts: Vec<(super::DeliveryId, Settle)>,
+    /// Simulated time of the end.
+    pub at: Timestamp,
+}
+
+const INSERT_ATTEMPT: Insert = Insert {
+    head: "INSERT INTO attempt (wire, first, last, number, request_id, function, at, duration, init, error, retry_at, result, log)",
+    columns: 13,
+    tail: "",
+};
+const INSERT_DEAD: Insert = Insert {
+    head: "INSERT INTO dead (queue, wire, deliveries, first, at, reason, error, body)",
+    columns: 8,
+    tail: "",
+};
+const DELIVERED: &str =
+    "UPDATE delivery SET state = 2, attempts = attempts + 1 WHERE id IN (SELECT value FROM json_each(?1))";
+/// `[id, state, due, attempts, refusals, cohort, not_before, reason]`
+const MOVED: &str =
+    "UPDATE delivery SET state = v.value ->> 1, due = v.value ->> 2, attempts = v.value ->> 3,
+       refusals = v.value ->> 4, cohort = v.value ->> 5, not_before = v.value ->> 6, reason = v.value ->> 7
+     FROM json_each(?1) AS v WHERE delivery.id = v.value ->> 0";
+
+/// How much of a function's answer is kept, in bytes.
+const RESULT_MAX: usize = 16 * 1024;
+
+impl Settlement {
+    /// The rows to write, for the wire of this number. What a stream tries again keeps its place in the line,
+    /// unless the wire is no longer in force.
+    pub fn statements(&self, wire: i64, in_force: bool) -> Vec<Statement> {
+        let keeps_place = in_force && matches!(self.parcel.wire.policy, DeliveryPolicy::Stream(_));
+        let (mut delivered, mut moved) = (Vec::new(), Vec::new());
+        for (delivery, (id, settle)) in self.parcel.deliveries.iter().zip(&self.verdicts) {
+            match settle {
+                Settle::Delivered => delivered.push(json!(id.0)),
+                other => moved.push(self.moved_row(delivery, other, keeps_place)),
+            }
+        }
+        let mut statements = vec![Statement::Insert(INSERT_ATTEMPT, self.attempt_row(wire))];
+        statements.push(Statement::Each(Write {
+            sql: DELIVERED,
+            rows: delivered,
+        }));
+        statements.push(Statement::Each(Write {
+            sql: MOVED,
+            rows: moved,
+        }));
+        let letters = self.dead_rows(wire);
+        if !letters.is_empty() {
+            statements.push(Statement::Insert(INSERT_DEAD, letters));
+        }
+        statements
+    }
+
+    /// What followers are told.
+    pub fn moment(&self) -> Moment {
+        let (parcel, report) = (&self.parcel, self.report());
+        Moment::Ended {
+            id: parcel.shown_id(),
+            function: parcel.wire.target.name().to_owned(),
+            wire: parcel.wire.id.clone(),
+            attempt: parcel.attempt(),
+            attempts_max: parcel.wire.policy.attempts_max(),
+            ok: matches!(self.outcome, Outcome::Done(_)),
+            duration_ms: report.map(|r| millis(r.duration)).unwrap_or_default(),
+            init_ms: report.and_then(|r| r.init).map(millis),
+            error: self.error(),
+            retry_at: self.retry_at(),
+            gave_up: self.reason().map(|reason| self.end_of(reason)),
+        }
+    }
+
+    /// In words: where a delivery that was given up has gone.
+    fn end_of(&self, reason: Reason) -> String {
+        let to = |queue: &crate::arn::Arn| queue.name().to_owned();
+        match (&self.parcel.wire.dead_letters, &self.parcel.wire.on_failure) {
+            (Some(queue), None) => format!("{}: dead letters {}", reason.as_str(), to(queue)),
+            (None, Some(queue)) => format!("{}: failure record in {}", reason.as_str(), to(queue)),
+            (Some(dead), Some(failed)) => {
+                format!(
+                    "{}: dead letters {}, failure record in {}",
+                    reason.as_str(),
+                    to(dead),
+                    to(failed)
+                )
+            }
+            (None, None) => format!("{}: this wire names no dlq", reason.as_str()),
+        }
+    }
+
+    /// Why it failed, in short.
+    pub fn error(&self) -> Option<String> {
+        match &self.outcome {
+            Outcome::Done(_) => None,
+            Outcome::Failed(failure) => Some(failure.summary.clone()),
+            Outcome::Throttled => Some("throttled: the function is at its concurrency".into()),
+            Outcome::Unavailable(why) => Some(why.clone()),
+        }
+    }
+
+    fn report(&self) -> Option<&Report> {
+        match &self.outcome {
+            Outcome::Done(reply) => Some(&reply.report),
+            Outcome::Failed(failure) => Some(&failure.report),
+            Outcome::Throttled | Outcome::Unavailable(_) => None,
+        }
+    }
+
+    fn retry_at(&self) -> Option<Timestamp> {
+        self.verdicts.iter().find_map(|(_, settle)| match settle {
+            Settle::RetryAt(then) | Settle::PutBack(then) | Settle::RetryApart(then, _) => Some(*then),
+            Settle::Delivered | Settle::GiveUp(_) => None,
+        })
+    }
+
+    fn reason(&self) -> Option<Reason> {
+        self.verdicts.iter().find_map(|(_, settle)| match settle {
+            Settle::GiveUp(reason) => Some(*reason),
+            _ => None,
+        })
+    }
+
+    fn moved_row(&self, delivery: &super::Delivery, settle: &Settle, keeps_place: bool) -> Value {
+        let is_stream = matches!(self.parcel.wire.policy, DeliveryPolicy::Stream(_));
+        let first = self.parcel.first().id.0;
+        let together = delivery.cohort.or(is_stream.then_some(first));
+        let (id, attempts) = (delivery.id.0, delivery.attempts);
+        // A stream's rows go by number, so they are never due later; until when they wait is noted apart.
+        let place = |then: &Timestamp| {
+            (
+                i64::from(keeps_place),
+                if is_stream { 0 } else { then.as_micros() },
+            )
+        };
+        match settle {
+            Settle::RetryAt(then) => {
+                let (state, due) = place(then);
+                json!([id, state, due, attempts + 1, 0, together, then.as_micros(), null])
+            }
+            Settle::RetryApart(then, cohort) => {
+                let (state, due) = place(then);
+                json!([id, state, due, attempts, 0, cohort, then.as_micros(), null])
+            }
+            Settle::PutBack(then) => {
+                let (state, due) = place(then);
+                json!([
+                    id,
+                    state,
+                    due,
+                    attempts,
+                    delivery.refusals + 1,
+                    together,
+                    then.as_micros(),
+                    null
+                ])
+            }
+            Settle::GiveUp(reason) => json!([id, 3, 0, attempts + 1, 0, null, 0, reason.as_str()]),
+            Settle::Delivered => json!([id, 2, 0, attempts + 1, 0, null, 0, null]),
+        }
+    }
+
+    fn attempt_row(&self, wire: i64) -> Vec<Cell> {
+        let (parcel, report) = (&self.parcel, self.report());
+        let last = parcel.deliveries.last().unwrap_or(parcel.first());
+        let micros = |d: std::time::Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
+        vec![
+            Cell::Int(wire),
+            Cell::Int(parcel.first().number.0),
+            Cell::Int(last.number.0),
+            Cell::Int(parcel.attempt().into()),
+            Cell::Text(parcel.request_id()),
+            Cell::Text(parcel.wire.target.name().to_owned()),
+            Cell::Int(self.at.as_micros()),
+            Cell::Int(report.map(|r| micros(r.duration)).unwrap_or_default()),
+            report.and_then(|r| r.init).map(micros).into(),
+            self.error().into(),
+            self.retry_at().map(Timestamp::as_micros).into(),
+            self.result().into(),
+            Cell::Text(report.map(|r| r.log.clone()).unwrap_or_default()),
+        ]
+    }
+
+    fn result(&self) -> Option<String> {
+        let payload = match &self.outcome {
+            Outcome::Done(reply) => &reply.payload,
+            Outcome::Failed(failure) => &failure.payload,
+            Outcome::Throttled | Outcome::Unavailable(_) => return None,
+        };
+        Some(String::from_utf8_lossy(&payload[..payload.len().min(RESULT_MAX)]).into_owned())
+    }
+
+    /// A dead letter for what is given up, a failure record for those who asked for one.
+    fn dead_rows(&self, wire: i64) -> Vec<Cell> {
+        let Some(reason) = self.reason() else {
+            return Vec::new();
+        };
+        let lost = self.parcel.deliveries.iter().zip(&self.verdicts);
+        let lost: Vec<_> = lost
+            .filter(|(_, (_, s))| matches!(s, Settle::GiveUp(_)))
+            .map(|(d, _)| d.clone())
+            .collect();
+        let lost = Parcel {
+            wire: self.parcel.wire.clone(),
+            deliveries: lost,
+        };
+        let Wire {
+            dead_letters,
+            on_failure,
+            ..
+        } = &*self.parcel.wire;
+        let body = |text: String| (text, lost.first().number.0);
+        let letter = dead_letters
+            .iter()
+            .map(|queue| (queue, body(String::from_utf8_lossy(&lost.payload()).into_owned())));
+        let record = on_failure.iter().map(|queue| {
+            (
+                queue,
+                body(destination::failure_record(&lost, &self.outcome, reason, self.at)),
+            )
+        });
+        let ids = json!(lost.deliveries.iter().map(|d| d.id.0).collect::<Vec<_>>()).to_string();
+        let rows = letter.chain(record).flat_map(|(queue, (body, first))| {
+            vec![
+                Cell::Text(queue.name().to_owned()),
+                Cell::Int(wire),
+                Cell::Text(ids.clone()),
+                Cell::Int(first),
+                Cell::Int(self.at.as_micros()),
+                Cell::Text(reason.as_str().to_owned()),
+                Cell::Text(self.error().unwrap_or_default()),
+                Cell::Text(body),
+            ]
+        });
+        rows.collect()
+    }
+}
