@@ -209,6 +209,22 @@ impl Clock {
         });
     }
 
+    /// Shows `at` from now on, whether that is earlier or later, and goes on as it went.
+    pub fn set_to(&self, at: Timestamp) {
+        let wall = real::now();
+        self.set_pace(match self.pace() {
+            Pace::Frozen { .. } => Pace::Frozen { at },
+            Pace::Running { .. } => Pace::Running {
+                offset: at.0 - wall.0,
+            },
+            Pace::Scaled { rate, .. } => Pace::Scaled {
+                from_wall: wall,
+                from: at,
+                rate,
+            },
+        });
+    }
+
     /// Waits until it is `then` or later. Returns at once if it is already.
     pub async fn sleep_until(&self, then: Timestamp) {
         let _listed = Sleeper::list(self, then);
@@ -279,6 +295,16 @@ impl Clock {
 }
 
 impl Pace {
+    /// `real`, `frozen`, `x60`, or `moved` for one that runs, but not at the machine's time.
+    pub fn in_words(&self) -> String {
+        match self {
+            Pace::Running { offset: 0 } => "real".into(),
+            Pace::Running { .. } => "moved".into(),
+            Pace::Frozen { .. } => "frozen".into(),
+            Pace::Scaled { rate, .. } => format!("x{rate}"),
+        }
+    }
+
     /// The simulated time at this pace.
     fn now(&self) -> Timestamp {
         match *self {

@@ -114,6 +114,7 @@ enum Job {
 pub struct Store {
     readers: SqlitePool,
     jobs: mpsc::Sender<Job>,
+    checkpoint: mpsc::Sender<()>,
     path: PathBuf,
 }
 
@@ -198,6 +199,12 @@ impl Store {
             .await
             .map_err(|_| StoreError::Stopping)?;
         answer.await.map_err(|_| StoreError::Stopping)?
+    }
+
+    /// Has the log folded into the database, beside everything else.
+    pub async fn checkpoint(&self) {
+        // One that is asked for already is enough.
+        self.checkpoint.try_send(()).ok();
     }
 
     /// Writes what waits, folds the log into the database and closes it.

@@ -6,6 +6,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub mod server;
+
+mod act;
+mod ask;
+
 use crate::timeline::Told;
 use crate::wire::Finding;
 
@@ -221,7 +226,11 @@ pub struct FindingSaid {
 
 impl From<Finding> for FindingSaid {
     fn from(finding: Finding) -> FindingSaid {
-        FindingSaid { rule: finding.rule, held: finding.held, says: finding.says }
+        FindingSaid {
+            rule: finding.rule,
+            held: finding.held,
+            says: finding.says,
+        }
     }
 }
 
