@@ -12,12 +12,32 @@ use super::{Builtin, FunctionKind, FunctionSpec, WireSpec, names, programs, unit
 /// The keys that each say how a function runs; `runtime` says the same as `handler`.
 const WAYS: &[&str] = &["handler", "run", "exec", "url", "attach", "builtin"];
 const KEYS: &[&str] = &[
-    "runtime", "handler", "code", "run", "exec", "url", "attach", "builtin", "args", "timeout", "memory", "env",
-    "concurrency", "on", "wire", "watch", "build",
+    "runtime",
+    "handler",
+    "code",
+    "run",
+    "exec",
+    "url",
+    "attach",
+    "builtin",
+    "args",
+    "timeout",
+    "memory",
+    "env",
+    "concurrency",
+    "on",
+    "wire",
+    "watch",
+    "build",
 ];
 /// Keys that mean something for one way only.
-const BELONGS: &[(&str, &str)] =
-    &[("runtime", "handler"), ("code", "handler"), ("args", "builtin"), ("watch", "run"), ("build", "run")];
+const BELONGS: &[(&str, &str)] = &[
+    ("runtime", "handler"),
+    ("code", "handler"),
+    ("args", "builtin"),
+    ("watch", "run"),
+    ("build", "run"),
+];
 /// The longest a function may take on AWS.
 const LONGEST: Duration = Duration::from_secs(900);
 /// What the platform sets itself. AWS refuses these keys, and so do we.
@@ -39,7 +59,9 @@ const RESERVED: &[&str] = &[
 /// Reads `[function.NAME]` and its wires into the draft.
 pub(super) fn function(reader: &mut Reader, draft: &mut Draft, setting: &Setting) {
     let name = setting.key.to_owned();
-    let Some(section) = reader.section(setting, format!("function `{name}`")) else { return };
+    let Some(section) = reader.section(setting, format!("function `{name}`")) else {
+        return;
+    };
     draft.declare(reader, "function", setting);
     reader.only(&section, KEYS);
     short_wires(reader, draft, &name, &section);
@@ -57,7 +79,9 @@ pub(super) fn function(reader: &mut Reader, draft: &mut Draft, setting: &Setting
     };
     let common = common(reader, &section);
     let unlimited = kind == FunctionKind::Attach;
-    let timeout = common.timeout.or_else(|| (!unlimited).then_some(Duration::from_secs(3)));
+    let timeout = common
+        .timeout
+        .or_else(|| (!unlimited).then_some(Duration::from_secs(3)));
     let origin = reader.origin(&section.span);
     let spec = FunctionSpec {
         name: name.clone(),
@@ -81,28 +105,42 @@ struct Common {
 
 /// What every function has, however it runs.
 fn common(reader: &mut Reader, section: &Section) -> Common {
-    let timeout = section.get("timeout").and_then(|s| reader.duration(&s, Duration::from_secs(1)..=LONGEST));
+    let timeout = section
+        .get("timeout")
+        .and_then(|s| reader.duration(&s, Duration::from_secs(1)..=LONGEST));
     let memory_mb = section.get("memory").and_then(|setting| {
         let megabytes = units::memory_mb(setting.item).filter(|size| (128..=10_240).contains(size));
         if megabytes.is_none() {
-            reader.wrong(&setting, "a size such as \"256MB\" or whole MB, from 128 to 10240");
+            reader.wrong(
+                &setting,
+                "a size such as \"256MB\" or whole MB, from 128 to 10240",
+            );
         }
         megabytes
     });
-    let concurrency = section.get("concurrency").and_then(|setting| reader.integer(&setting, 1..=1_000));
-    let env = section.get("env").map(|setting| environment(reader, &setting)).unwrap_or_default();
+    let concurrency = section
+        .get("concurrency")
+        .and_then(|setting| reader.integer(&setting, 1..=1_000));
+    let env = section
+        .get("env")
+        .map(|setting| environment(reader, &setting))
+        .unwrap_or_default();
     Common {
         timeout,
         memory_mb: memory_mb.unwrap_or(128),
         env,
-        concurrency: concurrency.and_then(|count| usize::try_from(count).ok()).unwrap_or(10),
+        concurrency: concurrency
+            .and_then(|count| usize::try_from(count).ok())
+            .unwrap_or(10),
     }
 }
 
 /// `env`, by the rules of AWS: W106 for a key it would refuse, or more than 4 KB.
 fn environment(reader: &mut Reader, setting: &Setting) -> BTreeMap<String, String> {
     let mut env = BTreeMap::new();
-    let Some(section) = reader.section(setting, format!("`env` of {}", setting.of)) else { return env };
+    let Some(section) = reader.section(setting, format!("`env` of {}", setting.of)) else {
+        return env;
+    };
     for variable in section.settings() {
         let key = variable.key;
         let mut signs = key.chars();
@@ -112,11 +150,16 @@ fn environment(reader: &mut Reader, setting: &Setting) -> BTreeMap<String, Strin
         let reserved = RESERVED.contains(&key) || key.starts_with("AWS_LAMBDA_");
         if reserved || !shaped {
             let title = format!("{} cannot set `{key}`", setting.of);
-            let label = if reserved { "AWS sets it itself" } else { "AWS wants a letter, then letters, digits and `_`" };
+            let label = if reserved {
+                "AWS sets it itself"
+            } else {
+                "AWS wants a letter, then letters, digits and `_`"
+            };
             let complaint = Complaint::new("W106", title).at(&variable.key_span, label);
             reader.complain(complaint.note("AWS refuses it as well, so this would fail when deployed"));
         }
-        if let Some(value) = reader.text_like(&variable, "a text in quotes: environment variables are texts") {
+        if let Some(value) = reader.text_like(&variable, "a text in quotes: environment variables are texts")
+        {
             env.insert(key.to_owned(), value.value);
         }
     }
@@ -131,11 +174,21 @@ fn environment(reader: &mut Reader, setting: &Setting) -> BTreeMap<String, Strin
 
 /// `on`: one short wire or an array of them.
 fn short_wires(reader: &mut Reader, draft: &mut Draft, function: &str, section: &Section) {
-    let Some(setting) = section.get("on") else { return };
-    let texts = reader.texts(&setting, "a wire such as \"s3:uploads\", or an array of them").unwrap_or_default();
+    let Some(setting) = section.get("on") else {
+        return;
+    };
+    let texts = reader
+        .texts(&setting, "a wire such as \"s3:uploads\", or an array of them")
+        .unwrap_or_default();
     for (place, text) in texts.iter().enumerate() {
-        let Some((from, source)) = wires::short(reader, text) else { continue };
-        let number = if place == 0 { String::new() } else { format!(".{}", place + 1) };
+        let Some((from, source)) = wires::short(reader, text) else {
+            continue;
+        };
+        let number = if place == 0 {
+            String::new()
+        } else {
+            format!(".{}", place + 1)
+        };
         let spec = WireSpec {
             id: format!("{function}/on{number}"),
             function: function.to_owned(),
@@ -147,7 +200,12 @@ fn short_wires(reader: &mut Reader, draft: &mut Draft, function: &str, section: 
             age_max: None,
             origin: reader.origin(&text.span),
         };
-        draft.wires.push(DraftWire { spec, place: text.span.clone(), source, queues: Vec::new() });
+        draft.wires.push(DraftWire {
+            spec,
+            place: text.span.clone(),
+            source,
+            queues: Vec::new(),
+        });
     }
 }
 
@@ -160,7 +218,10 @@ fn only_way<'a>(reader: &mut Reader, draft: &mut Draft, section: &Section<'a>) -
     ways.sort_by_key(|way| way.key_span.start);
     match ways.as_slice() {
         [] => {
-            draft.unstarted.push(Placed { value: section.name.to_owned(), span: section.span.clone() });
+            draft.unstarted.push(Placed {
+                value: section.name.to_owned(),
+                span: section.span.clone(),
+            });
             None
         }
         [_] => {
@@ -230,7 +291,11 @@ fn run(reader: &mut Reader, section: &Section, way: &Setting) -> Option<Function
     Some(FunctionKind::Run {
         command,
         build: build.map(|words| words.value),
-        watch: watch.unwrap_or_default().into_iter().map(|glob| glob.value).collect(),
+        watch: watch
+            .unwrap_or_default()
+            .into_iter()
+            .map(|glob| glob.value)
+            .collect(),
     })
 }
 
@@ -241,7 +306,11 @@ fn url(reader: &mut Reader, way: &Setting) -> Option<FunctionKind> {
     let host = parsed.as_ref().and_then(|url| url.host()).unwrap_or_default();
     match scheme {
         Some("http") if !host.is_empty() => return Some(FunctionKind::Url { url: url.value }),
-        Some("https") => reader.not_yet(&url.span, "TLS", Some("`url` is for services on this machine: `http://…`")),
+        Some("https") => reader.not_yet(
+            &url.span,
+            "TLS",
+            Some("`url` is for services on this machine: `http://…`"),
+        ),
         _ => reader.wrong(way, "an address such as \"http://127.0.0.1:9000/\""),
     }
     None
@@ -250,7 +319,9 @@ fn url(reader: &mut Reader, way: &Setting) -> Option<FunctionKind> {
 fn builtin(reader: &mut Reader, section: &Section, way: &Setting) -> Option<Builtin> {
     let words = ["echo", "sink", "fail", "flaky", "sleep"];
     let chosen = words[reader.choice(way, &words)?];
-    let args = section.get("args").and_then(|s| reader.section(&s, format!("`args` of builtin `{chosen}`")));
+    let args = section
+        .get("args")
+        .and_then(|s| reader.section(&s, format!("`args` of builtin `{chosen}`")));
     let known: &[&str] = match chosen {
         "fail" => &["error"],
         "flaky" => &["fail_first", "error"],
@@ -260,7 +331,11 @@ fn builtin(reader: &mut Reader, section: &Section, way: &Setting) -> Option<Buil
     if let Some(args) = &args {
         reader.only(args, known);
     }
-    let get = |key: &str| args.as_ref().filter(|_| known.contains(&key)).and_then(|args| args.get(key));
+    let get = |key: &str| {
+        args.as_ref()
+            .filter(|_| known.contains(&key))
+            .and_then(|args| args.get(key))
+    };
     let error: Option<Placed<String>> = get("error").and_then(|setting| reader.text(&setting));
     let error = error.map_or_else(|| "Error".to_owned(), |text| text.value);
     let fail_first = get("fail_first").and_then(|setting| reader.integer(&setting, 0..=1_000_000));
@@ -269,10 +344,15 @@ fn builtin(reader: &mut Reader, section: &Section, way: &Setting) -> Option<Buil
         "echo" => Builtin::Echo,
         "sink" => Builtin::Sink,
         "fail" => Builtin::Fail { error },
-        "flaky" => {
-            Builtin::Flaky { fail_first: fail_first.and_then(|count| u32::try_from(count).ok()).unwrap_or(1), error }
-        }
-        _ => Builtin::Sleep { duration: duration.unwrap_or(Duration::from_secs(1)) },
+        "flaky" => Builtin::Flaky {
+            fail_first: fail_first
+                .and_then(|count| u32::try_from(count).ok())
+                .unwrap_or(1),
+            error,
+        },
+        _ => Builtin::Sleep {
+            duration: duration.unwrap_or(Duration::from_secs(1)),
+        },
     })
 }
 
@@ -284,7 +364,10 @@ pub(super) fn complain_of_unstarted(reader: &mut Reader, draft: &Draft, function
         Some(near) => {
             let complaint = Complaint::new("W202", format!("no function called `{name}`"));
             let complaint = complaint.at(&function.span, format!("did you mean `{near}`?"));
-            let help = format!("if it is another one, say how it starts: one of {}", names::listed(WAYS, "and"));
+            let help = format!(
+                "if it is another one, say how it starts: one of {}",
+                names::listed(WAYS, "and")
+            );
             draft.beside_declaration(complaint, "function", near).help(help)
         }
         None => Complaint::new("W104", format!("function `{name}` does not say how to start it"))

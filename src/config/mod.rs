@@ -97,7 +97,13 @@ pub struct Sim {
 
 impl Default for Sim {
     fn default() -> Sim {
-        Sim { place: Place::default(), port: 4566, clock: ClockStart::Real, seed: None, event_version: "2.6".into() }
+        Sim {
+            place: Place::default(),
+            port: 4566,
+            clock: ClockStart::Real,
+            seed: None,
+            event_version: "2.6".into(),
+        }
     }
 }
 

@@ -5,14 +5,26 @@ pub(super) fn broken_rule(kind: &str, name: &str) -> Option<&'static str> {
     let plain = |sign: char| sign.is_ascii_alphanumeric() || sign == '-' || sign == '_';
     let dotted = |sign: char| plain(sign) || sign == '.';
     let (fits, rule) = match kind {
-        "function" => (sized(name, 1, 64, plain), "1 to 64 letters, digits, hyphens and underscores"),
+        "function" => (
+            sized(name, 1, 64, plain),
+            "1 to 64 letters, digits, hyphens and underscores",
+        ),
         "bucket" => (
             bucket_fits(name),
             "3 to 63 lowercase letters, digits, hyphens and single dots, a letter or digit first and last, no IP address",
         ),
-        "table" => (sized(name, 3, 255, dotted), "3 to 255 letters, digits, hyphens, underscores and dots"),
-        "topic" => (sized(name, 1, 256, plain), "1 to 256 letters, digits, hyphens and underscores"),
-        "queue" => (sized(name, 1, 80, plain), "1 to 80 letters, digits, hyphens and underscores"),
+        "table" => (
+            sized(name, 3, 255, dotted),
+            "3 to 255 letters, digits, hyphens, underscores and dots",
+        ),
+        "topic" => (
+            sized(name, 1, 256, plain),
+            "1 to 256 letters, digits, hyphens and underscores",
+        ),
+        "queue" => (
+            sized(name, 1, 80, plain),
+            "1 to 80 letters, digits, hyphens and underscores",
+        ),
         // Ours, not AWS's: wire names become part of ids such as `audit/orders`, beside `audit/on.2`.
         _ => (
             sized(name, 1, 64, plain) && name != "on",
@@ -34,7 +46,11 @@ pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
     let distance = |other: &str| strsim::damerau_levenshtein(&lower, &other.to_lowercase());
     // Very long names are no typos, and comparing them is slow.
     let candidates = known.iter().filter(|_| name.len() <= 256);
-    candidates.map(|other| (distance(other), *other)).filter(|(far, _)| *far <= reach).min().map(|(_, other)| other)
+    candidates
+        .map(|other| (distance(other), *other))
+        .filter(|(far, _)| *far <= reach)
+        .min()
+        .map(|(_, other)| other)
 }
 
 /// "`a`, `b`, and `c`".
@@ -56,7 +72,10 @@ fn bucket_fits(name: &str) -> bool {
     let inner = |sign: char| sign.is_ascii_lowercase() || sign.is_ascii_digit();
     let ends = name.starts_with(inner) && name.ends_with(inner);
     let address = name.split('.').count() == 4 && name.split('.').all(|part| part.parse::<u8>().is_ok());
-    sized(name, 3, 63, |sign| inner(sign) || sign == '-' || sign == '.') && ends && !name.contains("..") && !address
+    sized(name, 3, 63, |sign| inner(sign) || sign == '-' || sign == '.')
+        && ends
+        && !name.contains("..")
+        && !address
 }
 
 #[cfg(test)]
@@ -70,7 +89,16 @@ mod tests {
     #[test]
     fn names_follow_the_rules_of_each_service() {
         check_name("bucket", "my.bucket-1", true);
-        for wrong in ["ab", "Uploads", "a_b_c", "-abc", "abc.", "a..b", "192.168.0.1", ""] {
+        for wrong in [
+            "ab",
+            "Uploads",
+            "a_b_c",
+            "-abc",
+            "abc.",
+            "a..b",
+            "192.168.0.1",
+            "",
+        ] {
             check_name("bucket", wrong, false);
         }
         check_name("bucket", &"a".repeat(63), true);
