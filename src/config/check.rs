@@ -6,14 +6,7 @@ use super::complaint::Complaint;
 use super::parse::{Draft, DraftWire, check_name};
 use super::reader::Reader;
 use super::{From, Origin, TopicSpec, functions, names, s3_events, sources};
-
-/// Which rules a filter follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Dialect {
-    EventBridge,
-    SnsAttributes,
-    SnsBody,
-}
+use crate::event::pattern::{Dialect, Pattern};
 
 /// Applies every rule to the whole draft. Sources that only a wire names are made here.
 pub(super) fn all(reader: &mut Reader, draft: &mut Draft) {
@@ -36,9 +29,9 @@ pub(super) fn all(reader: &mut Reader, draft: &mut Draft) {
 
 /// What is wrong with a filter, and at which byte of it.
 pub(super) fn filter_problem(text: &str, dialect: Dialect) -> Option<(String, usize)> {
-    // crate::event::pattern::Pattern::parse(text, dialect).err().map(|error| (error.reason, error.offset))
-    let _ = (text, dialect);
-    None
+    Pattern::parse(text, dialect)
+        .err()
+        .map(|error| (error.reason, error.offset))
 }
 
 /// W201 for a source that is not declared but looks like one that is; else it is made with defaults.

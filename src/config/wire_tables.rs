@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::check::{Dialect, filter_problem};
+use super::check::filter_problem;
 use super::complaint::{Complaint, Span};
 use super::parse::DraftWire;
 use super::reader::{Placed, Reader, Section, Setting};
 use super::{From, WireSpec, names, wires};
+use crate::event::pattern::Dialect;
 
 const SOURCES: &[&str] = &["bucket", "table", "topic"];
 const BUCKET_KEYS: &[&str] = &["events", "prefix", "suffix", "glob"];
