@@ -70,3 +70,14 @@ proptest! {
         check(&changed.join("\n"));
     }
 }
+
+#[test]
+fn deep_nesting_and_long_files_are_answered() {
+    let deep = 100_000;
+    for (open, close) in [("[", "]"), ("{ a = ", " }")] {
+        check(&format!("x = {}{}\n", open.repeat(deep), close.repeat(deep)));
+        check(&format!("[function.f]\non = {}\n", open.repeat(deep)));
+    }
+    check(&format!("x{} = 1\n", ".a".repeat(deep)));
+    check(&format!("[function.f]\nexec = \"{}\"\n", "é".repeat(deep)));
+}
