@@ -21,6 +21,8 @@ mod text;
 mod tree;
 
 #[cfg(test)]
+mod cases;
+#[cfg(test)]
 mod tests;
 
 /// Which service's dialect.
