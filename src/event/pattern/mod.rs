@@ -23,6 +23,8 @@ mod tree;
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod laws;
+#[cfg(test)]
 mod tests;
 
 /// Which service's dialect.
