@@ -21,10 +21,7 @@ const BATCH: usize = PRODUCERS;
 const BODY: usize = 400;
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime");
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..5 {
@@ -41,12 +38,8 @@ fn main() {
 
 async fn emits() -> Duration {
     let folder = tempfile::tempdir().expect("a folder");
-    let store = Store::open(&folder.path().join("state.db"))
-        .await
-        .expect("a store");
-    let queue = Queue::open(store.clone(), Clock::system(), Timeline::default())
-        .await
-        .expect("a queue");
+    let store = Store::open(&folder.path().join("state.db")).await.expect("a store");
+    let queue = Queue::open(store.clone(), Clock::system(), Timeline::default()).await.expect("a queue");
     let outlet = Outlet::into(queue);
     let begun = Instant::now();
     let mut producers = tokio::task::JoinSet::new();
@@ -54,10 +47,7 @@ async fn emits() -> Duration {
         let outlet = outlet.clone();
         producers.spawn(async move {
             for i in 0..EVENTS / PRODUCERS {
-                outlet
-                    .emit(event(&format!("{producer}/{i}")))
-                    .await
-                    .expect("an emit");
+                outlet.emit(event(&format!("{producer}/{i}"))).await.expect("an emit");
             }
         });
     }
@@ -87,14 +77,9 @@ async fn inserts() -> Duration {
         .create_if_missing(true)
         .journal_mode(SqliteJournalMode::Wal)
         .synchronous(SqliteSynchronous::Full);
-    let mut connection = SqliteConnection::connect_with(&options)
-        .await
-        .expect("a database");
+    let mut connection = SqliteConnection::connect_with(&options).await.expect("a database");
     let create = "CREATE TABLE event (no INTEGER PRIMARY KEY, natural BLOB, source TEXT, name TEXT, subject TEXT, record TEXT)";
-    sqlx::query(create)
-        .execute(&mut connection)
-        .await
-        .expect("a table");
+    sqlx::query(create).execute(&mut connection).await.expect("a table");
     let rows = vec!["(?,?,?,?,?)"; BATCH].join(",");
     let sql = format!("INSERT INTO event (natural, source, name, subject, record) VALUES {rows}");
     let begun = Instant::now();
@@ -103,10 +88,7 @@ async fn inserts() -> Duration {
         let mut transaction = connection.begin().await.expect("a transaction");
         let mut query = sqlx::query(sqlx::AssertSqlSafe(sql.clone()));
         for event in &events {
-            query = query
-                .bind(event.id.0.to_vec())
-                .bind(event.source.as_str())
-                .bind(event.name.as_str());
+            query = query.bind(event.id.0.to_vec()).bind(event.source.as_str()).bind(event.name.as_str());
             query = query.bind(event.subject.as_str()).bind(event.record.text());
         }
         query.execute(&mut *transaction).await.expect("an insert");

@@ -158,11 +158,7 @@ impl App {
         });
         app.begin(listener, options.watch_wiring).await?;
         if let Some(aside) = aside {
-            app.timeline.notice(
-                app.clock.now(),
-                "info",
-                format!("the old state is in {}", aside.display()),
-            );
+            app.timeline.notice(app.clock.now(), "info", format!("the old state is in {}", aside.display()));
         }
         Ok(app)
     }
@@ -180,19 +176,15 @@ impl App {
         match housekeeping {
             Ok(housekeeping) => parts.housekeeping = Some(housekeeping),
             Err(error) => {
-                parts.problems.insert(
-                    "housekeeping".into(),
-                    format!("cannot schedule the housekeeping: {error}"),
-                );
+                parts
+                    .problems
+                    .insert("housekeeping".into(), format!("cannot schedule the housekeeping: {error}"));
             }
         }
         let server = Server::new(self.clone(), &self.running);
         parts.tasks.spawn(server.run(listener, self.stop.clone()));
         if watch_wiring {
-            parts.tasks.spawn(crate::config::watch::follow_edits(
-                self.clone(),
-                self.stop.clone(),
-            ));
+            parts.tasks.spawn(crate::edits::follow(self.clone(), self.stop.clone()));
         }
         drop(parts);
         *self.ready_ms.lock().unwrap_or_else(|p| p.into_inner()) =
@@ -209,9 +201,7 @@ impl App {
             let mut parts = self.parts();
             parts.problems.retain(|about, _| !about.starts_with("function "));
             for problem in problems {
-                parts
-                    .problems
-                    .insert(format!("function {}", problem.function), problem.text);
+                parts.problems.insert(format!("function {}", problem.function), problem.text);
             }
             let outlet = Outlet::into(self.queue.clone());
             parts.topics = config
@@ -220,13 +210,7 @@ impl App {
                 .map(|name| {
                     (
                         name.clone(),
-                        Topic::new(
-                            name,
-                            place,
-                            self.clock.clone(),
-                            self.random.clone(),
-                            outlet.clone(),
-                        ),
+                        Topic::new(name, place, self.clock.clone(), self.random.clone(), outlet.clone()),
                     )
                 })
                 .collect();
@@ -270,9 +254,7 @@ impl App {
                 Ok(bucket) => {
                     let stop = self.watch(&about, bucket.clone());
                     bucket.ready().await;
-                    self.parts()
-                        .buckets
-                        .insert(name.clone(), Sourced { source: bucket, stop });
+                    self.parts().buckets.insert(name.clone(), Sourced { source: bucket, stop });
                 }
                 Err(error) => self.problem(&about, &error),
             }
@@ -305,9 +287,7 @@ impl App {
                 Ok(table) => {
                     let stop = self.watch(&about, table.clone());
                     table.ready().await;
-                    self.parts()
-                        .tables
-                        .insert(name.clone(), Sourced { source: table, stop });
+                    self.parts().tables.insert(name.clone(), Sourced { source: table, stop });
                 }
                 Err(error) => self.problem(&about, &error),
             }
@@ -341,9 +321,7 @@ impl App {
             "error",
             format!("{complaints}\nthe last good wiring stays in force"),
         );
-        self.parts()
-            .problems
-            .insert("wiring".into(), complaints.to_owned());
+        self.parts().problems.insert("wiring".into(), complaints.to_owned());
     }
 
     /// The wiring file is right again.
@@ -419,17 +397,11 @@ impl App {
     }
     /// The bucket of this name.
     pub fn bucket(&self, name: &str) -> Option<Arc<Bucket>> {
-        self.parts()
-            .buckets
-            .get(name)
-            .map(|running| running.source.clone())
+        self.parts().buckets.get(name).map(|running| running.source.clone())
     }
     /// The table of this name.
     pub fn table(&self, name: &str) -> Option<Arc<Table>> {
-        self.parts()
-            .tables
-            .get(name)
-            .map(|running| running.source.clone())
+        self.parts().tables.get(name).map(|running| running.source.clone())
     }
     /// The topic of this name.
     pub fn topic(&self, name: &str) -> Option<Arc<Topic>> {
@@ -441,6 +413,7 @@ impl App {
         let [events, waiting, _, dead] = history::counts(self.store.read()).await.unwrap_or_default();
         let (running, ready) = self.queue.load();
         let (config, wires) = (self.config(), self.queue.wires());
+        let given_up = history::given_up(self.store.read()).await.unwrap_or_default();
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: self.running.pid,
@@ -454,7 +427,7 @@ impl App {
             events,
             waiting: waiting + ready as i64,
             running: running as i64,
-            given_up: history::given_up(self.store.read()).await.unwrap_or_default(),
+            given_up,
             dead,
             next_due: self.clock.next_due().map(|due| due.iso_millis()),
             functions: config.functions.len(),
@@ -487,35 +460,19 @@ impl StartError {
     /// The port cannot be had.
     pub fn port(error: &std::io::Error) -> StartError {
         let message = format!("cannot listen on the port of the control API: {error}; try `--port 0`");
-        StartError {
-            code: "W501",
-            message,
-            exit: 4,
-        }
+        StartError { code: "W501", message, exit: 4 }
     }
 }
 
 impl From<StateError> for StartError {
     fn from(error: StateError) -> StartError {
-        let code = if matches!(error, StateError::Locked(..)) {
-            "E410"
-        } else {
-            "E411"
-        };
-        StartError {
-            code,
-            message: error.to_string(),
-            exit: 4,
-        }
+        let code = if matches!(error, StateError::Locked(..)) { "E410" } else { "E411" };
+        StartError { code, message: error.to_string(), exit: 4 }
     }
 }
 
 impl From<StoreError> for StartError {
     fn from(error: StoreError) -> StartError {
-        StartError {
-            code: "E411",
-            message: error.to_string(),
-            exit: 4,
-        }
+        StartError { code: "E411", message: error.to_string(), exit: 4 }
     }
 }

@@ -4,7 +4,6 @@ use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 
-use crate::arn::Arn;
 use crate::clock::Timestamp;
 use crate::control::{AttemptShown, DeadLetter, DeliveryShown, EventListed, LogShown};
 use crate::delivery::queue::{StoreError, event_of};
@@ -100,11 +99,8 @@ pub async fn deliveries(
     let mut shown = Vec::new();
     for row in sqlx::query(DELIVERIES).bind(number.0).fetch_all(pool).await? {
         let wire: String = row.get("wire");
-        let rows = sqlx::query(ATTEMPTS)
-            .bind(row.get::<i64, _>("number"))
-            .bind(number.0)
-            .fetch_all(pool)
-            .await?;
+        let rows =
+            sqlx::query(ATTEMPTS).bind(row.get::<i64, _>("number")).bind(number.0).fetch_all(pool).await?;
         let attempts: Vec<AttemptShown> = rows.iter().map(attempt).collect();
         let state = match row.get::<i64, _>("state") {
             0 => "waiting",
@@ -154,11 +150,7 @@ pub async fn listed(pool: &SqlitePool, stored: &Stored) -> Result<EventListed, S
 
 /// What a function wrote in its last attempts, oldest first.
 pub async fn logs(pool: &SqlitePool, function: &str, limit: i64) -> Result<Vec<LogShown>, StoreError> {
-    let rows = sqlx::query(LOGS)
-        .bind(function)
-        .bind(limit)
-        .fetch_all(pool)
-        .await?;
+    let rows = sqlx::query(LOGS).bind(function).bind(limit).fetch_all(pool).await?;
     let shown = rows.iter().rev().map(|row| LogShown {
         id: format!("{}.{}", EventNo(row.get("first")), row.get::<i64, _>("number")),
         at: Timestamp::from_micros(row.get("at")).iso_millis(),
@@ -172,10 +164,7 @@ pub async fn last_called(
     pool: &SqlitePool,
     function: &str,
 ) -> Result<Option<(EventNo, Timestamp)>, StoreError> {
-    let row = sqlx::query(LAST_CALLED)
-        .bind(function)
-        .fetch_optional(pool)
-        .await?;
+    let row = sqlx::query(LAST_CALLED).bind(function).fetch_optional(pool).await?;
     Ok(row.map(|row| (EventNo(row.get("last")), Timestamp::from_micros(row.get("at")))))
 }
 
@@ -197,10 +186,7 @@ pub async fn given_up(pool: &SqlitePool) -> Result<i64, StoreError> {
 }
 
 fn stored(row: &SqliteRow) -> Stored {
-    Stored {
-        number: EventNo(row.get("event")),
-        event: event_of(row),
-    }
+    Stored { number: EventNo(row.get("event")), event: event_of(row) }
 }
 
 fn attempt(row: &SqliteRow) -> AttemptShown {
@@ -211,9 +197,7 @@ fn attempt(row: &SqliteRow) -> AttemptShown {
         duration_ms: micros(row.get("duration")),
         init_ms: row.get::<Option<i64>, _>("init").map(micros),
         error: row.get("error"),
-        retry_at: row
-            .get::<Option<i64>, _>("retry_at")
-            .map(|t| Timestamp::from_micros(t).iso_millis()),
+        retry_at: row.get::<Option<i64>, _>("retry_at").map(|t| Timestamp::from_micros(t).iso_millis()),
         request_id: row.get("request_id"),
         result: row.get("result"),
         log: row.get("log"),

@@ -50,26 +50,13 @@ impl Housekeeping {
 /// their deliveries and attempts. Returns how many.
 pub async fn sweep(store: &Store, clock: &Clock) -> Result<usize, crate::store::StoreError> {
     let oldest = clock.now().as_micros() - RETENTION.as_micros() as i64;
-    let over: Vec<i64> = sqlx::query_scalar(OVER)
-        .bind(oldest)
-        .bind(SWEEP)
-        .fetch_all(store.read())
-        .await?;
+    let over: Vec<i64> = sqlx::query_scalar(OVER).bind(oldest).bind(SWEEP).fetch_all(store.read()).await?;
     let rows: Vec<_> = over.iter().map(|no| json!(no)).collect();
     store
         .write(vec![
-            Write {
-                sql: FORGET_DELIVERIES,
-                rows: rows.clone(),
-            },
-            Write {
-                sql: FORGET_EVENTS,
-                rows,
-            },
-            Write {
-                sql: FORGET_ATTEMPTS,
-                rows: vec![json!(oldest)],
-            },
+            Write { sql: FORGET_DELIVERIES, rows: rows.clone() },
+            Write { sql: FORGET_EVENTS, rows },
+            Write { sql: FORGET_ATTEMPTS, rows: vec![json!(oldest)] },
         ])
         .await?;
     store.checkpoint().await;

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod delivery;
+pub mod edits;
 pub mod event;
 pub mod function;
 pub mod history;

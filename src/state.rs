@@ -43,11 +43,7 @@ impl StateFolder {
             fs::write(&ignore, "*\n").map_err(failed("write", &ignore))?;
         }
         let lock_path = path.join("lock");
-        let lock = OpenOptions::new()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&lock_path);
+        let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
         let lock = lock.map_err(failed("open", &lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -134,19 +130,10 @@ mod tests {
     fn one_process_holds_the_state() {
         let root = tempfile::tempdir().expect("a folder");
         let held = StateFolder::hold(root.path()).expect("the folder is free");
-        let running = Running {
-            pid: 7,
-            address: "127.0.0.1:1".into(),
-            token: "t".into(),
-        };
+        let running = Running { pid: 7, address: "127.0.0.1:1".into(), token: "t".into() };
         held.announce(&running).expect("announced");
-        let refusal = StateFolder::hold(root.path())
-            .map(|_| ())
-            .expect_err("it is held");
-        assert!(
-            refusal.to_string().contains("process 7, 127.0.0.1:1"),
-            "{refusal}"
-        );
+        let refusal = StateFolder::hold(root.path()).map(|_| ()).expect_err("it is held");
+        assert!(refusal.to_string().contains("process 7, 127.0.0.1:1"), "{refusal}");
         drop(held);
         StateFolder::hold(root.path()).expect("it is free again");
         assert!(super::running(&root.path().join(".dropwire")).is_none());

@@ -29,9 +29,7 @@ pub(super) fn all(reader: &mut Reader, draft: &mut Draft) {
 
 /// What is wrong with a filter, and at which byte of it.
 pub(super) fn filter_problem(text: &str, dialect: Dialect) -> Option<(String, usize)> {
-    Pattern::parse(text, dialect)
-        .err()
-        .map(|error| (error.reason, error.offset))
+    Pattern::parse(text, dialect).err().map(|error| (error.reason, error.offset))
 }
 
 /// W201 for a source that is not declared but looks like one that is; else it is made with defaults.
@@ -49,11 +47,7 @@ fn source(reader: &mut Reader, draft: &mut Draft, wire: &DraftWire) {
     }
     if kind == "table" {
         let help = format!("add `[table.{name}]` with its key, for example `key = \"id:S\"`");
-        reader.complain(
-            complaint
-                .at(&wire.source, "a table has to be declared")
-                .help(help),
-        );
+        reader.complain(complaint.at(&wire.source, "a table has to be declared").help(help));
         return;
     }
     let known = &draft.config;
@@ -68,21 +62,13 @@ fn source(reader: &mut Reader, draft: &mut Draft, wire: &DraftWire) {
     if kind == "bucket" {
         let spec = sources::default_bucket(&reader.root, name, origin);
         draft.config.buckets.insert(name.to_owned(), spec);
-        draft.config.remarks.push(format!(
-            "bucket {name} is made with defaults: folder buckets/{name} {by_hand}"
-        ));
-    } else {
-        draft.config.topics.insert(
-            name.to_owned(),
-            TopicSpec {
-                name: name.to_owned(),
-                origin,
-            },
-        );
         draft
             .config
             .remarks
-            .push(format!("topic {name} is made with defaults {by_hand}"));
+            .push(format!("bucket {name} is made with defaults: folder buckets/{name} {by_hand}"));
+    } else {
+        draft.config.topics.insert(name.to_owned(), TopicSpec { name: name.to_owned(), origin });
+        draft.config.remarks.push(format!("topic {name} is made with defaults {by_hand}"));
     }
 }
 
@@ -109,9 +95,7 @@ fn queues(reader: &mut Reader, draft: &Draft, wire: &DraftWire) {
             }
             None if names::broken_rule("queue", name).is_some() => {
                 let rule = names::broken_rule("queue", name).unwrap_or_default();
-                complaint
-                    .at(&queue.span, "not declared")
-                    .note(format!("a queue is called by {rule}"))
+                complaint.at(&queue.span, "not declared").note(format!("a queue is called by {rule}"))
             }
             None => complaint
                 .at(&queue.span, "not declared")
@@ -125,25 +109,16 @@ fn silent_events(draft: &mut Draft, wire: &DraftWire) {
     let From::Bucket { events, .. } = &wire.spec.from else {
         return;
     };
-    for event in events
-        .iter()
-        .filter(|event| !s3_events::happens_in_folders(event))
-    {
+    for event in events.iter().filter(|event| !s3_events::happens_in_folders(event)) {
         let Origin { file, line } = &wire.spec.origin;
-        draft.config.remarks.push(format!(
-            "{file}:{line}: {event} never happens to files in a folder"
-        ));
+        draft.config.remarks.push(format!("{file}:{line}: {event} never happens to files in a folder"));
     }
 }
 
 /// What no two wires may have in common. Complains once for each wire, about the first one it clashes with.
 fn pairs(reader: &mut Reader, draft: &Draft, wire: &DraftWire, earlier: &[DraftWire]) {
     let (kind, name) = named_source(&wire.spec.from);
-    let allowed = draft
-        .config
-        .buckets
-        .get(name)
-        .is_some_and(|bucket| bucket.allow_overlap);
+    let allowed = draft.config.buckets.get(name).is_some_and(|bucket| bucket.allow_overlap);
     let ambiguous = |other: &&DraftWire| s3_events::ambiguous(&other.spec.from, &wire.spec.from);
     if let Some(other) = earlier.iter().find(ambiguous).filter(|_| !allowed) {
         reader.complain(
@@ -162,10 +137,7 @@ fn pairs(reader: &mut Reader, draft: &Draft, wire: &DraftWire, earlier: &[DraftW
             && named_source(&other.spec.from) == (kind, name)
     };
     if let Some(other) = earlier.iter().find(twin) {
-        let title = format!(
-            "function `{}` is wired to {kind} `{name}` twice",
-            wire.spec.function
-        );
+        let title = format!("function `{}` is wired to {kind} `{name}` twice", wire.spec.function);
         reader.complain(
             Complaint::new("W212", title)
                 .at(&wire.place, "the second wire")
@@ -186,12 +158,8 @@ fn folders(reader: &mut Reader, draft: &Draft) {
     for (name, bucket) in &draft.config.buckets {
         let folder = real(&bucket.folder).unwrap_or_else(|| bucket.folder.clone());
         // A bucket that only a wire names has the place of that wire.
-        let by_wire = || {
-            draft
-                .wires
-                .iter()
-                .find(|wire| named_source(&wire.spec.from) == ("bucket", name.as_str()))
-        };
+        let by_wire =
+            || draft.wires.iter().find(|wire| named_source(&wire.spec.from) == ("bucket", name.as_str()));
         let place = |name: &str| draft.place("bucket", name).cloned();
         let Some(span) = place(name).or_else(|| by_wire().map(|wire| wire.source.clone())) else {
             continue;
@@ -201,23 +169,14 @@ fn folders(reader: &mut Reader, draft: &Draft) {
             let label = format!("its folder is {}", bucket.folder.display());
             let help = "give it a folder of its own, such as `buckets/NAME`";
             reader.complain(
-                complaint
-                    .at(&span, label)
-                    .note(format!("dropwire writes to {}", state.display()))
-                    .help(help),
+                complaint.at(&span, label).note(format!("dropwire writes to {}", state.display())).help(help),
             );
         }
         let nested = |other: &Path| folder.starts_with(other) || other.starts_with(&folder);
         if let Some((other, other_folder)) = seen.iter().find(|(_, other)| nested(other)) {
-            let how = if *other_folder == folder {
-                "share one folder"
-            } else {
-                "lie in each other"
-            };
-            let complaint = Complaint::new(
-                "W121",
-                format!("the folders of buckets `{other}` and `{name}` {how}"),
-            );
+            let how = if *other_folder == folder { "share one folder" } else { "lie in each other" };
+            let complaint =
+                Complaint::new("W121", format!("the folders of buckets `{other}` and `{name}` {how}"));
             let complaint = complaint
                 .at(&span, format!("`{name}` is {}", bucket.folder.display()))
                 .note("every file belongs to one bucket, as an object does")

@@ -36,11 +36,7 @@ pub struct Complaint {
 impl Complaints {
     /// Every complaint in rustc's layout, one blank line between them.
     pub fn render(&self, color: bool) -> String {
-        let renderer = if color {
-            Renderer::styled()
-        } else {
-            Renderer::plain()
-        };
+        let renderer = if color { Renderer::styled() } else { Renderer::plain() };
         let shown: Vec<String> = self.list.iter().map(|one| self.show(one, &renderer)).collect();
         shown.join("\n\n")
     }
@@ -57,10 +53,7 @@ impl Complaints {
             several => format!("{several} errors"),
         };
         let code = self.list.first().map_or("CODE", |first| first.code);
-        format!(
-            "{}: {count}. Nothing was started. `dropwire explain {code}` tells more.",
-            self.name
-        )
+        format!("{}: {count}. Nothing was started. `dropwire explain {code}` tells more.", self.name)
     }
 
     /// Sorts them and finds their lines. `text` is what the spans point into.
@@ -69,18 +62,12 @@ impl Complaints {
             one.locate(text);
         }
         list.sort_by_key(|one| (one.line, one.column));
-        Complaints {
-            name: name.to_owned(),
-            text: text.to_owned(),
-            list,
-        }
+        Complaints { name: name.to_owned(), text: text.to_owned(), list }
     }
 
     fn show(&self, one: &Complaint, renderer: &Renderer) -> String {
-        let mut group = Level::ERROR
-            .primary_title(one.title.as_str())
-            .id(one.code)
-            .elements(one.primary.iter().map(|(span, label)| {
+        let mut group = Level::ERROR.primary_title(one.title.as_str()).id(one.code).elements(
+            one.primary.iter().map(|(span, label)| {
                 let labelled = |kind: AnnotationKind, span: &Span, label: &str| {
                     let label = (!label.is_empty()).then(|| label.to_owned());
                     kind.span(within(&self.text, span)).label(label)
@@ -90,7 +77,8 @@ impl Complaints {
                     .path(self.name.as_str())
                     .annotation(labelled(AnnotationKind::Primary, span, label))
                     .annotations(beside.map(|(span, label)| labelled(AnnotationKind::Context, span, label)))
-            }));
+            }),
+        );
         group = group.elements(one.notes.iter().map(|text| Level::NOTE.message(text.as_str())));
         group = group.elements(one.helps.iter().map(|text| Level::HELP.message(text.as_str())));
         renderer.render(&[group])
@@ -160,10 +148,7 @@ impl Complaint {
 pub(super) fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = &text[..within(text, &(offset..offset)).start];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-    (
-        before.matches('\n').count() + 1,
-        before[line_start..].chars().count() + 1,
-    )
+    (before.matches('\n').count() + 1, before[line_start..].chars().count() + 1)
 }
 
 /// The span cut to the text and to whole characters: a parser may point one past the end.

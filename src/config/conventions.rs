@@ -11,10 +11,7 @@ const MARKS: &[(&str, Mark)] = &[
     ("index.js", Mark::Handler("nodejs", "index.handler")),
     ("index.cjs", Mark::Handler("nodejs", "index.handler")),
     ("app.py", Mark::Handler("python3", "app.handler")),
-    (
-        "lambda_function.py",
-        Mark::Handler("python3", "lambda_function.lambda_handler"),
-    ),
+    ("lambda_function.py", Mark::Handler("python3", "lambda_function.lambda_handler")),
     ("bootstrap", Mark::Bootstrap),
     ("main.sh", Mark::Script),
 ];
@@ -32,14 +29,11 @@ pub(super) fn config(root: &Path) -> Config {
     for name in folders_in(&root.join("buckets")) {
         match names::broken_rule("bucket", &name) {
             None => {
-                config.buckets.insert(
-                    name.clone(),
-                    sources::default_bucket(root, &name, Origin::default()),
-                );
+                config.buckets.insert(name.clone(), sources::default_bucket(root, &name, Origin::default()));
             }
-            Some(rule) => config.remarks.push(format!(
-                "buckets/{name} is left alone: a bucket is called by {rule}"
-            )),
+            Some(rule) => {
+                config.remarks.push(format!("buckets/{name} is left alone: a bucket is called by {rule}"))
+            }
         }
     }
     for name in folders_in(&root.join("functions")) {
@@ -47,17 +41,15 @@ pub(super) fn config(root: &Path) -> Config {
             Ok(function) => {
                 config.functions.insert(name, function);
             }
-            Err(reason) => config
-                .remarks
-                .push(format!("functions/{name} is left alone: {reason}")),
+            Err(reason) => config.remarks.push(format!("functions/{name} is left alone: {reason}")),
         }
     }
     wire(&mut config);
     for template in ["template.yaml", "template.yml"] {
         if root.join(template).is_file() {
-            config.remarks.push(format!(
-                "{template} is left alone: dropwire 0.1 does not read SAM templates yet"
-            ));
+            config
+                .remarks
+                .push(format!("{template} is left alone: dropwire 0.1 does not read SAM templates yet"));
         }
     }
     config
@@ -78,20 +70,12 @@ fn function(root: &Path, name: &str) -> Result<FunctionSpec, String> {
         Some((file, Mark::Bootstrap)) => {
             let program = folder.join(file);
             if !programs::executable(&program) {
-                return Err(format!(
-                    "its bootstrap is not executable (chmod +x functions/{name}/bootstrap)"
-                ));
+                return Err(format!("its bootstrap is not executable (chmod +x functions/{name}/bootstrap)"));
             }
             let command = vec![program.to_string_lossy().into_owned()];
-            FunctionKind::Run {
-                command,
-                build: None,
-                watch: Vec::new(),
-            }
+            FunctionKind::Run { command, build: None, watch: Vec::new() }
         }
-        Some((file, Mark::Script)) => FunctionKind::Exec {
-            command: vec!["sh".into(), (*file).to_owned()],
-        },
+        Some((file, Mark::Script)) => FunctionKind::Exec { command: vec!["sh".into(), (*file).to_owned()] },
         None => {
             let files: Vec<&str> = MARKS.iter().map(|(file, _)| *file).collect();
             return Err(format!(
@@ -131,16 +115,10 @@ fn wire(config: &mut Config) {
                 .iter()
                 .map(|name| format!("  [function.{name}]\n  on = \"s3:{}\"", buckets[0]))
                 .collect();
-            let counts = format!(
-                "{} and {}",
-                count(buckets.len(), "bucket"),
-                count(functions.len(), "function")
-            );
-            let others = if buckets.len() > 1 {
-                format!(" (buckets: {})", buckets.join(", "))
-            } else {
-                String::new()
-            };
+            let counts =
+                format!("{} and {}", count(buckets.len(), "bucket"), count(functions.len(), "function"));
+            let others =
+                if buckets.len() > 1 { format!(" (buckets: {})", buckets.join(", ")) } else { String::new() };
             config.remarks.push(format!(
                 "{counts}: which belongs to which is not guessed; say it in dropwire.toml{others}, for example\n{}",
                 lines.join("\n")
@@ -175,12 +153,9 @@ fn count(number: usize, what: &str) -> String {
 /// The names of the folders in a folder, sorted, without hidden ones; none if it is not there.
 fn folders_in(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let folders = entries
-        .map(|entry| entry.path())
-        .filter(|path: &PathBuf| path.is_dir());
-    let mut names: Vec<String> = folders
-        .filter_map(|path| path.file_name().map(|name| name.to_string_lossy().into_owned()))
-        .collect();
+    let folders = entries.map(|entry| entry.path()).filter(|path: &PathBuf| path.is_dir());
+    let mut names: Vec<String> =
+        folders.filter_map(|path| path.file_name().map(|name| name.to_string_lossy().into_owned())).collect();
     names.retain(|name| !name.starts_with('.'));
     names.sort();
     names

@@ -2,10 +2,7 @@
 
 /// The long form of a complaint; None if there is no such code.
 pub fn explain(code: &str) -> Option<&'static str> {
-    TEXTS
-        .iter()
-        .find(|(known, _)| known.eq_ignore_ascii_case(code))
-        .map(|(_, text)| text.trim_start())
+    TEXTS.iter().find(|(known, _)| known.eq_ignore_ascii_case(code)).map(|(_, text)| text.trim_start())
 }
 
 /// Every code that [`explain`] knows, in order.
@@ -357,13 +354,9 @@ mod tests {
             include_str!("wire_tables.rs"),
             include_str!("wires.rs"),
         ];
-        let raised = sources
-            .iter()
-            .flat_map(|source| source.split("Complaint::new(").skip(1));
+        let raised = sources.iter().flat_map(|source| source.split("Complaint::new(").skip(1));
         let raised = raised.filter_map(|rest| rest.split('"').nth(1));
-        let mut raised: Vec<&str> = raised
-            .filter(|code| code.starts_with('W') && code.len() == 4)
-            .collect();
+        let mut raised: Vec<&str> = raised.filter(|code| code.starts_with('W') && code.len() == 4).collect();
         raised.sort();
         raised.dedup();
         assert_eq!(raised, codes());

@@ -16,6 +16,7 @@ mod names;
 mod parse;
 mod programs;
 mod reader;
+pub mod resolve;
 mod s3_events;
 mod sources;
 #[cfg(test)]
@@ -47,7 +48,7 @@ pub const IGNORED_BY_DEFAULT: &[&str] = &[
 ];
 
 /// Everything the wiring file (or the folders, by convention) says. All paths are absolute.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The folder that relative paths start from: where the wiring file lies, or would.
     pub root: PathBuf,

@@ -5,26 +5,14 @@ pub(super) fn broken_rule(kind: &str, name: &str) -> Option<&'static str> {
     let plain = |sign: char| sign.is_ascii_alphanumeric() || sign == '-' || sign == '_';
     let dotted = |sign: char| plain(sign) || sign == '.';
     let (fits, rule) = match kind {
-        "function" => (
-            sized(name, 1, 64, plain),
-            "1 to 64 letters, digits, hyphens and underscores",
-        ),
+        "function" => (sized(name, 1, 64, plain), "1 to 64 letters, digits, hyphens and underscores"),
         "bucket" => (
             bucket_fits(name),
             "3 to 63 lowercase letters, digits, hyphens and single dots, a letter or digit first and last, no IP address",
         ),
-        "table" => (
-            sized(name, 3, 255, dotted),
-            "3 to 255 letters, digits, hyphens, underscores and dots",
-        ),
-        "topic" => (
-            sized(name, 1, 256, plain),
-            "1 to 256 letters, digits, hyphens and underscores",
-        ),
-        "queue" => (
-            sized(name, 1, 80, plain),
-            "1 to 80 letters, digits, hyphens and underscores",
-        ),
+        "table" => (sized(name, 3, 255, dotted), "3 to 255 letters, digits, hyphens, underscores and dots"),
+        "topic" => (sized(name, 1, 256, plain), "1 to 256 letters, digits, hyphens and underscores"),
+        "queue" => (sized(name, 1, 80, plain), "1 to 80 letters, digits, hyphens and underscores"),
         // Ours, not AWS's: wire names become part of ids such as `audit/orders`, beside `audit/on.2`.
         _ => (
             sized(name, 1, 64, plain) && name != "on",
@@ -89,16 +77,7 @@ mod tests {
     #[test]
     fn names_follow_the_rules_of_each_service() {
         check_name("bucket", "my.bucket-1", true);
-        for wrong in [
-            "ab",
-            "Uploads",
-            "a_b_c",
-            "-abc",
-            "abc.",
-            "a..b",
-            "192.168.0.1",
-            "",
-        ] {
+        for wrong in ["ab", "Uploads", "a_b_c", "-abc", "abc.", "a..b", "192.168.0.1", ""] {
             check_name("bucket", wrong, false);
         }
         check_name("bucket", &"a".repeat(63), true);

@@ -34,11 +34,7 @@ impl Config {
         let bytes = std::fs::read(&path).map_err(|error| unreadable(&name, &path, &error.to_string()))?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let good = error.utf8_error().valid_up_to();
-            unreadable(
-                &name,
-                &path,
-                &format!("it is not UTF-8: byte {good} is the first wrong one"),
-            )
+            unreadable(&name, &path, &format!("it is not UTF-8: byte {good} is the first wrong one"))
         })?;
         let root = path.parent().unwrap_or(dir);
         let mut config = Config::parse(root, &name, &text)?;
@@ -55,10 +51,7 @@ impl Config {
             Complaints::new(name, text, vec![complaint])
         })?;
         let mut draft = Draft {
-            config: Config {
-                file: Some(root.join(name)),
-                ..Config::empty(root.clone())
-            },
+            config: Config { file: Some(root.join(name)), ..Config::empty(root.clone()) },
             wires: Vec::new(),
             places: Places::new(),
             unstarted: Vec::new(),
@@ -111,18 +104,13 @@ pub(super) struct DraftWire {
 impl Draft {
     /// Notes where a thing is declared; W105 if AWS would not take its name.
     pub fn declare(&mut self, reader: &mut Reader, kind: &'static str, setting: &Setting) {
-        self.places
-            .insert((kind, setting.key.to_owned()), setting.span.clone());
+        self.places.insert((kind, setting.key.to_owned()), setting.span.clone());
         check_name(reader, kind, setting.key, &setting.key_span);
     }
 
     /// The names that the file declares of this kind.
     pub fn declared(&self, kind: &str) -> Vec<&str> {
-        self.places
-            .keys()
-            .filter(|(of, _)| *of == kind)
-            .map(|(_, name)| name.as_str())
-            .collect()
+        self.places.keys().filter(|(of, _)| *of == kind).map(|(_, name)| name.as_str()).collect()
     }
 
     /// Where a thing is declared, if it is.
@@ -143,20 +131,12 @@ impl Draft {
 pub(super) fn check_name(reader: &mut Reader, kind: &str, name: &str, span: &Span) {
     if let Some(rule) = names::broken_rule(kind, name) {
         let complaint = Complaint::new("W105", format!("a {kind} cannot be called `{name}`"));
-        reader.complain(
-            complaint
-                .at(span, "AWS would not take this name")
-                .note(format!("allowed: {rule}")),
-        );
+        reader.complain(complaint.at(span, "AWS would not take this name").note(format!("allowed: {rule}")));
     }
 }
 
 fn read(reader: &mut Reader, draft: &mut Draft, root: &Section) {
-    let known: Vec<&str> = TABLES
-        .iter()
-        .copied()
-        .chain(LATER.iter().map(|(key, _)| *key))
-        .collect();
+    let known: Vec<&str> = TABLES.iter().copied().chain(LATER.iter().map(|(key, _)| *key)).collect();
     reader.only(root, &known);
     for (key, what) in LATER {
         if let Some(setting) = root.get(key) {
@@ -191,18 +171,7 @@ fn read(reader: &mut Reader, draft: &mut Draft, root: &Section) {
 
 fn sim(reader: &mut Reader, draft: &mut Draft, section: &Section) {
     let sim = &mut draft.config.sim;
-    reader.only(
-        section,
-        &[
-            "region",
-            "account",
-            "port",
-            "clock",
-            "seed",
-            "event_version",
-            "smtp",
-        ],
-    );
+    reader.only(section, &["region", "account", "port", "clock", "seed", "event_version", "smtp"]);
     if let Some(setting) = section.get("smtp") {
         reader.not_yet(&setting.key_span, "inbound mail", None);
     }
@@ -219,24 +188,13 @@ fn sim(reader: &mut Reader, draft: &mut Draft, section: &Section) {
     let clock_expected =
         "\"real\", \"frozen\", a time such as \"2026-01-05T09:00:00Z\", or a rate such as \"x60\"";
     let clock = checked("clock", clock_expected, |text| units::clock_start(text).is_some());
-    let version = section
-        .get("event_version")
-        .and_then(|setting| reader.choice(&setting, &["2.6", "2.1"]));
-    let port = section
-        .get("port")
-        .and_then(|setting| reader.integer(&setting, 0..=65_535));
-    let seed = section
-        .get("seed")
-        .and_then(|setting| reader.integer(&setting, 0..=i64::MAX));
+    let version = section.get("event_version").and_then(|setting| reader.choice(&setting, &["2.6", "2.1"]));
+    let port = section.get("port").and_then(|setting| reader.integer(&setting, 0..=65_535));
+    let seed = section.get("seed").and_then(|setting| reader.integer(&setting, 0..=i64::MAX));
     let place = Place::default();
-    sim.place = Place {
-        region: region.unwrap_or(place.region),
-        account: account.unwrap_or(place.account),
-    };
+    sim.place = Place { region: region.unwrap_or(place.region), account: account.unwrap_or(place.account) };
     sim.port = port.and_then(|port| u16::try_from(port).ok()).unwrap_or(sim.port);
-    sim.clock = clock
-        .and_then(|text| units::clock_start(&text))
-        .unwrap_or(sim.clock);
+    sim.clock = clock.and_then(|text| units::clock_start(&text)).unwrap_or(sim.clock);
     sim.seed = seed.and_then(|seed| u64::try_from(seed).ok());
     if version == Some(1) {
         sim.event_version = "2.1".into();
@@ -257,15 +215,7 @@ fn is_account(text: &str) -> bool {
 fn unreadable(name: &str, path: &Path, reason: &str) -> Complaints {
     let complaint = Complaint::new("W108", format!("cannot read the wiring file `{name}`: {reason}"));
     let help = "name another one with `--file`, or none: folders alone are wired by convention";
-    Complaints::new(
-        name,
-        "",
-        vec![
-            complaint
-                .note(format!("looked for {}", path.display()))
-                .help(help),
-        ],
-    )
+    Complaints::new(name, "", vec![complaint.note(format!("looked for {}", path.display())).help(help)])
 }
 
 /// The path from the root of the file system; as it is where the current folder is unknown.

@@ -27,11 +27,7 @@ pub(super) fn placed(reader: &Reader, command: &Placed<Vec<String>>) -> Vec<Stri
 pub(super) fn checked(reader: &mut Reader, command: &Placed<Vec<String>>, key: &str) -> Option<Vec<String>> {
     let words = placed(reader, command);
     let (written, program) = (command.value.first()?, words.first()?);
-    let found = if is_path(written) {
-        Some(PathBuf::from(program))
-    } else {
-        in_path(program)
-    };
+    let found = if is_path(written) { Some(PathBuf::from(program)) } else { in_path(program) };
     let found = found.filter(|path| path.is_file());
     if let Some(found) = &found
         && executable(found)
@@ -49,24 +45,16 @@ pub(super) fn checked(reader: &mut Reader, command: &Placed<Vec<String>>, key: &
             .help(format!("for a file next to the wiring file write `./{written}`")),
         None => {
             let complaint = Complaint::new("W110", format!("no program at `{written}`"));
-            let in_target = Path::new(written)
-                .components()
-                .any(|part| part.as_os_str() == "target");
-            let name = Path::new(written)
-                .file_name()
-                .unwrap_or_default()
-                .to_string_lossy();
+            let in_target = Path::new(written).components().any(|part| part.as_os_str() == "target");
+            let name = Path::new(written).file_name().unwrap_or_default().to_string_lossy();
             let label = match in_target {
                 true => format!("not built yet; `cargo build --bin {name}`?"),
                 false => "no such file".to_owned(),
             };
-            let complaint = complaint
-                .at(&command.span, label)
-                .note(format!("looked for {program}"));
+            let complaint = complaint.at(&command.span, label).note(format!("looked for {program}"));
             match in_target {
-                true => complaint.help(format!(
-                    "or let dropwire build it: `build = \"cargo build --bin {name}\"`"
-                )),
+                true => complaint
+                    .help(format!("or let dropwire build it: `build = \"cargo build --bin {name}\"`")),
                 false => complaint,
             }
         }
@@ -95,11 +83,7 @@ pub(super) fn handler(reader: &mut Reader, section: &Section) -> Option<(Functio
     }
     let Some(handler) = handler else {
         if !section.has("handler") {
-            let example = if family == Family::Python {
-                "app.handler"
-            } else {
-                "index.handler"
-            };
+            let example = if family == Family::Python { "app.handler" } else { "index.handler" };
             let title = format!("{} has a runtime but no handler", section.what);
             let complaint =
                 Complaint::new("W104", title).at(&runtime_setting.key_span, "which function of which file?");
@@ -110,19 +94,8 @@ pub(super) fn handler(reader: &mut Reader, section: &Section) -> Option<(Functio
         return None;
     };
     module_exists(reader, family, &handler, &code)?;
-    let folder = if code.value.is_dir() {
-        code.value.clone()
-    } else {
-        parent(&code.value)
-    };
-    Some((
-        FunctionKind::Handler {
-            runtime: runtime.value,
-            handler: handler.value,
-            code: code.value,
-        },
-        folder,
-    ))
+    let folder = if code.value.is_dir() { code.value.clone() } else { parent(&code.value) };
+    Some((FunctionKind::Handler { runtime: runtime.value, handler: handler.value, code: code.value }, folder))
 }
 
 /// `provided*`: the code folder brings its own program.
@@ -135,22 +108,12 @@ fn bootstrap(
     let problem = match (program.is_file(), executable(&program)) {
         (true, true) => {
             let command = vec![program.to_string_lossy().into_owned()];
-            return Some((
-                FunctionKind::Run {
-                    command,
-                    build: None,
-                    watch: Vec::new(),
-                },
-                code.value.clone(),
-            ));
+            return Some((FunctionKind::Run { command, build: None, watch: Vec::new() }, code.value.clone()));
         }
         (true, false) => "`bootstrap` is there but is not executable",
         (false, _) => "there is no `bootstrap` in it",
     };
-    let title = format!(
-        "runtime `{}` starts `bootstrap` of the code folder",
-        runtime.value
-    );
+    let title = format!("runtime `{}` starts `bootstrap` of the code folder", runtime.value);
     reader.complain(
         Complaint::new("W112", title)
             .at(&code.span, problem)
@@ -174,9 +137,7 @@ fn family(reader: &mut Reader, runtime: &Placed<String>) -> Option<Family> {
         return Some(Family::Provided);
     }
     let complaint = Complaint::new("W107", format!("dropwire does not start runtime `{name}`"));
-    let elsewhere = ["java", "ruby", "dotnet", "go"]
-        .iter()
-        .any(|family| name.starts_with(family));
+    let elsewhere = ["java", "ruby", "dotnet", "go"].iter().any(|family| name.starts_with(family));
     let near = super::names::nearest(name, &["python3.12", "nodejs20.x", "provided.al2023"]);
     reader.complain(match near.filter(|_| !elsewhere) {
         Some(near) => complaint.at(&runtime.span, format!("did you mean `{near}`?")),
@@ -207,9 +168,8 @@ fn code(reader: &mut Reader, section: &Section) -> Option<Placed<PathBuf>> {
         Err(_) => "no such folder",
     };
     let title = format!("{}: no code in `{written}`", section.what);
-    let complaint = Complaint::new("W111", title)
-        .at(&span, problem)
-        .note(format!("looked at {}", path.display()));
+    let complaint =
+        Complaint::new("W111", title).at(&span, problem).note(format!("looked at {}", path.display()));
     reader.complain(match setting {
         Some(_) => complaint,
         None => complaint.help("say where the code is: `code = \"…\"`; `functions/NAME` is only the default"),
@@ -229,9 +189,7 @@ fn module_exists(
         let help =
             "write the file without its ending, a dot, and the function: `index.handler`, `src/app.main`";
         reader.complain(
-            Complaint::new("W111", title)
-                .at(&handler.span, "no dot with a name on both sides")
-                .help(help),
+            Complaint::new("W111", title).at(&handler.span, "no dot with a name on both sides").help(help),
         );
         return None;
     };
@@ -239,24 +197,15 @@ fn module_exists(
         Family::Python => &[".py", "/__init__.py"],
         _ => &[".js", ".mjs", ".cjs"],
     };
-    let folder = if code.value.is_dir() {
-        code.value.clone()
-    } else {
-        parent(&code.value)
-    };
-    let candidates: Vec<PathBuf> = endings
-        .iter()
-        .map(|ending| folder.join(format!("{module}{ending}")))
-        .collect();
+    let folder = if code.value.is_dir() { code.value.clone() } else { parent(&code.value) };
+    let candidates: Vec<PathBuf> =
+        endings.iter().map(|ending| folder.join(format!("{module}{ending}"))).collect();
     let is_it = |path: &&PathBuf| path.is_file() && (code.value.is_dir() || **path == code.value);
     if candidates.iter().any(|path| is_it(&path)) {
         return Some(());
     }
     let title = format!("no module for handler `{}`", handler.value);
-    let wanted: Vec<String> = endings
-        .iter()
-        .map(|ending| format!("`{module}{ending}`"))
-        .collect();
+    let wanted: Vec<String> = endings.iter().map(|ending| format!("`{module}{ending}`")).collect();
     let label = format!("no {} there", wanted.join(" or "));
     reader.complain(
         Complaint::new("W111", title)
@@ -270,28 +219,16 @@ fn module_exists(
 fn module_path(family: Family, handler: &str) -> Option<String> {
     let (module, function) = match family {
         // The last dot parts module and function; other dots part packages.
-        Family::Python => handler
-            .rsplit_once('.')
-            .map(|(module, function)| (module.replace('.', "/"), function))?,
+        Family::Python => {
+            handler.rsplit_once('.').map(|(module, function)| (module.replace('.', "/"), function))?
+        }
         // In the last part of the path, the first dot parts module and (perhaps nested) function.
         _ => {
-            let (folder, base) = handler
-                .rsplit_once('/')
-                .map_or(("", handler), |(folder, base)| (folder, base));
+            let (folder, base) =
+                handler.rsplit_once('/').map_or(("", handler), |(folder, base)| (folder, base));
             let (module, function) = base.split_once('.')?;
-            let folder = if folder.is_empty() {
-                String::new()
-            } else {
-                format!("{folder}/")
-            };
-            (
-                if module.is_empty() {
-                    String::new()
-                } else {
-                    format!("{folder}{module}")
-                },
-                function,
-            )
+            let folder = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+            (if module.is_empty() { String::new() } else { format!("{folder}{module}") }, function)
         }
     };
     let usable =
@@ -324,8 +261,7 @@ fn parent(path: &Path) -> PathBuf {
 #[cfg(unix)]
 pub(super) fn executable(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
-    path.metadata()
-        .is_ok_and(|found| found.permissions().mode() & 0o111 != 0)
+    path.metadata().is_ok_and(|found| found.permissions().mode() & 0o111 != 0)
 }
 
 #[cfg(not(unix))]

@@ -41,18 +41,11 @@ pub(super) struct Setting<'a> {
 impl<'a> Section<'a> {
     /// The whole file.
     pub fn root(table: &'a dyn TableLike) -> Section<'a> {
-        Section {
-            name: "",
-            what: "the wiring file".into(),
-            span: 0..0,
-            table,
-        }
+        Section { name: "", what: "the wiring file".into(), span: 0..0, table }
     }
 
     pub fn get(&self, key: &str) -> Option<Setting<'a>> {
-        self.table
-            .get_key_value(key)
-            .map(|(key, item)| self.setting(key.get(), item))
+        self.table.get_key_value(key).map(|(key, item)| self.setting(key.get(), item))
     }
 
     pub fn has(&self, key: &str) -> bool {
@@ -60,26 +53,14 @@ impl<'a> Section<'a> {
     }
 
     pub fn settings(&self) -> Vec<Setting<'a>> {
-        self.table
-            .iter()
-            .map(|(key, item)| self.setting(key, item))
-            .collect()
+        self.table.iter().map(|(key, item)| self.setting(key, item)).collect()
     }
 
     fn setting(&self, key: &'a str, item: &'a Item) -> Setting<'a> {
         let key_span = self.table.key(key).and_then(|key| key.span());
-        let span = item
-            .span()
-            .or_else(|| key_span.clone())
-            .unwrap_or(self.span.clone());
+        let span = item.span().or_else(|| key_span.clone()).unwrap_or(self.span.clone());
         let key_span = key_span.unwrap_or_else(|| span.clone());
-        Setting {
-            key,
-            key_span,
-            item,
-            span,
-            of: self.what.clone(),
-        }
+        Setting { key, key_span, item, span, of: self.what.clone() }
     }
 }
 
@@ -93,12 +74,7 @@ pub(super) struct Reader<'t> {
 
 impl<'t> Reader<'t> {
     pub fn new(root: PathBuf, name: &'t str, text: &'t str) -> Reader<'t> {
-        Reader {
-            root,
-            name,
-            text,
-            complaints: Vec::new(),
-        }
+        Reader { root, name, text, complaints: Vec::new() }
     }
 
     pub fn complain(&mut self, complaint: Complaint) {
@@ -115,10 +91,7 @@ impl<'t> Reader<'t> {
 
     /// Where a span begins, as the rest of the program says it.
     pub fn origin(&self, span: &Span) -> Origin {
-        Origin {
-            file: self.name.to_owned(),
-            line: position(self.text, span.start).0,
-        }
+        Origin { file: self.name.to_owned(), line: position(self.text, span.start).0 }
     }
 
     /// A path of the file as an absolute one, without `.` and `..`.
@@ -141,12 +114,7 @@ impl<'t> Reader<'t> {
     /// The table that a setting is; W102 if it is none.
     pub fn section<'a>(&mut self, setting: &Setting<'a>, what: String) -> Option<Section<'a>> {
         match setting.item.as_table_like() {
-            Some(table) => Some(Section {
-                name: setting.key,
-                what,
-                span: setting.span.clone(),
-                table,
-            }),
+            Some(table) => Some(Section { name: setting.key, what, span: setting.span.clone(), table }),
             None => {
                 self.wrong(setting, "a table");
                 None
@@ -186,12 +154,7 @@ impl<'t> Reader<'t> {
 
     /// W102: the value is of the wrong type or outside of what is allowed.
     pub fn wrong(&mut self, setting: &Setting, expected: &str) {
-        let title = format!(
-            "`{}` of {} cannot be {}",
-            setting.key,
-            setting.of,
-            shown(setting.item)
-        );
+        let title = format!("`{}` of {} cannot be {}", setting.key, setting.of, shown(setting.item));
         self.complain(Complaint::new("W102", title).at(&setting.span, format!("expected {expected}")));
     }
 
@@ -202,10 +165,7 @@ impl<'t> Reader<'t> {
     /// A text; `expected` says what kind of.
     pub fn text_like(&mut self, setting: &Setting, expected: &str) -> Option<Placed<String>> {
         match setting.item.as_str() {
-            Some(text) => Some(Placed {
-                value: text.to_owned(),
-                span: setting.span.clone(),
-            }),
+            Some(text) => Some(Placed { value: text.to_owned(), span: setting.span.clone() }),
             None => {
                 self.wrong(setting, expected);
                 None
@@ -226,15 +186,10 @@ impl<'t> Reader<'t> {
         for (place, value) in array.iter().enumerate() {
             let span = value.span().unwrap_or_else(|| setting.span.clone());
             match value.as_str() {
-                Some(text) => texts.push(Placed {
-                    value: text.to_owned(),
-                    span,
-                }),
+                Some(text) => texts.push(Placed { value: text.to_owned(), span }),
                 None => {
-                    let title = format!(
-                        "`{}` of {} holds something else than texts",
-                        setting.key, setting.of
-                    );
+                    let title =
+                        format!("`{}` of {} holds something else than texts", setting.key, setting.of);
                     let label = format!("number {} cannot be {}", place + 1, shown_value(value));
                     self.complain(Complaint::new("W102", title).at(&span, label));
                 }
@@ -247,25 +202,20 @@ impl<'t> Reader<'t> {
     pub fn words(&mut self, setting: &Setting) -> Option<Placed<Vec<String>>> {
         let expected = "a command such as \"sh run.sh\", or an array of its words";
         let texts = self.texts(setting, expected)?;
-        let words = match (
-            setting.item.as_str(),
-            units::shell_words(setting.item.as_str().unwrap_or_default()),
-        ) {
-            (None, _) => texts.into_iter().map(|text| text.value).collect(),
-            (Some(_), Some(words)) => words,
-            (Some(_), None) => {
-                self.wrong(setting, "a command whose quotes are closed");
-                return None;
-            }
-        };
+        let words =
+            match (setting.item.as_str(), units::shell_words(setting.item.as_str().unwrap_or_default())) {
+                (None, _) => texts.into_iter().map(|text| text.value).collect(),
+                (Some(_), Some(words)) => words,
+                (Some(_), None) => {
+                    self.wrong(setting, "a command whose quotes are closed");
+                    return None;
+                }
+            };
         if words.first().is_none_or(|program: &String| program.is_empty()) {
             self.wrong(setting, expected);
             return None;
         }
-        Some(Placed {
-            value: words,
-            span: setting.span.clone(),
-        })
+        Some(Placed { value: words, span: setting.span.clone() })
     }
 
     pub fn truth(&mut self, setting: &Setting) -> Option<bool> {
@@ -277,15 +227,9 @@ impl<'t> Reader<'t> {
     }
 
     pub fn integer(&mut self, setting: &Setting, range: RangeInclusive<i64>) -> Option<i64> {
-        let integer = setting
-            .item
-            .as_integer()
-            .filter(|integer| range.contains(integer));
+        let integer = setting.item.as_integer().filter(|integer| range.contains(integer));
         if integer.is_none() {
-            self.wrong(
-                setting,
-                &format!("a whole number from {} to {}", range.start(), range.end()),
-            );
+            self.wrong(setting, &format!("a whole number from {} to {}", range.start(), range.end()));
         }
         integer
     }
@@ -295,20 +239,14 @@ impl<'t> Reader<'t> {
         let duration = units::duration(setting.item).filter(|duration| range.contains(duration));
         if duration.is_none() {
             let (least, most) = (units::short(*range.start()), units::short(*range.end()));
-            self.wrong(
-                setting,
-                &format!("a time such as \"10s\" or whole seconds, from {least} to {most}"),
-            );
+            self.wrong(setting, &format!("a time such as \"10s\" or whole seconds, from {least} to {most}"));
         }
         duration
     }
 
     /// One of a few words, given back as its number in `words`.
     pub fn choice(&mut self, setting: &Setting, words: &[&str]) -> Option<usize> {
-        let choice = setting
-            .item
-            .as_str()
-            .and_then(|text| words.iter().position(|word| *word == text));
+        let choice = setting.item.as_str().and_then(|text| words.iter().position(|word| *word == text));
         if choice.is_none() {
             let quoted: Vec<String> = words.iter().map(|word| format!("\"{word}\"")).collect();
             self.wrong(setting, &quoted.join(" or "));

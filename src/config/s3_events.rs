@@ -51,25 +51,13 @@ pub(super) fn happens_in_folders(event: &str) -> bool {
 /// prefixes overlap, and their suffixes overlap.
 pub(super) fn ambiguous(one: &From, other: &From) -> bool {
     let (
-        From::Bucket {
-            bucket,
-            events,
-            prefix,
-            suffix,
-        },
-        From::Bucket {
-            bucket: b,
-            events: e,
-            prefix: p,
-            suffix: s,
-        },
+        From::Bucket { bucket, events, prefix, suffix },
+        From::Bucket { bucket: b, events: e, prefix: p, suffix: s },
     ) = (one, other)
     else {
         return false;
     };
-    let share_events = NAMES
-        .iter()
-        .any(|name| any_covers(events, name) && any_covers(e, name));
+    let share_events = NAMES.iter().any(|name| any_covers(events, name) && any_covers(e, name));
     let prefixes_overlap = prefix.starts_with(p.as_str()) || p.starts_with(prefix.as_str());
     let suffixes_overlap = suffix.ends_with(s.as_str()) || s.ends_with(suffix.as_str());
     bucket == b && share_events && prefixes_overlap && suffixes_overlap
@@ -98,11 +86,7 @@ mod tests {
     fn check(one: (&[&str], &str, &str), other: (&[&str], &str, &str), expected: bool) {
         let (one, other) = (wire(one.0, one.1, one.2), wire(other.0, other.1, other.2));
         assert_eq!(ambiguous(&one, &other), expected, "{one:?} {other:?}");
-        assert_eq!(
-            ambiguous(&other, &one),
-            expected,
-            "the other way round: {one:?} {other:?}"
-        );
+        assert_eq!(ambiguous(&other, &one), expected, "the other way round: {one:?} {other:?}");
     }
 
     const CREATED: &[&str] = &["ObjectCreated:*"];
@@ -125,16 +109,8 @@ mod tests {
     #[test]
     fn different_event_types_never_overlap() {
         check((CREATED, "", ""), (&["ObjectRemoved:*"], "", ""), false);
-        check(
-            (&["ObjectCreated:Put"], "", ""),
-            (&["ObjectCreated:Copy"], "", ""),
-            false,
-        );
+        check((&["ObjectCreated:Put"], "", ""), (&["ObjectCreated:Copy"], "", ""), false);
         check((&["ObjectCreated:Put"], "", ""), (CREATED, "", ""), true);
-        check(
-            (&["ObjectRemoved:Delete", "ObjectCreated:Copy"], "", ""),
-            (CREATED, "", ""),
-            true,
-        );
+        check((&["ObjectRemoved:Delete", "ObjectCreated:Copy"], "", ""), (CREATED, "", ""), true);
     }
 }

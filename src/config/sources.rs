@@ -10,17 +10,8 @@ use super::{
 };
 
 /// What SQS would take and this version does not honour.
-const QUEUE_LATER: &[&str] = &[
-    "visibility",
-    "dlq",
-    "max_receives",
-    "delay",
-    "retain",
-    "retention",
-    "fifo",
-    "wait",
-    "encrypted",
-];
+const QUEUE_LATER: &[&str] =
+    &["visibility", "dlq", "max_receives", "delay", "retain", "retention", "fifo", "wait", "encrypted"];
 
 const VIEWS: &[&str] = &["KEYS_ONLY", "NEW_IMAGE", "OLD_IMAGE", "NEW_AND_OLD_IMAGES"];
 
@@ -47,18 +38,12 @@ pub(super) fn bucket(reader: &mut Reader, draft: &mut Draft, setting: &Setting) 
         let label = format!("{} is a file", spec.folder.display());
         let title = format!("bucket `{name}` needs a folder");
         reader.complain(
-            Complaint::new("W120", title)
-                .at(&section.span, label)
-                .help("name another one with `folder`"),
+            Complaint::new("W120", title).at(&section.span, label).help("name another one with `folder`"),
         );
     }
-    let existing = section
-        .get("existing")
-        .and_then(|setting| reader.choice(&setting, &["ignore", "emit"]));
+    let existing = section.get("existing").and_then(|setting| reader.choice(&setting, &["ignore", "emit"]));
     spec.emit_existing = existing == Some(1);
-    let overlap = section
-        .get("overlap")
-        .and_then(|setting| reader.choice(&setting, &["refuse", "allow"]));
+    let overlap = section.get("overlap").and_then(|setting| reader.choice(&setting, &["refuse", "allow"]));
     spec.allow_overlap = overlap == Some(1);
     if let Some(setting) = section.get("ignore") {
         spec.ignore = ignored(reader, &setting);
@@ -90,9 +75,7 @@ pub(super) fn table(reader: &mut Reader, draft: &mut Draft, setting: &Setting) {
         reader.not_yet(&setting.key_span, "time to live for the items of a table", None);
     }
     let sqlite = sqlite(reader, &section);
-    let view = section
-        .get("stream")
-        .and_then(|setting| reader.choice(&setting, VIEWS));
+    let view = section.get("stream").and_then(|setting| reader.choice(&setting, VIEWS));
     let view = match view {
         Some(0) => StreamView::KeysOnly,
         Some(1) => StreamView::NewImage,
@@ -104,10 +87,8 @@ pub(super) fn table(reader: &mut Reader, draft: &mut Draft, setting: &Setting) {
         None => {
             if !sqlite.is_file() {
                 let complaint = Complaint::new("W104", format!("table `{name}` has no key"));
-                let label = format!(
-                    "{} does not exist yet, so there is no table to attach",
-                    sqlite.display()
-                );
+                let label =
+                    format!("{} does not exist yet, so there is no table to attach", sqlite.display());
                 let help =
                     "add `key = \"id:S\"`, or `key = \"customer:S, ts:N\"` for a partition and a sort key";
                 reader.complain(complaint.at(&section.span, "no `key`").note(label).help(help));
@@ -121,22 +102,13 @@ pub(super) fn table(reader: &mut Reader, draft: &mut Draft, setting: &Setting) {
         if !path.is_file() {
             let complaint = Complaint::new("W131", format!("no seed file `{}`", text.value));
             reader.complain(
-                complaint
-                    .at(&text.span, "no such file")
-                    .note(format!("looked for {}", path.display())),
+                complaint.at(&text.span, "no such file").note(format!("looked for {}", path.display())),
             );
         }
         Some(path)
     });
     let origin = reader.origin(&section.span);
-    let spec = TableSpec {
-        name: name.to_owned(),
-        keys,
-        view,
-        sqlite,
-        seed,
-        origin,
-    };
+    let spec = TableSpec { name: name.to_owned(), keys, view, sqlite, seed, origin };
     draft.config.tables.insert(name.to_owned(), spec);
 }
 
@@ -149,10 +121,7 @@ pub(super) fn topic(reader: &mut Reader, draft: &mut Draft, setting: &Setting) {
     draft.declare(reader, "topic", setting);
     reader.only(&section, &[]);
     let origin = reader.origin(&section.span);
-    draft
-        .config
-        .topics
-        .insert(name.clone(), TopicSpec { name, origin });
+    draft.config.topics.insert(name.clone(), TopicSpec { name, origin });
 }
 
 /// Reads `[queue.NAME]`.
@@ -165,19 +134,12 @@ pub(super) fn queue(reader: &mut Reader, draft: &mut Draft, setting: &Setting) {
     for setting in section.settings() {
         if QUEUE_LATER.contains(&setting.key) {
             let note = "queues keep dead letters; their SQS settings are not supported yet";
-            reader.not_yet(
-                &setting.key_span,
-                &format!("`{}` for queues", setting.key),
-                Some(note),
-            );
+            reader.not_yet(&setting.key_span, &format!("`{}` for queues", setting.key), Some(note));
         }
     }
     reader.only(&section, QUEUE_LATER);
     let origin = reader.origin(&section.span);
-    draft
-        .config
-        .queues
-        .insert(name.clone(), QueueSpec { name, origin });
+    draft.config.queues.insert(name.clone(), QueueSpec { name, origin });
 }
 
 /// W120 unless the folder is there.
@@ -189,11 +151,7 @@ fn must_be_folder(reader: &mut Reader, written: &Placed<String>, folder: &Path, 
     };
     let complaint =
         Complaint::new("W120", format!("cannot watch `{}`", written.value)).at(&written.span, problem);
-    reader.complain(
-        complaint
-            .note(format!("looked at {}", folder.display()))
-            .help(help),
-    );
+    reader.complain(complaint.note(format!("looked at {}", folder.display())).help(help));
 }
 
 /// `ignore`: globs over file names, so a `/` in one would never match.
@@ -228,9 +186,7 @@ fn sqlite(reader: &mut Reader, section: &Section) -> PathBuf {
     if let Some(problem) = problem {
         let title = format!("`sqlite` of {} cannot be `{}`", section.what, text.value);
         reader.complain(
-            Complaint::new("W131", title)
-                .at(&text.span, problem)
-                .help("the file may be new, its folder not"),
+            Complaint::new("W131", title).at(&text.span, problem).help("the file may be new, its folder not"),
         );
     }
     path
@@ -269,10 +225,7 @@ fn parse_keys(text: &str) -> Result<Vec<KeySpec>, String> {
         if keys.iter().any(|key| key.name == name) {
             return Err(format!("`{name}` is there twice"));
         }
-        keys.push(KeySpec {
-            name: name.to_owned(),
-            kind,
-        });
+        keys.push(KeySpec { name: name.to_owned(), kind });
     }
     if keys.len() > 2 {
         return Err("a table has one partition key and one sort key at the most".into());
@@ -286,10 +239,7 @@ mod tests {
 
     fn check_keys(text: &str, expected: Result<&[(&str, KeyKind)], &str>) {
         let expected = expected.map(|keys| {
-            let keys = keys.iter().map(|(name, kind)| KeySpec {
-                name: (*name).to_owned(),
-                kind: *kind,
-            });
+            let keys = keys.iter().map(|(name, kind)| KeySpec { name: (*name).to_owned(), kind: *kind });
             keys.collect::<Vec<_>>()
         });
         assert_eq!(parse_keys(text), expected.map_err(str::to_owned), "{text}");
@@ -298,19 +248,13 @@ mod tests {
     #[test]
     fn a_key_is_a_partition_key_and_perhaps_a_sort_key() {
         check_keys("orderId:S", Ok(&[("orderId", KeyKind::S)]));
-        check_keys(
-            "customer:S, ts:N",
-            Ok(&[("customer", KeyKind::S), ("ts", KeyKind::N)]),
-        );
+        check_keys("customer:S, ts:N", Ok(&[("customer", KeyKind::S), ("ts", KeyKind::N)]));
         check_keys("a:b:B", Ok(&[("a:b", KeyKind::B)]));
         check_keys("id", Err("each key is NAME:TYPE"));
         check_keys("", Err("each key is NAME:TYPE"));
         check_keys(":S", Err("a key has a name of 1 to 255 bytes"));
         check_keys("id:s", Err("a key is of type S, N or B, not \"s\""));
         check_keys("a:S,a:N", Err("`a` is there twice"));
-        check_keys(
-            "a:S,b:N,c:B",
-            Err("a table has one partition key and one sort key at the most"),
-        );
+        check_keys("a:S,b:N,c:B", Err("a table has one partition key and one sort key at the most"));
     }
 }

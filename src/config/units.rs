@@ -32,10 +32,7 @@ pub(super) fn duration_text(text: &str) -> Option<Duration> {
 pub(super) fn short(duration: Duration) -> String {
     let millis = duration.as_millis();
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    match units
-        .iter()
-        .find(|(length, _)| millis > 0 && millis.is_multiple_of(*length))
-    {
+    match units.iter().find(|(length, _)| millis > 0 && millis.is_multiple_of(*length)) {
         Some((length, unit)) => format!("{}{unit}", millis / length),
         None if millis == 0 => "0s".into(),
         None => format!("{millis}ms"),
@@ -70,9 +67,7 @@ pub(super) fn clock_start(text: &str) -> Option<ClockStart> {
     let plain = rate.starts_with(|first: char| first.is_ascii_digit())
         && rate.chars().all(|sign| sign.is_ascii_digit() || sign == '.');
     let rate: f64 = rate.parse().ok().filter(|_| plain)?;
-    (0.001..=100_000.0)
-        .contains(&rate)
-        .then_some(ClockStart::Scaled(rate))
+    (0.001..=100_000.0).contains(&rate).then_some(ClockStart::Scaled(rate))
 }
 
 /// Splits a command as a shell does: blanks part words, quotes keep them, a backslash takes the next character
@@ -125,11 +120,7 @@ mod tests {
     use super::*;
 
     fn check_duration(text: &str, expected: Option<u64>) {
-        assert_eq!(
-            duration_text(text).map(|time| time.as_millis() as u64),
-            expected,
-            "{text}"
-        );
+        assert_eq!(duration_text(text).map(|time| time.as_millis() as u64), expected, "{text}");
     }
 
     #[test]
@@ -138,16 +129,9 @@ mod tests {
         check_duration("10s", Some(10_000));
         check_duration("10 s", Some(10_000));
         check_duration("7d", Some(604_800_000));
-        for wrong in [
-            "",
-            "10",
-            "s",
-            "-1s",
-            "1.5s",
-            "10 parsecs",
-            "99999999999999999999s",
-            "18446744073709551615d",
-        ] {
+        for wrong in
+            ["", "10", "s", "-1s", "1.5s", "10 parsecs", "99999999999999999999s", "18446744073709551615d"]
+        {
             check_duration(wrong, None);
         }
     }
@@ -171,10 +155,7 @@ mod tests {
     fn the_clock_starts_in_four_ways() {
         check_clock("real", Some(ClockStart::Real));
         check_clock("frozen", Some(ClockStart::Frozen));
-        check_clock(
-            "2026-01-05T09:00:00Z",
-            Timestamp::parse("2026-01-05T09:00:00Z").map(ClockStart::At),
-        );
+        check_clock("2026-01-05T09:00:00Z", Timestamp::parse("2026-01-05T09:00:00Z").map(ClockStart::At));
         check_clock("x60", Some(ClockStart::Scaled(60.0)));
         check_clock("x0.5", Some(ClockStart::Scaled(0.5)));
         for wrong in ["", "x", "x0", "x-1", "xinf", "xnan", "x1e3", "slow", "2026-13-05"] {
@@ -198,10 +179,7 @@ mod tests {
     fn commands_split_like_in_a_shell() {
         check_words("sh run.sh", Some(&["sh", "run.sh"]));
         check_words("  python3  -m 'my app' ", Some(&["python3", "-m", "my app"]));
-        check_words(
-            r#"echo "a \"b\" c" d\ e ''"#,
-            Some(&["echo", "a \"b\" c", "d e", ""]),
-        );
+        check_words(r#"echo "a \"b\" c" d\ e ''"#, Some(&["echo", "a \"b\" c", "d e", ""]));
         check_words("a'b'c", Some(&["abc"]));
         check_words("", Some(&[]));
         check_words("sh 'open", None);

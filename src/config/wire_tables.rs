@@ -81,32 +81,22 @@ struct Policy {
 
 fn policy(reader: &mut Reader, section: &Section, source: &str) -> Policy {
     let stream = source == "table";
-    let retries = section
-        .get("retries")
-        .and_then(|s| reader.integer(&s, 0..=if stream { 10_000 } else { 100 }));
+    let retries =
+        section.get("retries").and_then(|s| reader.integer(&s, 0..=if stream { 10_000 } else { 100 }));
     let age_most = Duration::from_hours(if stream { 7 * 24 } else { 6 });
     Policy {
         retries: retries.and_then(|count| u32::try_from(count).ok()),
-        backoff: section
-            .get("backoff")
-            .and_then(|setting| backoff(reader, &setting)),
-        age_max: section
-            .get("age")
-            .and_then(|s| reader.duration(&s, Duration::from_secs(60)..=age_most)),
+        backoff: section.get("backoff").and_then(|setting| backoff(reader, &setting)),
+        age_max: section.get("age").and_then(|s| reader.duration(&s, Duration::from_secs(60)..=age_most)),
         dlq: section.get("dlq").and_then(|setting| queue(reader, &setting)),
-        on_failure: section
-            .get("on_failure")
-            .and_then(|setting| queue(reader, &setting)),
+        on_failure: section.get("on_failure").and_then(|setting| queue(reader, &setting)),
     }
 }
 
 fn bucket(reader: &mut Reader, section: &Section, name: &str) -> From {
     let mut events = Vec::new();
     if let Some(setting) = section.get("events") {
-        for text in reader
-            .texts(&setting, "an event name or an array of them")
-            .unwrap_or_default()
-        {
+        for text in reader.texts(&setting, "an event name or an array of them").unwrap_or_default() {
             events.extend(wires::event(reader, &text.value, &text.span));
         }
         if setting.item.as_array().is_some_and(|array| array.is_empty()) {
@@ -133,12 +123,7 @@ fn bucket(reader: &mut Reader, section: &Section, name: &str) -> From {
             }
         }
     }
-    From::Bucket {
-        bucket: name.to_owned(),
-        events,
-        prefix,
-        suffix,
-    }
+    From::Bucket { bucket: name.to_owned(), events, prefix, suffix }
 }
 
 /// `prefix` or `suffix`: plain text to S3, so a `*` in it is a mistake.
@@ -161,9 +146,8 @@ fn affix(reader: &mut Reader, section: &Section, key: &str) -> String {
 fn table(reader: &mut Reader, section: &Section, name: &str) -> From {
     let mut filter = Vec::new();
     if let Some(setting) = section.get("filter") {
-        let patterns = reader
-            .texts(&setting, "a pattern in quotes, or an array of patterns")
-            .unwrap_or_default();
+        let patterns =
+            reader.texts(&setting, "a pattern in quotes, or an array of patterns").unwrap_or_default();
         if patterns.len() > 10 {
             reader.wrong(&setting, "10 patterns at the most, as on AWS");
         }
@@ -172,22 +156,13 @@ fn table(reader: &mut Reader, section: &Section, name: &str) -> From {
             filter.push(pattern.value);
         }
     }
-    let mut truth = |key: &str| {
-        section
-            .get(key)
-            .and_then(|setting| reader.truth(&setting))
-            .unwrap_or(false)
-    };
+    let mut truth = |key: &str| section.get(key).and_then(|setting| reader.truth(&setting)).unwrap_or(false);
     let (bisect, report_failures) = (truth("bisect"), truth("report_failures"));
-    let batch = section
-        .get("batch")
-        .and_then(|setting| reader.integer(&setting, 1..=10_000));
+    let batch = section.get("batch").and_then(|setting| reader.integer(&setting, 1..=10_000));
     let window = section.get("window");
     let window =
         window.and_then(|setting| reader.duration(&setting, Duration::ZERO..=Duration::from_secs(300)));
-    let start = section
-        .get("start")
-        .and_then(|setting| reader.choice(&setting, &["latest", "trim-horizon"]));
+    let start = section.get("start").and_then(|setting| reader.choice(&setting, &["latest", "trim-horizon"]));
     From::Table {
         table: name.to_owned(),
         filter,
@@ -200,29 +175,14 @@ fn table(reader: &mut Reader, section: &Section, name: &str) -> From {
 }
 
 fn topic(reader: &mut Reader, section: &Section, name: &str) -> From {
-    let scope = section
-        .get("scope")
-        .and_then(|setting| reader.choice(&setting, &["attributes", "body"]));
+    let scope = section.get("scope").and_then(|setting| reader.choice(&setting, &["attributes", "body"]));
     let body_scope = scope == Some(1);
-    let filter = section
-        .get("filter")
-        .and_then(|setting| reader.text_like(&setting, "a filter policy in quotes"));
+    let filter =
+        section.get("filter").and_then(|setting| reader.text_like(&setting, "a filter policy in quotes"));
     if let Some(policy) = &filter {
-        check_filter(
-            reader,
-            policy,
-            if body_scope {
-                Dialect::SnsBody
-            } else {
-                Dialect::SnsAttributes
-            },
-        );
+        check_filter(reader, policy, if body_scope { Dialect::SnsBody } else { Dialect::SnsAttributes });
     }
-    From::Topic {
-        topic: name.to_owned(),
-        filter: filter.map(|policy| policy.value),
-        body_scope,
-    }
+    From::Topic { topic: name.to_owned(), filter: filter.map(|policy| policy.value), body_scope }
 }
 
 /// W211 where the pattern stops making sense.
@@ -242,14 +202,9 @@ fn backoff(reader: &mut Reader, setting: &Setting) -> Option<Vec<Duration>> {
     let expected = "times such as [\"1s\", \"2s\", \"4s\"], each 6h at the most, 100 of them at the most";
     let delays: Option<Vec<Duration>> = match setting.item.as_array() {
         None => {
-            return reader
-                .duration(setting, Duration::ZERO..=most)
-                .map(|delay| vec![delay]);
+            return reader.duration(setting, Duration::ZERO..=most).map(|delay| vec![delay]);
         }
-        Some(array) => array
-            .iter()
-            .map(|value| delay(value).filter(|delay| *delay <= most))
-            .collect(),
+        Some(array) => array.iter().map(|value| delay(value).filter(|delay| *delay <= most)).collect(),
     };
     let delays = delays.filter(|delays| (1..=100).contains(&delays.len()));
     if delays.is_none() {
@@ -273,19 +228,12 @@ fn queue(reader: &mut Reader, setting: &Setting) -> Option<Placed<String>> {
         Some(("queue", name)) => name,
         Some(_) => {
             let what = "places for failed events but queues";
-            reader.not_yet(
-                &text.span,
-                what,
-                Some("write `queue:NAME`, or just the name of the queue"),
-            );
+            reader.not_yet(&text.span, what, Some("write `queue:NAME`, or just the name of the queue"));
             return None;
         }
     };
     let span = reader.inside(&text, text.value.len() - name.len(), name.len());
-    Some(Placed {
-        value: name.to_owned(),
-        span,
-    })
+    Some(Placed { value: name.to_owned(), span })
 }
 
 /// W101 and W902; whether the wire's source can still be told.
@@ -340,26 +288,16 @@ fn fitting_keys(reader: &mut Reader, section: &Section, source: &str) {
         let key = setting.key;
         // A batch that fails holds up its stream, so a stream retries without waiting.
         let policy = POLICY_KEYS.contains(&key) && !(key == "backoff" && source == "table");
-        let homes = [
-            ("buckets", BUCKET_KEYS),
-            ("tables", TABLE_KEYS),
-            ("topics", TOPIC_KEYS),
-        ];
-        let mut homes: Vec<&str> = homes
-            .iter()
-            .filter(|(_, keys)| keys.contains(&key))
-            .map(|(home, _)| *home)
-            .collect();
+        let homes = [("buckets", BUCKET_KEYS), ("tables", TABLE_KEYS), ("topics", TOPIC_KEYS)];
+        let mut homes: Vec<&str> =
+            homes.iter().filter(|(_, keys)| keys.contains(&key)).map(|(home, _)| *home).collect();
         if key == "backoff" {
             homes = vec!["buckets", "topics"];
         }
         if fitting.contains(&key) || policy || homes.is_empty() {
             continue;
         }
-        let title = format!(
-            "`{key}` is for {}; this wire starts at a {source}",
-            homes.join(" and ")
-        );
+        let title = format!("`{key}` is for {}; this wire starts at a {source}", homes.join(" and "));
         reader.complain(Complaint::new("W207", title).at(&setting.key_span, "take it away"));
     }
 }

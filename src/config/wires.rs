@@ -28,11 +28,7 @@ pub(super) fn short(reader: &mut Reader, wire: &Placed<String>) -> Option<(From,
         return None;
     };
     if let Some((_, what)) = LATER.iter().find(|(later, _)| *later == scheme) {
-        reader.not_yet(
-            &wire.span,
-            what,
-            Some("wires start at `s3:`, `table:` and `topic:`"),
-        );
+        reader.not_yet(&wire.span, what, Some("wires start at `s3:`, `table:` and `topic:`"));
         return None;
     }
     let name_at = |reader: &Reader, name: &str| reader.inside(wire, scheme.len() + 1, name.len());
@@ -41,11 +37,7 @@ pub(super) fn short(reader: &mut Reader, wire: &Placed<String>) -> Option<(From,
         "table" | "topic" if rest.is_empty() || rest.contains(char::is_whitespace) => {
             let what = format!("`{scheme}:` is followed by one name");
             let help = "events, filters and the like go into a wire with a name, `[function.NAME.wire.NAME]`";
-            reader.complain(
-                Complaint::new("W209", what)
-                    .at(&wire.span, "this wire")
-                    .help(help),
-            );
+            reader.complain(Complaint::new("W209", what).at(&wire.span, "this wire").help(help));
             None
         }
         "table" => Some((table(rest), name_at(reader, rest))),
@@ -72,11 +64,7 @@ pub(super) fn table(name: &str) -> From {
 
 /// A topic wire without any options.
 pub(super) fn topic(name: &str) -> From {
-    From::Topic {
-        topic: name.to_owned(),
-        filter: None,
-        body_scope: false,
-    }
+    From::Topic { topic: name.to_owned(), filter: None, body_scope: false }
 }
 
 /// The event name without `s3:`, if S3 has it; else W208.
@@ -86,11 +74,7 @@ pub(super) fn event(reader: &mut Reader, written: &str, span: &Span) -> Option<S
         return Some(plain.to_owned());
     }
     let title = format!("S3 has no event called `{written}`");
-    let all: Vec<&str> = s3_events::WILDCARDS
-        .iter()
-        .chain(s3_events::NAMES)
-        .copied()
-        .collect();
+    let all: Vec<&str> = s3_events::WILDCARDS.iter().chain(s3_events::NAMES).copied().collect();
     let complaint = Complaint::new("W208", title);
     reader.complain(match names::nearest(plain, &all) {
         Some(near) => complaint.at(span, format!("did you mean `{near}`?")),
@@ -119,10 +103,7 @@ pub(super) fn prefix_and_suffix(glob: &str) -> Result<(&str, &str), String> {
 
 /// W205: this glob is more than a prefix and a suffix.
 pub(super) fn complain_of_glob(reader: &mut Reader, glob: &str, span: &Span, reason: &str) {
-    let title = format!(
-        "S3 cannot filter by `{}`",
-        glob.chars().take(80).collect::<String>()
-    );
+    let title = format!("S3 cannot filter by `{}`", glob.chars().take(80).collect::<String>());
     reader.complain(
         Complaint::new("W205", title)
             .at(span, reason)
@@ -142,9 +123,7 @@ fn bucket(reader: &mut Reader, wire: &Placed<String>, rest: &str) -> Option<(Fro
     if name.is_empty() {
         let help = "for example `s3:uploads/incoming/*.png`";
         reader.complain(
-            Complaint::new("W209", "`s3:` is followed by a bucket")
-                .at(&wire.span, "this wire")
-                .help(help),
+            Complaint::new("W209", "`s3:` is followed by a bucket").at(&wire.span, "this wire").help(help),
         );
         return None;
     }
@@ -177,11 +156,7 @@ fn bucket(reader: &mut Reader, wire: &Placed<String>, rest: &str) -> Option<(Fro
 /// W209: it begins with nothing that a wire can start at.
 fn no_scheme(reader: &mut Reader, wire: &Placed<String>) {
     let scheme = wire.value.split(':').next().unwrap_or_default();
-    let near = if scheme == "bucket" {
-        Some("s3")
-    } else {
-        names::nearest(scheme, SCHEMES)
-    };
+    let near = if scheme == "bucket" { Some("s3") } else { names::nearest(scheme, SCHEMES) };
     let label = match near {
         Some(near) => format!("did you mean `{near}:`?"),
         None => "not a wire".to_owned(),
@@ -217,57 +192,27 @@ mod tests {
     fn check_short(wire: &str, expected: Option<From>) {
         let text = format!("on = \"{wire}\"");
         let mut reader = Reader::new("/".into(), "t", &text);
-        let placed = Placed {
-            value: wire.to_owned(),
-            span: 5..text.len(),
-        };
-        assert_eq!(
-            short(&mut reader, &placed).map(|(from, _)| from),
-            expected,
-            "{wire}"
-        );
+        let placed = Placed { value: wire.to_owned(), span: 5..text.len() };
+        assert_eq!(short(&mut reader, &placed).map(|(from, _)| from), expected, "{wire}");
     }
 
     fn from_bucket(bucket: &str, event: &str, (prefix, suffix): (&str, &str)) -> Option<From> {
         let events = vec![event.to_owned()];
-        Some(From::Bucket {
-            bucket: bucket.into(),
-            events,
-            prefix: prefix.into(),
-            suffix: suffix.into(),
-        })
+        Some(From::Bucket { bucket: bucket.into(), events, prefix: prefix.into(), suffix: suffix.into() })
     }
 
     #[test]
     fn short_wires_name_a_source_and_what_passes() {
         check_short("s3:uploads", from_bucket("uploads", "ObjectCreated:*", ("", "")));
         check_short("s3:uploads/", from_bucket("uploads", "ObjectCreated:*", ("", "")));
-        check_short(
-            "s3:uploads/in/*.png",
-            from_bucket("uploads", "ObjectCreated:*", ("in/", ".png")),
-        );
-        check_short(
-            "s3:uploads ObjectRemoved:*",
-            from_bucket("uploads", "ObjectRemoved:*", ("", "")),
-        );
-        check_short(
-            "s3:u-1/a  s3:ObjectCreated:Put ",
-            from_bucket("u-1", "ObjectCreated:Put", ("a", "")),
-        );
+        check_short("s3:uploads/in/*.png", from_bucket("uploads", "ObjectCreated:*", ("in/", ".png")));
+        check_short("s3:uploads ObjectRemoved:*", from_bucket("uploads", "ObjectRemoved:*", ("", "")));
+        check_short("s3:u-1/a  s3:ObjectCreated:Put ", from_bucket("u-1", "ObjectCreated:Put", ("a", "")));
         check_short("table:orders", Some(table("orders")));
         check_short("topic:order-events", Some(topic("order-events")));
-        for wrong in [
-            "",
-            ":",
-            "s3:",
-            "s3:/x",
-            "s3",
-            "uploads",
-            "table:",
-            "topic:a b",
-            "mail:x",
-            "every:5 minutes",
-        ] {
+        for wrong in
+            ["", ":", "s3:", "s3:/x", "s3", "uploads", "table:", "topic:a b", "mail:x", "every:5 minutes"]
+        {
             check_short(wrong, None);
         }
         check_short("s3:uploads Object*", None);

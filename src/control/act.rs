@@ -51,41 +51,20 @@ pub(super) async fn fire(State(app): Here, Json(fire): Json<Fire>) -> Answer<Fir
             }
             None
         }
-        Fire::Topic {
-            topic,
-            body,
-            subject,
-            attributes,
-        } => {
+        Fire::Topic { topic, body, subject, attributes } => {
             let Some(source) = app.topic(&topic) else {
                 return Err(no_such("topic", &topic));
             };
-            let attributes = attributes
-                .into_iter()
-                .map(|(name, kind, value)| Attribute { name, kind, value })
-                .collect();
-            Some(
-                source
-                    .publish(&Message {
-                        body,
-                        subject,
-                        attributes,
-                    })
-                    .await?,
-            )
+            let attributes =
+                attributes.into_iter().map(|(name, kind, value)| Attribute { name, kind, value }).collect();
+            Some(source.publish(&Message { body, subject, attributes }).await?)
         }
     };
-    Ok(Json(Fired {
-        events: Vec::new(),
-        message_id,
-    }))
+    Ok(Json(Fired { events: Vec::new(), message_id }))
 }
 
 fn no_such(kind: &str, name: &str) -> Refused {
-    Refused::unknown(
-        format!("there is no {kind} `{name}`"),
-        &format!("dropwire list {kind}s"),
-    )
+    Refused::unknown(format!("there is no {kind} `{name}`"), &format!("dropwire list {kind}s"))
 }
 
 async fn fire_s3(app: &App, target: &str, file: Option<String>, delete: bool) -> Result<(), Refused> {
@@ -121,10 +100,7 @@ pub(super) async fn replay(State(app): Here, Json(replay): Json<Replay>) -> Answ
     let chosen: Vec<Arc<Wire>> = match &replay.to {
         None => {
             let from_here = wires.from(&event.source).iter();
-            from_here
-                .filter(|wire| wire::wants(&event, &wire.filter))
-                .cloned()
-                .collect()
+            from_here.filter(|wire| wire::wants(&event, &wire.filter)).cloned().collect()
         }
         Some(function) => {
             let to = wires.all().filter(|wire| wire.target.name() == function);
@@ -136,14 +112,9 @@ pub(super) async fn replay(State(app): Here, Json(replay): Json<Replay>) -> Answ
     };
     let numbers = app
         .queue()
-        .emit_to(vec![event], Vec::new(), &|_, found| {
-            found.extend(chosen.iter().cloned())
-        })
+        .emit_to(vec![event], Vec::new(), &|_, found| found.extend(chosen.iter().cloned()))
         .await?;
-    Ok(Json(Fired {
-        events: numbers.iter().map(ToString::to_string).collect(),
-        message_id: None,
-    }))
+    Ok(Json(Fired { events: numbers.iter().map(ToString::to_string).collect(), message_id: None }))
 }
 
 pub(super) async fn invoke(
@@ -152,17 +123,10 @@ pub(super) async fn invoke(
     headers: HeaderMap,
     payload: Bytes,
 ) -> Answer<Invoked> {
-    let given = headers
-        .get("x-dropwire-request-id")
-        .and_then(|id| id.to_str().ok())
-        .map(str::to_owned);
+    let given = headers.get("x-dropwire-request-id").and_then(|id| id.to_str().ok()).map(str::to_owned);
     let request_id = given.unwrap_or_else(|| app.random().uuid(4));
     // As with Lambda, no payload is an empty object.
-    let payload = if payload.is_empty() {
-        Bytes::from_static(b"{}")
-    } else {
-        payload
-    };
+    let payload = if payload.is_empty() { Bytes::from_static(b"{}") } else { payload };
     if let Err(error) = serde_json::from_slice::<serde::de::IgnoredAny>(&payload) {
         let message = format!("Could not parse request body into json: {error}");
         return Err(Refused::senseless(message, "the payload has to be JSON"));
@@ -203,11 +167,7 @@ pub(super) async fn drop_letters(State(app): Here, Json(chosen): Json<DeadChosen
 
 /// The chosen letters and the deliveries they stand for.
 async fn choose(app: &App, chosen: &DeadChosen) -> Result<(Vec<i64>, Vec<i64>), Refused> {
-    if let Some(name) = chosen
-        .queue
-        .as_ref()
-        .filter(|name| !app.config().queues.contains_key(*name))
-    {
+    if let Some(name) = chosen.queue.as_ref().filter(|name| !app.config().queues.contains_key(*name)) {
         return Err(no_such("queue", name));
     }
     let all = history::dead(app.queue().store().read(), chosen.queue.as_deref()).await?;
@@ -215,21 +175,11 @@ async fn choose(app: &App, chosen: &DeadChosen) -> Result<(Vec<i64>, Vec<i64>), 
         .into_iter()
         .filter(|(letter, _)| chosen.ids.is_empty() || chosen.ids.contains(&letter.id))
         .collect();
-    if let Some(missing) = chosen
-        .ids
-        .iter()
-        .find(|id| !wanted.iter().any(|(letter, _)| letter.id == **id))
-    {
-        return Err(Refused::unknown(
-            format!("there is no dead letter d{missing}"),
-            "dropwire dead list",
-        ));
+    if let Some(missing) = chosen.ids.iter().find(|id| !wanted.iter().any(|(letter, _)| letter.id == **id)) {
+        return Err(Refused::unknown(format!("there is no dead letter d{missing}"), "dropwire dead list"));
     }
     let letters = wanted.iter().map(|(letter, _)| letter.id).collect();
-    let mut deliveries: Vec<i64> = wanted
-        .into_iter()
-        .flat_map(|(_, deliveries)| deliveries)
-        .collect();
+    let mut deliveries: Vec<i64> = wanted.into_iter().flat_map(|(_, deliveries)| deliveries).collect();
     deliveries.sort_unstable();
     deliveries.dedup();
     Ok((letters, deliveries))
@@ -238,16 +188,15 @@ async fn choose(app: &App, chosen: &DeadChosen) -> Result<(Vec<i64>, Vec<i64>), 
 pub(super) async fn clock(State(app): Here, Json(change): Json<ClockChange>) -> Answer<ClockShown> {
     let (clock, now) = (app.clock(), app.clock().now());
     let mut passed = Vec::new();
-    let quiet = async || app.quiet().await;
+    let quiet = || {
+        let app = app.clone();
+        async move { app.quiet().await }
+    };
     match change {
         ClockChange::Freeze => clock.freeze(),
         ClockChange::Run => clock.resume(),
         ClockChange::Rate { rate } if rate.is_finite() && rate > 0.0 => {
-            clock.set_pace(Pace::Scaled {
-                from_wall: crate::clock::real::now(),
-                from: now,
-                rate,
-            });
+            clock.set_pace(Pace::Scaled { from_wall: crate::clock::real::now(), from: now, rate });
         }
         ClockChange::Rate { rate } => {
             return Err(Refused::senseless(
@@ -256,13 +205,11 @@ pub(super) async fn clock(State(app): Here, Json(change): Json<ClockChange>) -> 
             ));
         }
         ClockChange::Advance { millis } => {
-            passed = clock
-                .advance_to(now.plus(Duration::from_millis(millis)), quiet)
-                .await;
+            passed = clock.advance_to(now.plus(Duration::from_millis(millis)), &quiet).await;
         }
         ClockChange::Next => {
             if let Some(due) = clock.next_due() {
-                passed = clock.advance_to(due, quiet).await;
+                passed = clock.advance_to(due, &quiet).await;
             }
         }
         ClockChange::Set { time } => {
@@ -270,16 +217,13 @@ pub(super) async fn clock(State(app): Here, Json(change): Json<ClockChange>) -> 
             let then = Timestamp::parse(&time)
                 .ok_or_else(|| Refused::senseless(format!("`{time}` is no time"), hint))?;
             if then >= now {
-                passed = clock.advance_to(then, quiet).await;
+                passed = clock.advance_to(then, &quiet).await;
             } else {
                 clock.set_to(then);
             }
         }
     }
-    Ok(Json(clock_shown(
-        &app,
-        passed.iter().map(|due| due.iso_millis()).collect(),
-    )))
+    Ok(Json(clock_shown(&app, passed.iter().map(|due| due.iso_millis()).collect())))
 }
 
 pub(super) async fn stop(State(app): Here) -> Json<Value> {

@@ -48,34 +48,18 @@ pub(super) async fn list(State(app): Here, Query(asked): Query<ListAsked>) -> An
         "buckets" | "bucket" => {
             let buckets = config.buckets.values();
             buckets
-                .map(|b| {
-                    item(
-                        "bucket",
-                        &b.name,
-                        b.folder.display().to_string(),
-                        json!({"folder": b.folder}),
-                    )
-                })
+                .map(|b| item("bucket", &b.name, b.folder.display().to_string(), json!({"folder": b.folder})))
                 .collect()
         }
         "tables" | "table" => {
             let tables = config.tables.values();
             tables
-                .map(|t| {
-                    item(
-                        "table",
-                        &t.name,
-                        t.sqlite.display().to_string(),
-                        json!({"sqlite": t.sqlite}),
-                    )
-                })
+                .map(|t| item("table", &t.name, t.sqlite.display().to_string(), json!({"sqlite": t.sqlite})))
                 .collect()
         }
-        "topics" | "topic" => config
-            .topics
-            .keys()
-            .map(|n| item("topic", n, String::new(), json!({})))
-            .collect(),
+        "topics" | "topic" => {
+            config.topics.keys().map(|n| item("topic", n, String::new(), json!({}))).collect()
+        }
         "queues" | "queue" => {
             let mut listed = Vec::new();
             for name in config.queues.keys() {
@@ -91,10 +75,7 @@ pub(super) async fn list(State(app): Here, Query(asked): Query<ListAsked>) -> An
         }
         other => {
             let message = format!("there is no list of `{other}`");
-            return Err(Refused::senseless(
-                message,
-                "functions, wires, buckets, tables, topics or queues",
-            ));
+            return Err(Refused::senseless(message, "functions, wires, buckets, tables, topics or queues"));
         }
     }))
 }
@@ -107,10 +88,10 @@ fn listed_functions(app: &App) -> Vec<Listed> {
             kind: "function".into(),
             about: format!(
                 "{} · {} warm, {} busy · {} ok, {} failed",
-                f.kind, f.warm, f.busy, f.succeeded, f.failed
+                f.kind, f.warm, f.busy, f.ok, f.failed
             ),
             facts: json!({
-                "kind": f.kind, "warm": f.warm, "busy": f.busy, "ok": f.succeeded, "failed": f.failed,
+                "kind": f.kind, "warm": f.warm, "busy": f.busy, "ok": f.ok, "failed": f.failed,
                 "cold_starts": f.cold_starts, "declared_at": f.origin,
             }),
             name: f.name,
@@ -202,32 +183,19 @@ async fn explained(app: &App, stored: &Stored, function: Option<&str>) -> Result
     });
     let wires = said.collect();
     let event = history::listed(app.queue().store().read(), stored).await?;
-    Ok(Why {
-        event,
-        cause: stored.event.cause.clone(),
-        wires,
-    })
+    Ok(Why { event, cause: stored.event.cause.clone(), wires })
 }
 
 /// What became of a delivery, in words.
 fn in_words(delivery: &DeliveryShown) -> String {
-    let tries = delivery
-        .attempts
-        .iter()
-        .map(|attempt| attempt.number)
-        .max()
-        .unwrap_or_default();
-    let of = delivery
-        .attempts_max
-        .map(|max| format!(" of {max}"))
-        .unwrap_or_default();
+    let tries = delivery.attempts.iter().map(|attempt| attempt.number).max().unwrap_or_default();
+    let of = delivery.attempts_max.map(|max| format!(" of {max}")).unwrap_or_default();
     match (delivery.state.as_str(), &delivery.due) {
         ("done", _) => format!("done at try {tries}"),
         ("waiting", Some(due)) => format!("waiting: try {}{of} is due at {due}", tries + 1),
-        ("given up", _) => format!(
-            "given up after try {tries}: {}",
-            delivery.reason.as_deref().unwrap_or_default()
-        ),
+        ("given up", _) => {
+            format!("given up after try {tries}: {}", delivery.reason.as_deref().unwrap_or_default())
+        }
         (_, _) if tries > 0 => format!("try {}{of} is next", tries + 1),
         (state, _) => state.to_owned(),
     }
@@ -246,31 +214,15 @@ pub(super) async fn why_missing(State(app): Here, Path(function): Path<String>) 
     let pool = app.queue().store().read();
     let last = history::last_called(pool, &function).await?;
     let after = last.map(|(number, _)| number);
-    let recent = history::list(
-        pool,
-        &Choice {
-            limit: MISSING_MAX,
-            after,
-            ..Choice::default()
-        },
-    )
-    .await?;
+    let recent = history::list(pool, &Choice { limit: MISSING_MAX, after, ..Choice::default() }).await?;
     let wires = app.queue().wires();
     let mut events = Vec::new();
     for stored in recent {
-        if wires
-            .from(&stored.event.source)
-            .iter()
-            .any(|wire| wire.target.name() == function)
-        {
+        if wires.from(&stored.event.source).iter().any(|wire| wire.target.name() == function) {
             events.push(explained(&app, &stored, Some(&function)).await?);
         }
     }
-    Ok(Json(WhyMissing {
-        function,
-        last_called: last.map(|(_, at)| at.iso_millis()),
-        events,
-    }))
+    Ok(Json(WhyMissing { function, last_called: last.map(|(_, at)| at.iso_millis()), events }))
 }
 
 #[derive(Deserialize)]
@@ -283,12 +235,9 @@ pub(super) async fn logs(
     Path(function): Path<String>,
     Query(asked): Query<LogsAsked>,
 ) -> Answer<Vec<LogShown>> {
-    let logs = history::logs(
-        app.queue().store().read(),
-        &function,
-        asked.limit.unwrap_or(100).clamp(1, LIST_MAX),
-    )
-    .await?;
+    let logs =
+        history::logs(app.queue().store().read(), &function, asked.limit.unwrap_or(100).clamp(1, LIST_MAX))
+            .await?;
     if logs.is_empty() && !app.config().functions.contains_key(&function) {
         return Err(Refused::unknown(
             format!("there is no function `{function}`"),
@@ -305,14 +254,10 @@ pub(super) struct DeadAsked {
 
 pub(super) async fn dead(State(app): Here, Query(asked): Query<DeadAsked>) -> Answer<Vec<DeadLetter>> {
     let letters = history::dead(app.queue().store().read(), asked.queue.as_deref()).await?;
-    if let Some(name) = asked
-        .queue
-        .filter(|name| letters.is_empty() && !app.config().queues.contains_key(name))
+    if let Some(name) =
+        asked.queue.filter(|name| letters.is_empty() && !app.config().queues.contains_key(name))
     {
-        return Err(Refused::unknown(
-            format!("there is no queue `{name}`"),
-            "dropwire list queues",
-        ));
+        return Err(Refused::unknown(format!("there is no queue `{name}`"), "dropwire list queues"));
     }
     Ok(Json(letters.into_iter().map(|(letter, _)| letter).collect()))
 }
@@ -346,9 +291,5 @@ pub(super) async fn follow(State(app): Here) -> Response {
         };
         Some((Ok(Bytes::from(line + "\n")), (told, None)))
     });
-    (
-        [(header::CONTENT_TYPE, "application/x-ndjson")],
-        Body::from_stream(lines),
-    )
-        .into_response()
+    ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
 }

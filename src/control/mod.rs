@@ -226,11 +226,7 @@ pub struct FindingSaid {
 
 impl From<Finding> for FindingSaid {
     fn from(finding: Finding) -> FindingSaid {
-        FindingSaid {
-            rule: finding.rule,
-            held: finding.held,
-            says: finding.says,
-        }
+        FindingSaid { rule: finding.rule, held: finding.held, says: finding.says }
     }
 }
 

@@ -32,11 +32,7 @@ pub struct Server {
 /// Listens on loopback: on this port, or, unless `strict`, on the next free one.
 pub async fn listen(port: u16, strict: bool) -> Result<TcpListener, StartError> {
     let mut first_error = None;
-    let last = if strict || port == 0 {
-        port
-    } else {
-        port.saturating_add(PORTS_MAX)
-    };
+    let last = if strict || port == 0 { port } else { port.saturating_add(PORTS_MAX) };
     for candidate in port..=last {
         match TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, candidate))).await {
             Ok(listener) => return Ok(listener),
@@ -47,35 +43,19 @@ pub async fn listen(port: u16, strict: bool) -> Result<TcpListener, StartError> 
     let message = format!(
         "cannot listen on 127.0.0.1:{port}: {why}; is another program there? stop it, or take a free port with `--port 0`"
     );
-    Err(StartError {
-        code: "W501",
-        message,
-        exit: 4,
-    })
+    Err(StartError { code: "W501", message, exit: 4 })
 }
 
 impl Server {
     /// The server that answers for `app`.
     pub fn new(app: Arc<App>, running: &Running) -> Server {
-        let port = running
-            .address
-            .rsplit(':')
-            .next()
-            .and_then(|port| port.parse().ok())
-            .unwrap_or_default();
-        Server {
-            app,
-            token: running.token.as_str().into(),
-            port,
-        }
+        let port = running.address.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_default();
+        Server { app, token: running.token.as_str().into(), port }
     }
 
     /// Answers until `stop`, and then what is still being answered.
     pub async fn run(self, listener: TcpListener, stop: CancellationToken) {
-        let door = Door {
-            token: self.token.clone(),
-            port: self.port,
-        };
+        let door = Door { token: self.token.clone(), port: self.port };
         let api = Router::new()
             .route("/status", get(ask::status))
             .route("/list", get(ask::list))
@@ -115,33 +95,18 @@ impl Refused {
         let hint = "look at the names that there are".into();
         Refused(
             StatusCode::NOT_FOUND,
-            Refusal {
-                code: "E404".into(),
-                message,
-                hint,
-                try_: vec![command.into()],
-            },
+            Refusal { code: "E404".into(), message, hint, try_: vec![command.into()] },
         )
     }
     /// The request makes no sense.
     pub fn senseless(message: String, hint: &str) -> Refused {
-        let refusal = Refusal {
-            code: "E400".into(),
-            message,
-            hint: hint.into(),
-            try_: Vec::new(),
-        };
+        let refusal = Refusal { code: "E400".into(), message, hint: hint.into(), try_: Vec::new() };
         Refused(StatusCode::BAD_REQUEST, refusal)
     }
     /// dropwire could not do it.
     pub fn failed(error: impl std::fmt::Display) -> Refused {
         let message = error.to_string();
-        let refusal = Refusal {
-            code: "E500".into(),
-            message,
-            hint: String::new(),
-            try_: Vec::new(),
-        };
+        let refusal = Refusal { code: "E500".into(), message, hint: String::new(), try_: Vec::new() };
         Refused(StatusCode::INTERNAL_SERVER_ERROR, refusal)
     }
 }
@@ -165,11 +130,7 @@ impl From<sqlx::Error> for Refused {
 }
 
 async fn unknown(request: Request) -> Refused {
-    let message = format!(
-        "there is nothing at {} {}",
-        request.method(),
-        request.uri().path()
-    );
+    let message = format!("there is nothing at {} {}", request.method(), request.uri().path());
     let mut refused = Refused::unknown(message, "dropwire status");
     refused.1.hint = format!("this is dropwire's control API, below {BASE}");
     refused
@@ -187,12 +148,7 @@ async fn let_in(State(door): State<Arc<Door>>, request: Request, next: Next) -> 
         Some(message) => {
             let hint =
                 "the control API answers programs on this machine that name it by its own address".to_owned();
-            let refusal = Refusal {
-                code: "E403".into(),
-                message,
-                hint,
-                try_: Vec::new(),
-            };
+            let refusal = Refusal { code: "E403".into(), message, hint, try_: Vec::new() };
             Refused(StatusCode::FORBIDDEN, refusal).into_response()
         }
     }
@@ -202,9 +158,7 @@ impl Door {
     /// Why this request is not answered, if it is not. Pure.
     fn refusal(&self, method: &Method, headers: &HeaderMap) -> Option<String> {
         let text = |name: header::HeaderName| {
-            headers
-                .get(name)
-                .map(|value| value.to_str().unwrap_or("?").to_owned())
+            headers.get(name).map(|value| value.to_str().unwrap_or("?").to_owned())
         };
         // A page of another site can reach this port by a name of its own that leads to 127.0.0.1: only our names count.
         let host = text(header::HOST).unwrap_or_default();
@@ -212,9 +166,7 @@ impl Door {
             return Some(format!("the host `{host}` is not this dropwire"));
         }
         if let Some(origin) = text(header::ORIGIN) {
-            let same_site = origin
-                .strip_prefix("http://")
-                .is_some_and(|origin| self.is_ours(origin));
+            let same_site = origin.strip_prefix("http://").is_some_and(|origin| self.is_ours(origin));
             if !same_site {
                 return Some(format!("requests from `{origin}` are refused"));
             }
@@ -222,18 +174,14 @@ impl Door {
         let token = headers.get(TOKEN_HEADER).map(|value| value.as_bytes());
         let changes = method != Method::GET && method != Method::HEAD;
         if changes && token != Some(self.token.as_bytes()) {
-            return Some(format!(
-                "a request that changes something needs the header {TOKEN_HEADER}"
-            ));
+            return Some(format!("a request that changes something needs the header {TOKEN_HEADER}"));
         }
         None
     }
 
     fn is_ours(&self, host: &str) -> bool {
         let names = ["127.0.0.1", "localhost", "[::1]"];
-        names
-            .iter()
-            .any(|name| host.strip_prefix(name) == Some(&format!(":{}", self.port)))
+        names.iter().any(|name| host.strip_prefix(name) == Some(&format!(":{}", self.port)))
     }
 }
 
@@ -262,10 +210,7 @@ mod tests {
     use super::*;
 
     fn check(method: &str, headers: &[(&str, &str)], expected: Option<&str>) {
-        let door = Door {
-            token: "secret".into(),
-            port: 4566,
-        };
+        let door = Door { token: "secret".into(), port: 4566 };
         let mut map = HeaderMap::new();
         for (name, value) in headers {
             map.insert(
@@ -276,10 +221,7 @@ mod tests {
         let refusal = door.refusal(&method.parse().expect("a method"), &map);
         match expected {
             None => assert_eq!(refusal, None),
-            Some(words) => assert!(
-                refusal.as_deref().unwrap_or_default().contains(words),
-                "{refusal:?}"
-            ),
+            Some(words) => assert!(refusal.as_deref().unwrap_or_default().contains(words), "{refusal:?}"),
         }
     }
 
@@ -289,13 +231,7 @@ mod tests {
             check("GET", &[("host", host)], None);
             check("POST", &[("host", host), (TOKEN_HEADER, "secret")], None);
         }
-        for host in [
-            "evil.example:4566",
-            "127.0.0.1",
-            "127.0.0.1:80",
-            "127.0.0.1.evil.example:4566",
-            "",
-        ] {
+        for host in ["evil.example:4566", "127.0.0.1", "127.0.0.1:80", "127.0.0.1.evil.example:4566", ""] {
             check("GET", &[("host", host)], Some("is not this dropwire"));
         }
     }
@@ -304,12 +240,7 @@ mod tests {
     fn a_browser_is_answered_on_our_own_pages_only() {
         let host = ("host", "localhost:4566");
         check("GET", &[host, ("origin", "http://localhost:4566")], None);
-        for origin in [
-            "https://evil.example",
-            "http://localhost:3000",
-            "null",
-            "https://localhost:4566",
-        ] {
+        for origin in ["https://evil.example", "http://localhost:3000", "null", "https://localhost:4566"] {
             check("GET", &[host, ("origin", origin)], Some("are refused"));
         }
     }

@@ -35,13 +35,7 @@ const STOP_MAX: Duration = Duration::from_secs(5);
 impl Dispatcher {
     /// A dispatcher without targets.
     pub fn new(queue: Arc<Queue>, clock: Clock, timeline: Timeline) -> Dispatcher {
-        Dispatcher {
-            queue,
-            clock,
-            timeline,
-            stop: CancellationToken::new(),
-            loops: Mutex::default(),
-        }
+        Dispatcher { queue, clock, timeline, stop: CancellationToken::new(), loops: Mutex::default() }
     }
 
     /// From now on these are the targets. What runs for others ends its attempt; what waits keeps waiting.

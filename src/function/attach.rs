@@ -42,7 +42,11 @@ impl Attached {
             keep(&kept, api.address().port()).ok();
         }
         let attached = Attached { desk, api };
-        world.timeline.notice(world.clock.now(), "info", format!("function {function} {}", attached.invitation()));
+        world.timeline.notice(
+            world.clock.now(),
+            "info",
+            format!("function {function} {}", attached.invitation()),
+        );
         Ok(attached)
     }
 
@@ -72,7 +76,9 @@ impl Attached {
             (Some(said), _) => Some(said),
             // Who sits in a debugger is not hurried.
             (None, None) => answer.await.ok(),
-            (None, Some(limit)) => real::within(limit.saturating_sub(at.elapsed()), answer).await.and_then(Result::ok),
+            (None, Some(limit)) => {
+                real::within(limit.saturating_sub(at.elapsed()), answer).await.and_then(Result::ok)
+            }
         };
         let duration = at.elapsed();
         let mut log = logs::start(call.request_id);

@@ -29,7 +29,12 @@ struct Built {
 
 impl Build {
     /// Builds unless this version of the code is built already. The error is the end of what the build said.
-    pub async fn ensure(&self, world: &World, (spec, words): (&FunctionSpec, &[String]), version: u64) -> Result<(), String> {
+    pub async fn ensure(
+        &self,
+        world: &World,
+        (spec, words): (&FunctionSpec, &[String]),
+        version: u64,
+    ) -> Result<(), String> {
         let mut last = self.0.lock().await;
         if let Some(built) = last.as_ref().filter(|built| built.version == version)
             && (built.result.is_ok() || built.at.elapsed() < AGAIN)
@@ -56,7 +61,8 @@ async fn run(world: &World, spec: &FunctionSpec, words: &[String]) -> Result<(),
     let both = theirs.try_clone().map_err(|error| refused(&error.to_string()))?;
     command.stdout(theirs).stderr(both);
     let process = world.spawner.start(command).await.map_err(|error| refused(&error.to_string()))?;
-    let pipe = tokio::net::unix::pipe::Receiver::from_owned_fd(ours.into()).map_err(|error| refused(&error.to_string()))?;
+    let pipe = tokio::net::unix::pipe::Receiver::from_owned_fd(ours.into())
+        .map_err(|error| refused(&error.to_string()))?;
     let tail = std::sync::Mutex::new(VecDeque::new());
     let lines = tell(pipe, &tail, |line| say("info", format!("build {}: {line}", spec.name)));
     // The reader ends when the process and all its children have.

@@ -189,7 +189,8 @@ impl Look {
         if self.files.len() < FILES_MAX
             && let Ok(found) = path.metadata()
         {
-            let changed = found.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+            let changed =
+                found.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
             self.files.insert(path.to_owned(), (found.len(), changed.as_nanos()));
         }
     }

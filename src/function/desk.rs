@@ -222,7 +222,10 @@ impl Desk {
 
 impl State {
     fn hand_over(&mut self) -> Handed {
-        let event = self.event.clone().unwrap_or_else(|| unreachable!("an event is handed over only when there is one"));
+        let event = self
+            .event
+            .clone()
+            .unwrap_or_else(|| unreachable!("an event is handed over only when there is one"));
         self.phase = Phase::Running;
         let handed = Handed { deadline: real::now().plus(event.limit), event, at: Instant::now() };
         self.handed = Some(handed.clone());
@@ -245,7 +248,13 @@ mod tests {
 
     fn event(id: &str) -> Arc<Event> {
         let (arn, trace_id) = (String::new(), String::new());
-        Arc::new(Event { request_id: id.into(), payload: Bytes::new(), arn, trace_id, limit: Duration::from_secs(3) })
+        Arc::new(Event {
+            request_id: id.into(),
+            payload: Bytes::new(),
+            arn,
+            trace_id,
+            limit: Duration::from_secs(3),
+        })
     }
     fn response() -> Answer {
         Answer::Response(Bytes::from_static(b"1"))

@@ -87,7 +87,8 @@ impl Environment {
         let (output, stdout, stderr) = Output::pipe(live).map_err(refused)?;
         let mut command = command(&words, &variables::task_root(spec))?;
         let stream = world.log_stream(&spec.name);
-        let setting = Setting { spec, place: &world.place, runtimes: world.interpreters.folder(), log_stream: &stream };
+        let setting =
+            Setting { spec, place: &world.place, runtimes: world.interpreters.folder(), log_stream: &stream };
         let address = api.address().to_string();
         command.envs(variables::of(&setting, &[("AWS_LAMBDA_RUNTIME_API", &address)]));
         if spec.env.keys().all(|name| name != "PYTHONPYCACHEPREFIX") {
@@ -100,7 +101,18 @@ impl Environment {
         let mut reader = JoinSet::new();
         reader.spawn(Arc::clone(&output).read_to_end());
         let (memory, life) = (Memory::default(), Life::Starting);
-        Ok(Environment { process, desk, api, output, memory, _reader: reader, version, started, life, idle_since: started })
+        Ok(Environment {
+            process,
+            desk,
+            api,
+            output,
+            memory,
+            _reader: reader,
+            version,
+            started,
+            life,
+            idle_since: started,
+        })
     }
 
     /// This start is the second one, under the function's own limit; `log` is that of the first.
@@ -150,7 +162,11 @@ impl Environment {
     }
 
     /// When the event was handed over, or what happened instead.
-    async fn until_handed(&self, answer: &mut oneshot::Receiver<Answer>, most: Duration) -> Result<Instant, End> {
+    async fn until_handed(
+        &self,
+        answer: &mut oneshot::Receiver<Answer>,
+        most: Duration,
+    ) -> Result<Instant, End> {
         if let Some(at) = self.desk.handed_at() {
             return Ok(at);
         }
@@ -210,7 +226,14 @@ impl Environment {
             }
         };
         let (request_id, memory_mb, status) = (call.request_id, spec.memory_mb, status.as_str());
-        log.push_str(&logs::end_and_report(&Measured { request_id, duration, memory_mb, used_mb, init, status }));
+        log.push_str(&logs::end_and_report(&Measured {
+            request_id,
+            duration,
+            memory_mb,
+            used_mb,
+            init,
+            status,
+        }));
         let report = Report { duration, init, log };
         let outcome = match end {
             End::Answer(answer) => outcome::answered(answer, report),
@@ -262,15 +285,23 @@ pub async fn words(world: &World, spec: &FunctionSpec) -> Result<Vec<OsString>, 
         FunctionKind::Handler { runtime, code, .. } => {
             if !code.exists() {
                 let code = code.display();
-                return Err(format!("function {} has no code: {code} does not exist; correct `code`", spec.name));
+                return Err(format!(
+                    "function {} has no code: {code} does not exist; correct `code`",
+                    spec.name
+                ));
             }
-            world.interpreters.command(runtime, code).await.map_err(|error| format!("function {}: {error}", spec.name))
+            world
+                .interpreters
+                .command(runtime, code)
+                .await
+                .map_err(|error| format!("function {}: {error}", spec.name))
         }
         FunctionKind::Run { command, .. } | FunctionKind::Exec { command } => {
             let Some((program, rest)) = command.split_first() else {
                 return Err(format!("function {} names no program to start", spec.name));
             };
-            let found = find(program, &spec.folder).map_err(|error| format!("function {}: {error}", spec.name))?;
+            let found =
+                find(program, &spec.folder).map_err(|error| format!("function {}: {error}", spec.name))?;
             Ok([found.into_os_string()].into_iter().chain(rest.iter().map(OsString::from)).collect())
         }
         _ => Err(format!("function {} is no process of ours", spec.name)),
@@ -284,18 +315,26 @@ fn find(program: &str, folder: &Path) -> Result<PathBuf, String> {
         return match here.metadata() {
             _ if interpreter::is_program(&here) => Ok(here),
             Ok(_) => Err(format!("{} is not a program; make it executable (chmod +x)", here.display())),
-            Err(error) => Err(format!("cannot start {}: {error}; build it, or correct the path", here.display())),
+            Err(error) => {
+                Err(format!("cannot start {}: {error}; build it, or correct the path", here.display()))
+            }
         };
     }
     interpreter::on_path(program).into_iter().next().ok_or_else(|| {
-        let hint = if interpreter::is_program(&here) { format!("; write ./{program} for the one in {}", folder.display()) } else { String::new() };
+        let hint = if interpreter::is_program(&here) {
+            format!("; write ./{program} for the one in {}", folder.display())
+        } else {
+            String::new()
+        };
         format!("there is no program {program} on PATH; install it, or give its path{hint}")
     })
 }
 
 /// A command of these words with nothing of our environment.
 pub fn command(words: &[OsString], folder: &Path) -> Result<Command, String> {
-    let Some((program, rest)) = words.split_first() else { return Err("there is no program to start".to_owned()) };
+    let Some((program, rest)) = words.split_first() else {
+        return Err("there is no program to start".to_owned());
+    };
     if !folder.is_dir() {
         return Err(format!("cannot start in {}: there is no such folder", folder.display()));
     }

@@ -20,8 +20,8 @@ use super::desk::Answer;
 use super::environment::{self, LIMIT_MAX};
 use super::logs::{self, Measured};
 use super::memory::Memory;
-use super::output::{Live, Output};
 use super::outcome;
+use super::output::{Live, Output};
 use super::process::{Exit, Process};
 use super::runtime_api::RESPONSE_MAX;
 use super::variables::{self, Setting};
@@ -38,7 +38,11 @@ pub async fn run(call: &Call<'_>, world: &World, spec: &FunctionSpec) -> Outcome
     }
 }
 
-async fn start(call: &Call<'_>, world: &World, spec: &FunctionSpec) -> Result<(Process, Arc<Output>), String> {
+async fn start(
+    call: &Call<'_>,
+    world: &World,
+    spec: &FunctionSpec,
+) -> Result<(Process, Arc<Output>), String> {
     let words = environment::words(world, spec).await?;
     let (clock, timeline) = (world.clock.clone(), world.timeline.clone());
     let live = Live { clock, timeline, function: spec.name.clone() };
@@ -47,8 +51,12 @@ async fn start(call: &Call<'_>, world: &World, spec: &FunctionSpec) -> Result<(P
     output.label(call.shown_id);
     let mut command = environment::command(&words, &spec.folder)?;
     let (stream, trace) = (world.log_stream(&spec.name), world.trace_id(call.request_id));
-    let setting = Setting { spec, place: &world.place, runtimes: world.interpreters.folder(), log_stream: &stream };
-    command.envs(variables::of(&setting, &[("AWS_LAMBDA_REQUEST_ID", call.request_id), ("_X_AMZN_TRACE_ID", &trace)]));
+    let setting =
+        Setting { spec, place: &world.place, runtimes: world.interpreters.folder(), log_stream: &stream };
+    command.envs(variables::of(
+        &setting,
+        &[("AWS_LAMBDA_REQUEST_ID", call.request_id), ("_X_AMZN_TRACE_ID", &trace)],
+    ));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
     let cannot = |words: &[OsString], error: &io::Error| environment::cannot_run(words, error);
     let process = world.spawner.start(command).await.map_err(|error| cannot(&words, &error))?;

@@ -45,7 +45,11 @@ impl Guard {
     }
 
     fn tell(&mut self, line: &str) {
-        let told = self.shell.as_mut().and_then(|shell| shell.stdin.as_mut()).map(|pipe| pipe.write_all(line.as_bytes()));
+        let told = self
+            .shell
+            .as_mut()
+            .and_then(|shell| shell.stdin.as_mut())
+            .map(|pipe| pipe.write_all(line.as_bytes()));
         if !matches!(told, Some(Ok(()))) {
             self.restart();
         }

@@ -124,10 +124,13 @@ impl Language {
     /// A program that prints where the interpreter really is, and fails if it is too old.
     fn probe(self) -> [&'static str; 2] {
         match self {
-            Language::Python => ["-c", "import sys; assert sys.version_info >= (3, 8); print(sys.executable)"],
-            Language::Node => {
-                ["-e", "if (parseInt(process.versions.node) < 18) process.exit(1); console.log(process.execPath)"]
+            Language::Python => {
+                ["-c", "import sys; assert sys.version_info >= (3, 8); print(sys.executable)"]
             }
+            Language::Node => [
+                "-e",
+                "if (parseInt(process.versions.node) < 18) process.exit(1); console.log(process.execPath)",
+            ],
         }
     }
 }

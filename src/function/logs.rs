@@ -77,12 +77,16 @@ pub fn exit_payload(request_id: &str, exit: Exit) -> Bytes {
 /// What a caller gets of an invocation that took too long.
 pub fn timeout_payload(request_id: &str, limit: Duration) -> Bytes {
     let seconds = limit.as_secs_f64();
-    payload("Sandbox.Timedout", &format!("RequestId: {request_id} Error: Task timed out after {seconds:.2} seconds"))
+    payload(
+        "Sandbox.Timedout",
+        &format!("RequestId: {request_id} Error: Task timed out after {seconds:.2} seconds"),
+    )
 }
 
 /// What a caller gets of a response over the limit: this one has its keys the other way round.
 pub fn too_large_payload() -> Bytes {
-    let message = format!("Response payload size exceeded maximum allowed payload size ({RESPONSE_MAX} bytes).");
+    let message =
+        format!("Response payload size exceeded maximum allowed payload size ({RESPONSE_MAX} bytes).");
     Bytes::from(json!({ "errorMessage": message, "errorType": "Function.ResponseSizeTooLarge" }).to_string())
 }
 
@@ -95,7 +99,8 @@ pub fn payload(kind: &str, message: &str) -> Bytes {
 pub fn summary(payload: &[u8]) -> String {
     const LONGEST: usize = 200;
     let value: Value = serde_json::from_slice(payload).unwrap_or(Value::Null);
-    let (kind, message) = (value["errorType"].as_str().unwrap_or(""), value["errorMessage"].as_str().unwrap_or(""));
+    let (kind, message) =
+        (value["errorType"].as_str().unwrap_or(""), value["errorMessage"].as_str().unwrap_or(""));
     let first_line = message.lines().next().unwrap_or_default();
     let text = match (kind, first_line) {
         ("", "") => return "function error".to_owned(),
@@ -138,8 +143,10 @@ mod tests {
 
     #[test]
     fn the_report_has_the_fields_of_the_service() {
-        let mut measured = Measured { request_id: "ID", duration: Duration::from_micros(3_010), ..Measured::default() };
-        (measured.memory_mb, measured.used_mb, measured.init) = (128, 36, Some(Duration::from_micros(110_100)));
+        let mut measured =
+            Measured { request_id: "ID", duration: Duration::from_micros(3_010), ..Measured::default() };
+        (measured.memory_mb, measured.used_mb, measured.init) =
+            (128, 36, Some(Duration::from_micros(110_100)));
         assert_eq!(
             end_and_report(&measured),
             "END RequestId: ID\nREPORT RequestId: ID\tDuration: 3.01 ms\tBilled Duration: 4 ms\tMemory Size: 128 MB\t\

@@ -106,7 +106,8 @@ impl Functions {
     /// No functions yet. `state` is the `.dropwire` folder: our runtimes are written below it.
     pub fn new(place: Place, clock: Clock, timeline: Timeline, random: Random, state: PathBuf) -> Functions {
         let world = World::new(place, clock, timeline, (&random, state)).map(Arc::new);
-        let world = world.map_err(|error| format!("cannot start processes: {error}; is there a limit on threads?"));
+        let world =
+            world.map_err(|error| format!("cannot start processes: {error}; is there a limit on threads?"));
         let (all, tasks, sweeping) = (RwLock::default(), TaskTracker::new(), OnceLock::new());
         Functions(Arc::new(Shared { world, all, tasks, sweeping }))
     }
@@ -116,7 +117,9 @@ impl Functions {
     pub async fn replace(&self, specs: BTreeMap<String, FunctionSpec>) -> Vec<Problem> {
         let world = match &self.0.world {
             Ok(world) => world,
-            Err(text) => return specs.into_keys().map(|function| Problem { function, text: text.clone() }).collect(),
+            Err(text) => {
+                return specs.into_keys().map(|function| Problem { function, text: text.clone() }).collect();
+            }
         };
         self.begin_sweeping(world);
         let mut next = BTreeMap::new();
@@ -141,7 +144,8 @@ impl Functions {
             }
             next.insert(name, function);
         }
-        let before = std::mem::replace(&mut *self.0.all.write().unwrap_or_else(PoisonError::into_inner), next);
+        let before =
+            std::mem::replace(&mut *self.0.all.write().unwrap_or_else(PoisonError::into_inner), next);
         for (name, old) in before {
             if self.get(&name).is_none_or(|now| !Arc::ptr_eq(&now, &old)) {
                 old.pool.retire();
@@ -263,7 +267,9 @@ impl Function {
             FunctionKind::Handler { .. } | FunctionKind::Run { .. } | FunctionKind::Exec { .. } => {
                 environment::words(&self.world, &self.spec).await.map(drop)
             }
-            FunctionKind::Url { url } => url::check(url).map_err(|text| format!("function {}: {text}", self.spec.name)),
+            FunctionKind::Url { url } => {
+                url::check(url).map_err(|text| format!("function {}: {text}", self.spec.name))
+            }
             FunctionKind::Attach => self.attached().await.map(drop),
         }
     }
@@ -360,7 +366,11 @@ impl Function {
             ok: self.ok.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
             cold_starts: self.cold_starts.load(Ordering::Relaxed),
-            origin: if origin.line == 0 { origin.file.clone() } else { format!("{}:{}", origin.file, origin.line) },
+            origin: if origin.line == 0 {
+                origin.file.clone()
+            } else {
+                format!("{}:{}", origin.file, origin.line)
+            },
         }
     }
 }

@@ -86,7 +86,12 @@ impl Pool {
     /// Takes an environment back after its event.
     pub fn put_back(&self, environment: Environment) {
         let mut state = self.state();
-        let ended = if state.retired { Some(environment) } else { state.idle.push(environment); None };
+        let ended = if state.retired {
+            Some(environment)
+        } else {
+            state.idle.push(environment);
+            None
+        };
         // Ending one is a system call, for which nobody has to wait.
         drop(state);
         drop(ended);
@@ -95,7 +100,8 @@ impl Pool {
     /// Ends the environments that have waited for long.
     pub fn sweep(&self) {
         let mut state = self.state();
-        let (old, fresh) = std::mem::take(&mut state.idle).into_iter().partition(|idle| idle.idle_for() > IDLE_MAX);
+        let (old, fresh) =
+            std::mem::take(&mut state.idle).into_iter().partition(|idle| idle.idle_for() > IDLE_MAX);
         state.idle = fresh;
         drop(state);
         drop::<Vec<Environment>>(old);

@@ -111,7 +111,9 @@ impl Spawner {
         let ended = || io::Error::other("the thread that starts processes has ended");
         self.orders.send(Order::Start(Box::new(command), Handle::current(), sender)).map_err(|_| ended())?;
         let mut child = started.await.map_err(|_| ended())??;
-        let Some(group) = child.id() else { return Err(io::Error::other("the process ended while it was started")) };
+        let Some(group) = child.id() else {
+            return Err(io::Error::other("the process ended while it was started"));
+        };
         let alive = Arc::new(Mutex::new(true));
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (sender, exit) = watch::channel(None);
@@ -225,6 +227,9 @@ mod tests {
         assert_eq!(Exit::Code(127).to_string(), "exit status 127");
         assert_eq!(Exit::Signal(9, false).to_string(), "signal: killed");
         assert_eq!(Exit::Signal(11, true).to_string(), "signal: segmentation fault (core dumped)");
-        assert_eq!((Exit::Code(1).summary(), Exit::Signal(9, false).summary()), ("exit 1".into(), "killed".into()));
+        assert_eq!(
+            (Exit::Code(1).summary(), Exit::Signal(9, false).summary()),
+            ("exit 1".into(), "killed".into())
+        );
     }
 }

@@ -115,7 +115,9 @@ async fn next(desk: &Desk) -> Response<Full<Bytes>> {
         Next::Now(handed) => event(&handed),
         Next::Later(receiver) => match receiver.await {
             Ok(handed) => event(&handed),
-            Err(_) => refused(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", "Internal Server Error"),
+            Err(_) => {
+                refused(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", "Internal Server Error")
+            }
         },
     }
 }
@@ -206,7 +208,9 @@ fn error_type(headers: &HeaderMap) -> String {
     let said = headers.get(ERROR_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let name = said.strip_prefix("Runtime.").or_else(|| said.strip_prefix("Function."));
     let letters = name.is_some_and(|name| {
-        name.len() > 1 && name.starts_with(|c: char| c.is_ascii_uppercase()) && name.bytes().all(|b| b.is_ascii_alphabetic())
+        name.len() > 1
+            && name.starts_with(|c: char| c.is_ascii_uppercase())
+            && name.bytes().all(|b| b.is_ascii_alphabetic())
     });
     match said {
         _ if letters => said.to_owned(),
@@ -295,7 +299,8 @@ fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
 }
 
 fn not_found(path: &str) -> Response<Full<Bytes>> {
-    let message = format!("the Runtime API has no call {path}; the Extensions and Telemetry APIs are switched off");
+    let message =
+        format!("the Runtime API has no call {path}; the Extensions and Telemetry APIs are switched off");
     refused(StatusCode::NOT_FOUND, "NotFound", &message)
 }
 

@@ -52,11 +52,18 @@ pub async fn run(call: &Call<'_>, world: &World, (spec, url): (&FunctionSpec, &s
             (Some(answer), status)
         }
         Some(Err(Broken::Connect(error))) => {
-            return Outcome::Unavailable(format!("function {}: nobody listens at {url} ({error}); start it there", spec.name));
+            return Outcome::Unavailable(format!(
+                "function {}: nobody listens at {url} ({error}); start it there",
+                spec.name
+            ));
         }
         Some(Err(Broken::Other(error))) => {
-            let payload = logs::payload("Sandbox.Failure", &format!("RequestId: {} Error: {error}", call.request_id));
-            (Some(Answer::Error(payload, "Sandbox.Failure".to_owned())), logs::status_error("Sandbox.Failure"))
+            let payload =
+                logs::payload("Sandbox.Failure", &format!("RequestId: {} Error: {error}", call.request_id));
+            (
+                Some(Answer::Error(payload, "Sandbox.Failure".to_owned())),
+                logs::status_error("Sandbox.Failure"),
+            )
         }
     };
     let (request_id, memory_mb) = (call.request_id, spec.memory_mb);
@@ -71,8 +78,13 @@ pub async fn run(call: &Call<'_>, world: &World, (spec, url): (&FunctionSpec, &s
 
 /// Whether events can be posted there at all.
 pub fn check(url: &str) -> Result<(), String> {
-    let plain = url.parse::<http::Uri>().is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
-    if plain { Ok(()) } else { Err(format!("cannot post to {url}: only http://HOST[:PORT][/PATH] is spoken; correct `url`")) }
+    let plain =
+        url.parse::<http::Uri>().is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
+    if plain {
+        Ok(())
+    } else {
+        Err(format!("cannot post to {url}: only http://HOST[:PORT][/PATH] is spoken; correct `url`"))
+    }
 }
 
 fn request(call: &Call, url: &str) -> Result<Request<Full<Bytes>>, String> {

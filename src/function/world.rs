@@ -56,7 +56,12 @@ pub struct Call<'a> {
 impl World {
     /// A world whose log streams are named from `random`: one draw, so that the order in which environments
     /// start changes no other id.
-    pub fn new(place: Place, clock: Clock, timeline: Timeline, (random, state): (&Random, PathBuf)) -> io::Result<World> {
+    pub fn new(
+        place: Place,
+        clock: Clock,
+        timeline: Timeline,
+        (random, state): (&Random, PathBuf),
+    ) -> io::Result<World> {
         Ok(World {
             place,
             clock,

@@ -41,11 +41,7 @@ fn an_empty_folder_is_an_empty_config() {
 #[test]
 fn one_bucket_and_one_function_are_wired() {
     let remark = "wired by convention: s3 inbox → hello (write it down: dropwire init --wiring)";
-    check(
-        &["buckets/inbox/", "functions/hello/app.py"],
-        &["inbox → hello"],
-        &[remark],
-    );
+    check(&["buckets/inbox/", "functions/hello/app.py"], &["inbox → hello"], &[remark]);
 }
 
 #[test]
@@ -66,12 +62,7 @@ fn more_are_not_guessed() {
 #[test]
 fn what_cannot_be_used_is_said() {
     check(
-        &[
-            "buckets/My_Files/",
-            "buckets/.hidden/",
-            "functions/empty/",
-            "template.yaml",
-        ],
+        &["buckets/My_Files/", "buckets/.hidden/", "functions/empty/", "template.yaml"],
         &[],
         &[
             "buckets/My_Files is left alone",
@@ -80,11 +71,7 @@ fn what_cannot_be_used_is_said() {
         ],
     );
     #[cfg(unix)]
-    check(
-        &["functions/f/bootstrap"],
-        &[],
-        &["chmod +x functions/f/bootstrap"],
-    );
+    check(&["functions/f/bootstrap"], &[], &["chmod +x functions/f/bootstrap"]);
 }
 
 /// What a function is if this file is in its folder.
@@ -101,23 +88,14 @@ fn check_kind(file: &str, expected: impl Fn(PathBuf) -> FunctionKind) {
 #[test]
 fn a_function_is_what_its_folder_holds() {
     let handler = |runtime: &'static str, handler: &'static str| {
-        move |code| FunctionKind::Handler {
-            runtime: runtime.into(),
-            handler: handler.into(),
-            code,
-        }
+        move |code| FunctionKind::Handler { runtime: runtime.into(), handler: handler.into(), code }
     };
     for file in ["index.js", "index.mjs", "index.cjs"] {
         check_kind(file, handler("nodejs", "index.handler"));
     }
     check_kind("app.py", handler("python3", "app.handler"));
-    check_kind(
-        "lambda_function.py",
-        handler("python3", "lambda_function.lambda_handler"),
-    );
-    check_kind("main.sh", |_| FunctionKind::Exec {
-        command: vec!["sh".into(), "main.sh".into()],
-    });
+    check_kind("lambda_function.py", handler("python3", "lambda_function.lambda_handler"));
+    check_kind("main.sh", |_| FunctionKind::Exec { command: vec!["sh".into(), "main.sh".into()] });
     check_kind("bootstrap", |folder| FunctionKind::Run {
         command: vec![folder.join("bootstrap").to_string_lossy().into_owned()],
         build: None,
@@ -148,22 +126,12 @@ fn paths_start_at_the_folder_of_the_file() {
 fn a_file_that_cannot_be_read_is_one_complaint() {
     let root = tempfile::tempdir().expect("a folder for the test");
     let complaints = Config::load(root.path(), Some(Path::new("none.toml"))).expect_err("there is none");
-    assert_eq!(
-        (complaints.list()[0].code, complaints.list()[0].line),
-        ("W108", 0)
-    );
-    assert!(
-        complaints
-            .to_string()
-            .contains("cannot read the wiring file `none.toml`"),
-        "{complaints}"
-    );
+    assert_eq!((complaints.list()[0].code, complaints.list()[0].line), ("W108", 0));
+    assert!(complaints.to_string().contains("cannot read the wiring file `none.toml`"), "{complaints}");
     std::fs::write(root.path().join("dropwire.toml"), b"a = \"\xff\"").expect("a file");
     let complaints = Config::load(root.path(), None).expect_err("it is not UTF-8");
     assert!(
-        complaints
-            .to_string()
-            .contains("it is not UTF-8: byte 5 is the first wrong one"),
+        complaints.to_string().contains("it is not UTF-8: byte 5 is the first wrong one"),
         "{complaints}"
     );
 }

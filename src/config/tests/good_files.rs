@@ -128,33 +128,17 @@ fn everything() -> (tempfile::TempDir, Config) {
 #[test]
 fn the_simulated_world_is_as_declared() {
     let (root, config) = everything();
+    assert_eq!((config.root.as_path(), config.file), (root.path(), Some(root.path().join("dropwire.toml"))));
     assert_eq!(
-        (config.root.as_path(), config.file),
-        (root.path(), Some(root.path().join("dropwire.toml")))
-    );
-    assert_eq!(
-        (
-            config.sim.place.region.as_str(),
-            config.sim.place.account.as_str()
-        ),
+        (config.sim.place.region.as_str(), config.sim.place.account.as_str()),
         ("eu-west-1", "123456789012")
     );
     assert_eq!(
-        (
-            config.sim.port,
-            config.sim.seed,
-            config.sim.event_version.as_str()
-        ),
+        (config.sim.port, config.sim.seed, config.sim.event_version.as_str()),
         (4567, Some(42), "2.1")
     );
-    assert_eq!(
-        Timestamp::parse("2026-01-05T09:00:00Z").map(ClockStart::At),
-        Some(config.sim.clock)
-    );
-    assert_eq!(
-        config.remarks,
-        ["topic news is made with defaults (write it down: [topic.news])"]
-    );
+    assert_eq!(Timestamp::parse("2026-01-05T09:00:00Z").map(ClockStart::At), Some(config.sim.clock));
+    assert_eq!(config.remarks, ["topic news is made with defaults (write it down: [topic.news])"]);
     assert!(config.topics.contains_key("news"));
     assert_eq!(config.queues.len(), 2);
 }
@@ -181,11 +165,7 @@ fn functions_run_in_six_ways() {
         code: root.join("functions/single.py"),
     });
     check_function("pay", |root| FunctionKind::Run {
-        command: words(&[
-            &root.join("target/debug/pay").to_string_lossy(),
-            "--fast",
-            "one word",
-        ]),
+        command: words(&[&root.join("target/debug/pay").to_string_lossy(), "--fast", "one word"]),
         build: Some(words(&["cargo", "build", "--bin", "pay"])),
         watch: words(&["src/**/*.rs"]),
     });
@@ -199,57 +179,30 @@ fn functions_run_in_six_ways() {
         build: None,
         watch: Vec::new(),
     });
-    check_function("notify", |_| FunctionKind::Exec {
-        command: words(&["sh", "functions/notify.sh"]),
-    });
+    check_function("notify", |_| FunctionKind::Exec { command: words(&["sh", "functions/notify.sh"]) });
     let url = "http://127.0.0.1:9000/2015-03-31/functions/function/invocations";
     check_function("legacy", |_| FunctionKind::Url { url: url.into() });
     check_function("debugme", |_| FunctionKind::Attach);
     check_function("flaky", |_| {
-        FunctionKind::Builtin(Builtin::Flaky {
-            fail_first: 2,
-            error: "Timeout".into(),
-        })
+        FunctionKind::Builtin(Builtin::Flaky { fail_first: 2, error: "Timeout".into() })
     });
-    check_function("slow", |_| {
-        FunctionKind::Builtin(Builtin::Sleep {
-            duration: Duration::from_secs(5),
-        })
-    });
+    check_function("slow", |_| FunctionKind::Builtin(Builtin::Sleep { duration: Duration::from_secs(5) }));
 }
 
 #[test]
 fn functions_have_limits_folders_and_an_environment() {
     let (root, config) = everything();
     let audit = &config.functions["audit"];
-    assert_eq!(
-        (audit.timeout, audit.memory_mb, audit.concurrency),
-        (Some(Duration::from_secs(10)), 256, 10)
-    );
+    assert_eq!((audit.timeout, audit.memory_mb, audit.concurrency), (Some(Duration::from_secs(10)), 256, 10));
     assert_eq!(audit.env["LOG_LEVEL"], "debug");
     assert_eq!(audit.folder, root.path().join("functions/audit"));
-    assert_eq!(
-        audit.origin,
-        Origin {
-            file: "dropwire.toml".into(),
-            line: 15
-        }
-    );
+    assert_eq!(audit.origin, Origin { file: "dropwire.toml".into(), line: 15 });
     assert_eq!(config.functions["single"].folder, root.path().join("functions"));
-    assert_eq!(
-        config.functions["custom"].folder,
-        root.path().join("functions/custom")
-    );
+    assert_eq!(config.functions["custom"].folder, root.path().join("functions/custom"));
     assert_eq!(config.functions["notify"].folder, root.path());
     assert_eq!(config.functions["notify"].timeout, Some(Duration::from_secs(3)));
     assert_eq!(config.functions["debugme"].timeout, None);
-    assert_eq!(
-        (
-            config.functions["pay"].concurrency,
-            config.functions["pay"].memory_mb
-        ),
-        (4, 128)
-    );
+    assert_eq!((config.functions["pay"].concurrency, config.functions["pay"].memory_mb), (4, 128));
 }
 
 #[test]
@@ -284,14 +237,8 @@ fn wires_carry_their_options() {
     let (_root, config) = everything();
     let wire = |id: &str| config.wires.iter().find(|wire| wire.id == id).expect("the wire");
     let orders = wire("audit/orders");
-    assert_eq!(
-        (orders.retries, orders.age_max),
-        (Some(2), Some(Duration::from_secs(86_400)))
-    );
-    assert_eq!(
-        (orders.dlq.as_deref(), orders.on_failure.as_deref()),
-        (None, Some("audit-dead"))
-    );
+    assert_eq!((orders.retries, orders.age_max), (Some(2), Some(Duration::from_secs(86_400))));
+    assert_eq!((orders.dlq.as_deref(), orders.on_failure.as_deref()), (None, Some("audit-dead")));
     assert_eq!(
         orders.from,
         From::Table {
@@ -308,14 +255,7 @@ fn wires_carry_their_options() {
     assert_eq!(paid.backoff, Some([1, 2, 4].map(Duration::from_secs).to_vec()));
     assert_eq!(paid.dlq.as_deref(), Some("notify-dead"));
     let filter = Some(r#"{ "status": ["paid"] }"#.to_owned());
-    assert_eq!(
-        paid.from,
-        From::Topic {
-            topic: "order-events".into(),
-            filter,
-            body_scope: true
-        }
-    );
+    assert_eq!(paid.from, From::Topic { topic: "order-events".into(), filter, body_scope: true });
     let right = From::Bucket {
         bucket: "archive".into(),
         events: words(&["ObjectCreated:*"]),
@@ -333,21 +273,12 @@ fn sources_are_as_declared() {
     assert_eq!(uploads.ignore, [".DS_Store", "*.tmp", "~$*"]);
     assert_eq!(
         (&archive.folder, archive.ignore.as_slice()),
-        (
-            &root.path().join("buckets/archive"),
-            &words(IGNORED_BY_DEFAULT)[..]
-        )
+        (&root.path().join("buckets/archive"), &words(IGNORED_BY_DEFAULT)[..])
     );
     let orders = &config.tables["orders"];
-    let key = |name: &str, kind| KeySpec {
-        name: name.into(),
-        kind,
-    };
+    let key = |name: &str, kind| KeySpec { name: name.into(), kind };
     assert_eq!(orders.keys, [key("customer", KeyKind::S), key("ts", KeyKind::N)]);
-    assert_eq!(
-        (orders.view, &orders.sqlite),
-        (StreamView::NewImage, &root.path().join("data/shop.db"))
-    );
+    assert_eq!((orders.view, &orders.sqlite), (StreamView::NewImage, &root.path().join("data/shop.db")));
     assert_eq!(orders.seed, Some(root.path().join("seed/orders.jsonl")));
 }
 
@@ -365,25 +296,16 @@ fn overlaps_are_fine_where_s3_takes_them_or_the_bucket_allows_them() {
     check_remarks(&wires(r#""s3:abc/in/*.jpg", "s3:abc/in/*.png""#), &[]);
     check_remarks(&wires(r#""s3:abc", "s3:abc ObjectRemoved:*""#), &[]);
     check_remarks(&wires(r#""s3:abc/a/", "s3:abc/b/""#), &[]);
-    check_remarks(
-        &format!("{}overlap = \"allow\"\n", wires(r#""s3:abc", "s3:abc""#)),
-        &[],
-    );
+    check_remarks(&format!("{}overlap = \"allow\"\n", wires(r#""s3:abc", "s3:abc""#)), &[]);
 }
 
 #[test]
 fn what_is_only_named_is_made_and_remarked() {
     let function = "[function.f]\nexec = \"sh\"\n";
     let made = "bucket inbox is made with defaults: folder buckets/inbox (write it down: [bucket.inbox])";
-    check_remarks(
-        &format!("{function}on = [\"s3:inbox/a\", \"s3:inbox/b\"]\n"),
-        &[made],
-    );
+    check_remarks(&format!("{function}on = [\"s3:inbox/a\", \"s3:inbox/b\"]\n"), &[made]);
     let silent = "dropwire.toml:3: ObjectTagging:* never happens to files in a folder";
-    check_remarks(
-        &format!("{function}on = \"s3:abc ObjectTagging:*\"\n[bucket.abc]\n"),
-        &[silent],
-    );
+    check_remarks(&format!("{function}on = \"s3:abc ObjectTagging:*\"\n[bucket.abc]\n"), &[silent]);
 }
 
 #[test]

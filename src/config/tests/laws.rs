@@ -14,12 +14,7 @@ fn check(text: &str) {
     };
     assert!(!complaints.list().is_empty());
     for one in complaints.list() {
-        assert!(
-            one.line <= text.split('\n').count() && one.line > 0,
-            "{} at line {}",
-            one.code,
-            one.line
-        );
+        assert!(one.line <= text.split('\n').count() && one.line > 0, "{} at line {}", one.code, one.line);
         assert!(crate::config::explain(one.code).is_some(), "{}", one.code);
     }
     assert!(!complaints.render(false).is_empty() && !complaints.render(true).is_empty());

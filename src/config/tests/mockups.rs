@@ -6,12 +6,7 @@ use super::{complaints, project};
 fn check(text: &str, expected: &str) {
     let rendered = complaints(&project(), text).render(false);
     let rendered: Vec<&str> = rendered.lines().map(str::trim_end).collect();
-    assert_eq!(
-        rendered.join("\n"),
-        expected.trim_matches('\n'),
-        "\n{}",
-        rendered.join("\n")
-    );
+    assert_eq!(rendered.join("\n"), expected.trim_matches('\n'), "\n{}", rendered.join("\n"));
 }
 
 #[test]
@@ -146,14 +141,8 @@ fn a_program_that_is_not_built_yet() {
     let text = "[function.pay]\nrun = \"target/debug/pay\"\n";
     let complaints = complaints(&project(), text);
     let rendered = complaints.to_string();
-    assert!(
-        rendered.contains("not built yet; `cargo build --bin pay`?"),
-        "{rendered}"
-    );
-    assert!(
-        rendered.contains("or let dropwire build it: `build = \"cargo build --bin pay\"`"),
-        "{rendered}"
-    );
+    assert!(rendered.contains("not built yet; `cargo build --bin pay`?"), "{rendered}");
+    assert!(rendered.contains("or let dropwire build it: `build = \"cargo build --bin pay\"`"), "{rendered}");
 }
 
 #[test]
@@ -179,18 +168,8 @@ handler = "app.handler"
 cron = "0 2 * * *"
 "#;
     let complaints = complaints(&project(), text);
-    let places: Vec<_> = complaints
-        .list()
-        .iter()
-        .map(|one| (one.code, one.line, one.column))
-        .collect();
-    let expected = [
-        ("W201", 5, 15),
-        ("W101", 6, 1),
-        ("W204", 10, 37),
-        ("W103", 14, 1),
-        ("W902", 18, 2),
-    ];
+    let places: Vec<_> = complaints.list().iter().map(|one| (one.code, one.line, one.column)).collect();
+    let expected = [("W201", 5, 15), ("W101", 6, 1), ("W204", 10, 37), ("W103", 14, 1), ("W902", 18, 2)];
     assert_eq!(places, expected);
     let summary = "bad.toml: 5 errors. Nothing was started. `dropwire explain W201` tells more.";
     assert_eq!(complaints.summary(), summary);

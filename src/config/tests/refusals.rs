@@ -10,10 +10,7 @@ fn check(text: &str, code: &str, place: &str) {
     let one = &complaints.list()[0];
     let line = text.lines().nth(one.line.saturating_sub(1)).unwrap_or_default();
     let at: String = line.chars().skip(one.column.saturating_sub(1)).collect();
-    assert!(
-        at.starts_with(place),
-        "points at {at:?}, not at {place:?}\n{complaints}"
-    );
+    assert!(at.starts_with(place), "points at {at:?}, not at {place:?}\n{complaints}");
 }
 
 /// The same for lines of a function that is otherwise fine.
@@ -31,11 +28,7 @@ fn check_wire(lines: &str, code: &str, place: &str) {
 fn what_is_not_toml() {
     check("[function.f\n", "W100", "");
     check("a = \"open\n", "W100", "");
-    check(
-        "[bucket.abc]\nfolder = \"data\"\nfolder = \"data\"\n",
-        "W100",
-        "folder",
-    );
+    check("[bucket.abc]\nfolder = \"data\"\nfolder = \"data\"\n", "W100", "folder");
     check("[bucket.abc]\n[bucket.abc]\n", "W100", "abc");
 }
 
@@ -74,25 +67,13 @@ fn names_that_aws_would_not_take() {
 #[test]
 fn how_a_function_is_started() {
     check("[function.f]\n", "W104", "[function.f]");
-    check(
-        "[function.f]\nexec = \"sh\"\n[function.ff.wire.w]\ntopic = \"t\"\n",
-        "W104",
-        "ff",
-    );
-    check(
-        "[function.report]\nexec = \"sh\"\n[function.reprot.wire.w]\ntopic = \"t\"\n",
-        "W202",
-        "reprot",
-    );
+    check("[function.f]\nexec = \"sh\"\n[function.ff.wire.w]\ntopic = \"t\"\n", "W104", "ff");
+    check("[function.report]\nexec = \"sh\"\n[function.reprot.wire.w]\ntopic = \"t\"\n", "W202", "reprot");
     check_function("handler = \"app.handler\"", "W104", "handler");
     check_function("runtime = \"python3.12\"", "W104", "runtime");
     check_function("runtime = \"java21\"\nhandler = \"a.b\"", "W107", "\"java21\"");
     check_function("runtime = \"go1.x\"\nhandler = \"a.b\"", "W107", "\"go1.x\"");
-    check_function(
-        "runtime = \"python2.7\"\nhandler = \"app.b\"",
-        "W107",
-        "\"python2.7\"",
-    );
+    check_function("runtime = \"python2.7\"\nhandler = \"app.b\"", "W107", "\"python2.7\"");
     check_function("runtime = \"python3.12\"\nrun = \"sh\"", "W103", "run");
     check_function("exec = \"sh\"\nattach = true", "W103", "attach");
     check_function("attach = false", "W102", "false");
@@ -113,21 +94,9 @@ fn code_and_programs_that_are_not_there() {
     check_function("exec = \"\"", "W102", "\"\"");
     check_function("exec = []", "W102", "[]");
     check_function("exec = \"sh 'open\"", "W102", "\"sh 'open\"");
-    check_function(
-        "runtime = \"python3.12\"\nhandler = \"main.handler\"",
-        "W111",
-        "\"main.handler\"",
-    );
-    check_function(
-        "runtime = \"nodejs20.x\"\nhandler = \"handler\"",
-        "W111",
-        "\"handler\"",
-    );
-    check_function(
-        "runtime = \"python3\"\nhandler = \"app.h\"\ncode = \"nowhere\"",
-        "W111",
-        "\"nowhere\"",
-    );
+    check_function("runtime = \"python3.12\"\nhandler = \"main.handler\"", "W111", "\"main.handler\"");
+    check_function("runtime = \"nodejs20.x\"\nhandler = \"handler\"", "W111", "\"handler\"");
+    check_function("runtime = \"python3\"\nhandler = \"app.h\"\ncode = \"nowhere\"", "W111", "\"nowhere\"");
     check_function(
         "runtime = \"python3\"\nhandler = \"app.h\"\ncode = \"functions/single.py\"",
         "W111",
@@ -152,18 +121,10 @@ fn limits_and_environment() {
     check_function("exec = \"sh\"\nconcurrency = 0", "W102", "0");
     check_function("exec = \"sh\"\nenv = { A = \"1\" }", "W106", "A");
     check_function("exec = \"sh\"\nenv = { _HANDLER = \"1\" }", "W106", "_HANDLER");
-    check_function(
-        "exec = \"sh\"\nenv = { AWS_REGION = \"eu\" }",
-        "W106",
-        "AWS_REGION",
-    );
+    check_function("exec = \"sh\"\nenv = { AWS_REGION = \"eu\" }", "W106", "AWS_REGION");
     check_function("exec = \"sh\"\nenv = { \"A-B\" = \"1\" }", "W106", "\"A-B\"");
     check_function("exec = \"sh\"\nenv = { DEBUG = 1 }", "W102", "1");
-    check_function(
-        &format!("exec = \"sh\"\nenv = {{ BIG = \"{}\" }}", "x".repeat(4096)),
-        "W106",
-        "{ BIG",
-    );
+    check_function(&format!("exec = \"sh\"\nenv = {{ BIG = \"{}\" }}", "x".repeat(4096)), "W106", "{ BIG");
 }
 
 #[test]
@@ -190,38 +151,14 @@ fn folders_of_buckets() {
 fn tables_topics_and_queues() {
     check("[table.orders]\n", "W104", "[table.orders]");
     check("[table.orders]\nkey = \"id\"\n", "W130", "\"id\"");
-    check(
-        "[table.orders]\nkey = \"id:S\"\nsqlite = \"nowhere/a.db\"\n",
-        "W131",
-        "\"nowhere",
-    );
-    check(
-        "[table.orders]\nkey = \"id:S\"\nsqlite = \"data\"\n",
-        "W131",
-        "\"data\"",
-    );
-    check(
-        "[table.orders]\nkey = \"id:S\"\nseed = \"seed/none.jsonl\"\n",
-        "W131",
-        "\"seed/none",
-    );
-    check(
-        "[table.orders]\nkey = \"id:S\"\nstream = \"ALL\"\n",
-        "W102",
-        "\"ALL\"",
-    );
-    check(
-        "[table.orders]\nkey = \"id:S\"\nttl = \"expires\"\n",
-        "W902",
-        "ttl",
-    );
+    check("[table.orders]\nkey = \"id:S\"\nsqlite = \"nowhere/a.db\"\n", "W131", "\"nowhere");
+    check("[table.orders]\nkey = \"id:S\"\nsqlite = \"data\"\n", "W131", "\"data\"");
+    check("[table.orders]\nkey = \"id:S\"\nseed = \"seed/none.jsonl\"\n", "W131", "\"seed/none");
+    check("[table.orders]\nkey = \"id:S\"\nstream = \"ALL\"\n", "W102", "\"ALL\"");
+    check("[table.orders]\nkey = \"id:S\"\nttl = \"expires\"\n", "W902", "ttl");
     check("[topic.t]\nfifo = true\n", "W101", "fifo");
     for later in ["visibility = \"30s\"", "dlq = \"dead\"", "max_receives = 5"] {
-        check(
-            &format!("[queue.work]\n{later}\n"),
-            "W902",
-            later.split(' ').next().unwrap_or_default(),
-        );
+        check(&format!("[queue.work]\n{later}\n"), "W902", later.split(' ').next().unwrap_or_default());
     }
     check("[queue.work]\ncolour = 1\n", "W101", "colour");
 }
@@ -241,11 +178,7 @@ fn tables_and_wires_of_a_later_version() {
         "queue:q",
         "bus:b",
     ] {
-        check_function(
-            &format!("exec = \"sh\"\non = \"{scheme}\""),
-            "W902",
-            &format!("\"{scheme}\""),
-        );
+        check_function(&format!("exec = \"sh\"\non = \"{scheme}\""), "W902", &format!("\"{scheme}\""));
     }
     check_wire("queue = \"work\"", "W902", "queue");
     check_wire("topic = \"t\"\non_failure = \"topic:t\"", "W902", "\"topic:t\"");
@@ -260,16 +193,8 @@ fn short_wires_that_cannot_be_read() {
     check_function("exec = \"sh\"\non = 3", "W102", "3");
     check_function("exec = \"sh\"\non = [\"s3:abc\", 3]", "W102", "3");
     check_function("exec = \"sh\"\non = \"s3:abc/a*b*c\"", "W205", "a*b*c");
-    check_function(
-        "exec = \"sh\"\non = \"s3:abc ObjectCreate:*\"",
-        "W208",
-        "ObjectCreate:*",
-    );
-    check_function(
-        "exec = \"sh\"\non = \"s3:abc ObjectCreated:P*\"",
-        "W208",
-        "ObjectCreated:P*",
-    );
+    check_function("exec = \"sh\"\non = \"s3:abc ObjectCreate:*\"", "W208", "ObjectCreate:*");
+    check_function("exec = \"sh\"\non = \"s3:abc ObjectCreated:P*\"", "W208", "ObjectCreated:P*");
     check_function("exec = \"sh\"\non = \"table:orders\"", "W201", "orders");
 }
 
@@ -295,20 +220,12 @@ fn named_wires_that_cannot_be_read() {
     check_wire("topic = \"t\"\nbackoff = []", "W102", "[]");
     check_wire("topic = \"t\"\nscope = \"all\"", "W102", "\"all\"");
     check_wire("bucket = \"abc\"\nevents = []", "W102", "[]");
-    check_wire(
-        "bucket = \"abc\"\nevents = [\"s3:ObjectMade:*\"]",
-        "W208",
-        "\"s3:ObjectMade:*\"",
-    );
+    check_wire("bucket = \"abc\"\nevents = [\"s3:ObjectMade:*\"]", "W208", "\"s3:ObjectMade:*\"");
     check_wire("bucket = \"abc\"\nprefix = \"a*\"", "W205", "\"a*\"");
     check_wire("bucket = \"abc\"\nprefix = \"a\"\nglob = \"b*\"", "W205", "glob");
     check_wire("table = \"order\"", "W201", "order");
     check_wire("table = \"orders\"\ndlq = \"dead\"", "W206", "dead");
-    check_wire(
-        "topic = \"t\"\n[function.f.wire.v]\ntopic = \"t\"",
-        "W212",
-        "[function.f.wire.v]",
-    );
+    check_wire("topic = \"t\"\n[function.f.wire.v]\ntopic = \"t\"", "W212", "[function.f.wire.v]");
 }
 
 #[test]
@@ -316,11 +233,7 @@ fn overlaps_across_functions_and_kinds_of_wires() {
     let both = |one: &str, other: &str| {
         format!("[function.f]\nexec = \"sh\"\non = {one}\n[function.g]\nexec = \"sh\"\non = {other}\n")
     };
-    check(
-        &both("\"s3:uploads\"", "\"s3:uploads/a/*.png\""),
-        "W204",
-        "\"s3:uploads/a",
-    );
+    check(&both("\"s3:uploads\"", "\"s3:uploads/a/*.png\""), "W204", "\"s3:uploads/a");
     let named = "exec = \"sh\"\non = \"s3:abc\"\n[function.f.wire.w]\nbucket = \"abc\"\nsuffix = \".x\"\nevents = \"ObjectCreated:Put\"";
     check_function(named, "W204", "[function.f.wire.w]");
 }

@@ -30,7 +30,5 @@ fn value(attribute: &Value) -> Option<Value> {
 
 /// Attribute values need not be written as JSON would have it: `+1` and `01` are numbers too.
 fn number(text: &str) -> Option<Number> {
-    serde_json::from_str(text)
-        .ok()
-        .or_else(|| Number::from_f64(text.parse().ok()?))
+    serde_json::from_str(text).ok().or_else(|| Number::from_f64(text.parse().ok()?))
 }

@@ -24,11 +24,7 @@ fn every_recorded_case_is_answered_as_recorded() {
         let known = DIFFERENT.iter().any(|(l, s, _)| l == line && s == source);
         assert!(known, "line {line}, {source}: not {expect}\n{pattern}\n{event}");
     }
-    assert_eq!(
-        wrong.len(),
-        DIFFERENT.len(),
-        "a case listed as different is answered as recorded"
-    );
+    assert_eq!(wrong.len(), DIFFERENT.len(), "a case listed as different is answered as recorded");
 }
 
 /// Our answer in the words of the record.

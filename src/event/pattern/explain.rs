@@ -29,24 +29,16 @@ pub(super) fn checks(rules: &Rules, event: &Value, matched: bool) -> Vec<Check> 
         };
         let mut check = describe(rules, rule, event);
         if check.held && !held {
-            check
-                .says
-                .push_str(", but not in the array element that meets the rules before");
+            check.says.push_str(", but not in the array element that meets the rules before");
         }
         if held && !check.held {
-            check
-                .says
-                .push_str(", which an alternative for the same key overrules");
+            check.says.push_str(", which an alternative for the same key overrules");
         }
         check.held = held;
         checks.push(check);
     }
     if checks.is_empty() && !matched {
-        checks.push(Check {
-            path: String::new(),
-            held: false,
-            says: "is not an object".to_owned(),
-        });
+        checks.push(Check { path: String::new(), held: false, says: "is not an object".to_owned() });
     }
     checks
 }
@@ -64,11 +56,7 @@ fn describe(rules: &Rules, rule: &Rule, event: &Value) -> Check {
         Rule::Leaf(leaf) => {
             let leaf = &rules.leaves[*leaf];
             let says = format!("{}, wants {}", found(leaf, event), leaf.wants);
-            Check {
-                path: leaf.path.clone(),
-                held,
-                says,
-            }
+            Check { path: leaf.path.clone(), held, says }
         }
         Rule::Or { path, branches } => {
             let path = path.clone();
@@ -76,15 +64,9 @@ fn describe(rules: &Rules, rule: &Rule, event: &Value) -> Check {
             let says = match met {
                 Some(at) => format!("is met by alternative {} of {}", at + 1, branches.len()),
                 None => {
-                    let whys: Vec<String> = branches
-                        .iter()
-                        .map(|branch| why_not(rules, branch, event))
-                        .collect();
-                    format!(
-                        "is met by none of {} alternatives: {}",
-                        branches.len(),
-                        whys.join("; ")
-                    )
+                    let whys: Vec<String> =
+                        branches.iter().map(|branch| why_not(rules, branch, event)).collect();
+                    format!("is met by none of {} alternatives: {}", branches.len(), whys.join("; "))
                 }
             };
             Check { path, held, says }
@@ -109,11 +91,7 @@ fn found(leaf: &Leaf, event: &Value) -> String {
         values.push(value);
         list |= in_array;
     });
-    let plain: Vec<&Value> = values
-        .iter()
-        .copied()
-        .filter(|value| !value.is_object())
-        .collect();
+    let plain: Vec<&Value> = values.iter().copied().filter(|value| !value.is_object()).collect();
     match plain.as_slice() {
         [] if values.is_empty() => "is missing".to_owned(),
         [] => "is an object".to_owned(),
@@ -141,9 +119,7 @@ fn walk<'e>(
 ) {
     match (rest, value) {
         (_, Value::Array(items)) if nesting < MAX_NESTING && !items.is_empty() => {
-            items
-                .iter()
-                .for_each(|item| walk(rest, (item, true), nesting + 1, take));
+            items.iter().for_each(|item| walk(rest, (item, true), nesting + 1, take));
         }
         (None, value) => take(value, in_array),
         (Some(path), Value::Object(object)) => {

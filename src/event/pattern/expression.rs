@@ -34,10 +34,7 @@ pub(super) fn read(node: &Node, dialect: Dialect) -> Result<Matcher, PatternErro
         Kind::True => Ok(Matcher::Bool(true)),
         Kind::False => Ok(Matcher::Bool(false)),
         Kind::Null => Ok(Matcher::Null),
-        Kind::Array(_) => refuse(
-            node.at,
-            "Match value must be String, number, true, false, or null",
-        ),
+        Kind::Array(_) => refuse(node.at, "Match value must be String, number, true, false, or null"),
         Kind::Object(members) => {
             let Some(first) = members.first() else {
                 return refuse(node.at, "Match expression name not found");
@@ -52,18 +49,11 @@ fn expression(first: &Member, second: Option<&Member>, dialect: Dialect) -> Resu
     let eventbridge = dialect == Dialect::EventBridge;
     let value = &first.value;
     let (matcher, crowded) = match first.key.as_str() {
-        "exactly" if eventbridge => (
-            Matcher::Text(text(value, "exact match pattern must be a string")?),
-            ONE_KEY,
-        ),
-        "prefix" => (
-            affix(first, dialect, Matcher::Prefix, Matcher::AnyCasePrefix)?,
-            ONE_KEY,
-        ),
-        "suffix" => (
-            affix(first, dialect, Matcher::Suffix, Matcher::AnyCaseSuffix)?,
-            ONE_KEY,
-        ),
+        "exactly" if eventbridge => {
+            (Matcher::Text(text(value, "exact match pattern must be a string")?), ONE_KEY)
+        }
+        "prefix" => (affix(first, dialect, Matcher::Prefix, Matcher::AnyCasePrefix)?, ONE_KEY),
+        "suffix" => (affix(first, dialect, Matcher::Suffix, Matcher::AnyCaseSuffix)?, ONE_KEY),
         "equals-ignore-case" => {
             let wanted = text(value, "equals-ignore-case match pattern must be a string")?;
             (Matcher::AnyCase(AnyCase::new(&wanted)), ONE_KEY)
@@ -105,10 +95,9 @@ fn affix(
     };
     match members.as_slice() {
         [] => refuse(member.value.at, &wrong),
-        [first, ..] if first.key != "equals-ignore-case" => refuse(
-            first.at,
-            &format!("Unsupported {} pattern: {}", member.key, first.key),
-        ),
+        [first, ..] if first.key != "equals-ignore-case" => {
+            refuse(first.at, &format!("Unsupported {} pattern: {}", member.key, first.key))
+        }
         [first] => {
             let wanted = text(&first.value, "equals-ignore-case match pattern must be a string")?;
             Ok(any_case(AnyCase::new(&wanted)))
@@ -126,10 +115,7 @@ fn anything_but(value: &Node, dialect: Dialect) -> Result<(Matcher, &'static str
         }
         Kind::Array(items) => {
             let matchers = items.iter().map(plain).collect::<Result<Vec<_>, _>>()?;
-            let numbers = items
-                .iter()
-                .filter(|item| matches!(item.kind, Kind::Number(_)))
-                .count();
+            let numbers = items.iter().filter(|item| matches!(item.kind, Kind::Number(_))).count();
             let mixed = numbers != 0 && numbers != items.len() && dialect == Dialect::EventBridge;
             if mixed || items.is_empty() {
                 let reason = "Inside anything but list, either all values are number or string, mixed type is not supported";
@@ -139,10 +125,7 @@ fn anything_but(value: &Node, dialect: Dialect) -> Result<(Matcher, &'static str
         }
         Kind::Text(_) | Kind::Number(_) => vec![plain(value)?],
         _ => {
-            return refuse(
-                value.at,
-                "Value of anything-but must be an array or single string/number value.",
-            );
+            return refuse(value.at, "Value of anything-but must be an array or single string/number value.");
         }
     };
     Ok((Matcher::AnythingBut(these), TOO_MANY))
@@ -153,10 +136,7 @@ fn plain(node: &Node) -> Result<Matcher, PatternError> {
     match &node.kind {
         Kind::Text(text) => Ok(Matcher::Text(text.clone())),
         Kind::Number(text) => Ok(Number::read(text).map_or(Matcher::Never, Matcher::Number)),
-        _ => refuse(
-            node.at,
-            "Inside anything but list, start|null|boolean is not supported.",
-        ),
+        _ => refuse(node.at, "Inside anything but list, start|null|boolean is not supported."),
     }
 }
 
@@ -174,20 +154,14 @@ fn anything_but_expression(
         Dialect::SnsAttributes | Dialect::SnsBody => &["prefix"],
     };
     if !known.contains(&first.key.as_str()) {
-        return refuse(
-            first.at,
-            &format!("Unsupported anything-but pattern: {}", first.key),
-        );
+        return refuse(first.at, &format!("Unsupported anything-but pattern: {}", first.key));
     }
     let texts = match &first.value.kind {
         Kind::Array(items) if dialect == Dialect::EventBridge && !items.is_empty() => items.as_slice(),
         _ => std::slice::from_ref(&first.value),
     };
     let wrong = wrong_in_list(&first.key, &first.value, dialect);
-    let matchers = texts
-        .iter()
-        .map(|node| excluded(&first.key, node, &wrong))
-        .collect();
+    let matchers = texts.iter().map(|node| excluded(&first.key, node, &wrong)).collect();
     match members.get(1) {
         Some(second) => refuse(second.at, ONE_KEY),
         None => matchers,
@@ -225,23 +199,14 @@ fn numeric(value: &Node, dialect: Dialect) -> Result<Range, PatternError> {
     };
     let end = value.end.saturating_sub(1);
     let operator = match items.first() {
-        Some(Node {
-            kind: Kind::Text(operator),
-            ..
-        }) => operator.as_str(),
+        Some(Node { kind: Kind::Text(operator), .. }) => operator.as_str(),
         Some(other) => {
-            return refuse(
-                other.at,
-                &format!("Invalid member in numeric match: {}", shown(other)),
-            );
+            return refuse(other.at, &format!("Invalid member in numeric match: {}", shown(other)));
         }
         None => return refuse(end, "Invalid member in numeric match: ]"),
     };
     if !matches!(operator, "=" | "<" | "<=" | ">" | ">=") {
-        return refuse(
-            items[0].at,
-            &format!("Unrecognized numeric range operator: {operator}"),
-        );
+        return refuse(items[0].at, &format!("Unrecognized numeric range operator: {operator}"));
     }
     let bound = bound(operator, items.get(1), end, dialect)?;
     let (bottom, top) = match operator {
@@ -264,15 +229,9 @@ fn upward(
 ) -> Result<Range, PatternError> {
     let operator = match items.get(2) {
         None => {
-            return Ok(Range {
-                bottom: Some(bottom),
-                top: None,
-            });
+            return Ok(Range { bottom: Some(bottom), top: None });
         }
-        Some(Node {
-            kind: Kind::Text(operator),
-            ..
-        }) => operator.as_str(),
+        Some(Node { kind: Kind::Text(operator), .. }) => operator.as_str(),
         Some(other) => return refuse(other.at, &format!("Bad value in numeric range: {}", shown(other))),
     };
     if !matches!(operator, "<" | "<=") {
@@ -285,27 +244,17 @@ fn upward(
     if bottom.0.compare(top).is_ge() {
         return refuse(items[3].at, "Bottom must be less than top");
     }
-    Ok(Range {
-        bottom: Some(bottom),
-        top: Some((top, operator == "<=")),
-    })
+    Ok(Range { bottom: Some(bottom), top: Some((top, operator == "<=")) })
 }
 
 fn bound(operator: &str, node: Option<&Node>, end: usize, dialect: Dialect) -> Result<Number, PatternError> {
     let name = if operator == "=" { "equals" } else { operator };
     let offset = node.map_or(end, |node| node.at);
-    let Some(Node {
-        kind: Kind::Number(text),
-        ..
-    }) = node
-    else {
+    let Some(Node { kind: Kind::Number(text), .. }) = node else {
         return refuse(offset, &format!("Value of {name} must be numeric"));
     };
     let Some(number) = Number::read(text) else {
-        return refuse(
-            offset,
-            &format!("Value of {name} is outside the range of numbers: {text}"),
-        );
+        return refuse(offset, &format!("Value of {name} is outside the range of numbers: {text}"));
     };
     let within = |n: Number| {
         n.compare(Number::Whole(-SNS_LIMIT)).is_ge() && n.compare(Number::Whole(SNS_LIMIT)).is_le()
@@ -336,15 +285,9 @@ fn shown(node: &Node) -> &str {
 }
 
 fn at<T>(node: &Node, outcome: Result<T, String>) -> Result<T, PatternError> {
-    outcome.map_err(|reason| PatternError {
-        reason,
-        offset: node.at,
-    })
+    outcome.map_err(|reason| PatternError { reason, offset: node.at })
 }
 
 fn refuse<T>(offset: usize, reason: &str) -> Result<T, PatternError> {
-    Err(PatternError {
-        reason: reason.to_owned(),
-        offset,
-    })
+    Err(PatternError { reason: reason.to_owned(), offset })
 }

@@ -38,11 +38,7 @@ pub(super) struct Member {
 
 /// Reads one JSON value. The complaints are worded like those of the parser that AWS uses.
 pub(super) fn read(text: &str) -> Result<Node, PatternError> {
-    let mut reader = Reader {
-        text,
-        at: 0,
-        depth: 0,
-    };
+    let mut reader = Reader { text, at: 0, depth: 0 };
     reader.skip_blanks();
     let node = reader.value()?;
     reader.skip_blanks();
@@ -72,19 +68,12 @@ impl Reader<'_> {
             Some(_) => return self.unexpected(&format!("expected a valid value {VALUES}")),
             None => return refuse(at, "Unexpected end-of-input: expected a value".to_owned()),
         };
-        Ok(Node {
-            at,
-            end: self.at,
-            kind,
-        })
+        Ok(Node { at, end: self.at, kind })
     }
 
     fn nested(&mut self, read: fn(&mut Self) -> Result<Kind, PatternError>) -> Result<Kind, PatternError> {
         if self.depth == MAX_DEPTH {
-            return refuse(
-                self.at,
-                format!("Pattern is nested more than {MAX_DEPTH} levels deep"),
-            );
+            return refuse(self.at, format!("Pattern is nested more than {MAX_DEPTH} levels deep"));
         }
         self.depth += 1;
         self.at += 1;
@@ -105,11 +94,7 @@ impl Reader<'_> {
             self.expect('"', "was expecting double-quote to start field name", "Object")?;
             let key = self.string()?;
             self.skip_blanks();
-            self.expect(
-                ':',
-                "was expecting a colon to separate field name and value",
-                "Object",
-            )?;
+            self.expect(':', "was expecting a colon to separate field name and value", "Object")?;
             self.at += 1;
             self.skip_blanks();
             let value = self.value()?;
@@ -185,18 +170,11 @@ impl Reader<'_> {
                 }
                 self.at += 2;
                 let low = self.hex(at)?;
-                let pair = low
-                    .checked_sub(0xdc00)
-                    .map(|low| 0x10000 + ((unit - 0xd800) << 10) + low);
-                Ok(pair
-                    .and_then(char::from_u32)
-                    .unwrap_or(char::REPLACEMENT_CHARACTER))
+                let pair = low.checked_sub(0xdc00).map(|low| 0x10000 + ((unit - 0xd800) << 10) + low);
+                Ok(pair.and_then(char::from_u32).unwrap_or(char::REPLACEMENT_CHARACTER))
             }
             Some(c) => refuse(at, format!("Unrecognized character escape {}", shown(c))),
-            None => refuse(
-                at,
-                "Unexpected end-of-input in character escape sequence".to_owned(),
-            ),
+            None => refuse(at, "Unexpected end-of-input in character escape sequence".to_owned()),
         }
     }
 
@@ -250,9 +228,7 @@ impl Reader<'_> {
     fn word(&mut self) -> Result<Kind, PatternError> {
         let at = self.at;
         let rest = &self.text[at..];
-        let long = rest
-            .find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$'))
-            .unwrap_or(rest.len());
+        let long = rest.find(|c: char| !(c.is_alphanumeric() || c == '_' || c == '$')).unwrap_or(rest.len());
         self.at += long;
         match &rest[..long] {
             "true" => Ok(Kind::True),
@@ -266,19 +242,13 @@ impl Reader<'_> {
         match self.peek() {
             Some(c) if c == wanted => Ok(()),
             Some(_) => self.unexpected(otherwise),
-            None => refuse(
-                self.at,
-                format!("Unexpected end-of-input: expected close marker for {inside}"),
-            ),
+            None => refuse(self.at, format!("Unexpected end-of-input: expected close marker for {inside}")),
         }
     }
 
     fn unexpected<T>(&self, expectation: &str) -> Result<T, PatternError> {
         let c = self.peek().unwrap_or(' ');
-        refuse(
-            self.at,
-            format!("Unexpected character ({}): {expectation}", shown(c)),
-        )
+        refuse(self.at, format!("Unexpected character ({}): {expectation}", shown(c)))
     }
 
     fn peek(&self) -> Option<char> {

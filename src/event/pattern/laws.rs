@@ -40,11 +40,7 @@ impl<'e> Flattener<'e> {
         match value {
             Value::Object(object) => {
                 for (key, value) in object {
-                    let path = if path.is_empty() {
-                        key.clone()
-                    } else {
-                        format!("{path}.{key}")
-                    };
+                    let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
                     self.add(value, &path);
                 }
             }
@@ -61,27 +57,17 @@ impl<'e> Flattener<'e> {
                     }
                 }
             }
-            value => self.fields.push(Field {
-                path: path.to_owned(),
-                value,
-                within: self.within.clone(),
-            }),
+            value => self.fields.push(Field { path: path.to_owned(), value, within: self.within.clone() }),
         }
     }
 }
 
 fn ways(pattern: &Value, prefix: &str, mut ways_so_far: Vec<Way>) -> Vec<Way> {
     for (key, value) in pattern.as_object().into_iter().flatten() {
-        let path = if prefix.is_empty() {
-            key.clone()
-        } else {
-            format!("{prefix}.{key}")
-        };
+        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
         match value {
             Value::Array(branches) if key == "$or" => {
-                let all = branches
-                    .iter()
-                    .flat_map(|branch| ways(branch, prefix, ways_so_far.clone()));
+                let all = branches.iter().flat_map(|branch| ways(branch, prefix, ways_so_far.clone()));
                 ways_so_far = all.collect();
             }
             Value::Array(wants) => {
@@ -96,8 +82,7 @@ fn ways(pattern: &Value, prefix: &str, mut ways_so_far: Vec<Way>) -> Vec<Way> {
 }
 
 fn agree(a: &[(usize, usize)], b: &[(usize, usize)]) -> bool {
-    a.iter()
-        .all(|(array, i)| b.iter().all(|(other, j)| array != other || i == j))
+    a.iter().all(|(array, i)| b.iter().all(|(other, j)| array != other || i == j))
 }
 
 fn choose(
@@ -149,13 +134,12 @@ fn wanted(want: &Value, value: &Value) -> bool {
         },
         _ => value.as_f64().is_some_and(|v| {
             let ends = operand.as_array().expect("the operand of numeric is an array");
-            ends.chunks(2)
-                .all(|end| match (end[0].as_str(), end[1].as_f64()) {
-                    (Some("="), Some(bound)) => v == bound,
-                    (Some(">"), Some(bound)) => v > bound,
-                    (Some("<="), Some(bound)) => v <= bound,
-                    _ => false,
-                })
+            ends.chunks(2).all(|end| match (end[0].as_str(), end[1].as_f64()) {
+                (Some("="), Some(bound)) => v == bound,
+                (Some(">"), Some(bound)) => v > bound,
+                (Some("<="), Some(bound)) => v <= bound,
+                _ => false,
+            })
         }),
     }
 }
@@ -172,12 +156,7 @@ fn fits(wildcard: &[u8], text: &[u8]) -> bool {
 }
 
 fn object(members: Vec<(&'static str, Value)>) -> Value {
-    Value::Object(
-        members
-            .into_iter()
-            .map(|(key, value)| (key.to_owned(), value))
-            .collect::<Map<_, _>>(),
-    )
+    Value::Object(members.into_iter().map(|(key, value)| (key.to_owned(), value)).collect::<Map<_, _>>())
 }
 
 fn events(keys: &'static [&'static str], arrays: bool) -> impl Strategy<Value = Value> {
@@ -187,11 +166,7 @@ fn events(keys: &'static [&'static str], arrays: bool) -> impl Strategy<Value = 
         let objects =
             proptest::collection::vec((proptest::sample::select(keys), inner.clone()), 0..4).prop_map(object);
         let lists = proptest::collection::vec(inner, 0..4).prop_map(Value::Array);
-        if arrays {
-            prop_oneof![1 => lists, 1 => objects].boxed()
-        } else {
-            objects.boxed()
-        }
+        if arrays { prop_oneof![1 => lists, 1 => objects].boxed() } else { objects.boxed() }
     });
     proptest::collection::vec((proptest::sample::select(keys), value), 0..4).prop_map(object)
 }
@@ -224,13 +199,9 @@ fn patterns() -> impl Strategy<Value = Value> {
 /// Whether a pattern wants both a value and an inside of one key. Within arrays of arrays the two are then
 /// looked for each on its own, which the plain matcher does not do.
 fn doubles(pattern: &Value) -> bool {
-    let inside = |a: &String, b: &String| {
-        a.strip_prefix(b.as_str())
-            .is_some_and(|rest| rest.starts_with('.'))
-    };
-    ways(pattern, "", vec![Way::new()])
-        .iter()
-        .any(|way| way.keys().any(|a| way.keys().any(|b| inside(a, b))))
+    let inside =
+        |a: &String, b: &String| a.strip_prefix(b.as_str()).is_some_and(|rest| rest.starts_with('.'));
+    ways(pattern, "", vec![Way::new()]).iter().any(|way| way.keys().any(|a| way.keys().any(|b| inside(a, b))))
 }
 
 fn read(pattern: &Value) -> Pattern {

@@ -83,10 +83,7 @@ impl Pattern {
         let limit = if sns { MAX_SNS } else { MAX_EVENTBRIDGE };
         if text.len() > limit {
             let reason = format!("Member must have length less than or equal to {limit}");
-            return Err(PatternError {
-                reason,
-                offset: limit,
-            });
+            return Err(PatternError { reason, offset: limit });
         }
         let root = json::read(text).map_err(|mut error| {
             if sns {
@@ -96,11 +93,7 @@ impl Pattern {
         })?;
         let (rules, ways) = rules::read(text, &root, dialect)?;
         let trees = ways.iter().map(|way| Tree::new(&rules.leaves, way)).collect();
-        Ok(Pattern {
-            text: text.to_owned(),
-            rules,
-            trees,
-        })
+        Ok(Pattern { text: text.to_owned(), rules, trees })
     }
 
     /// The pattern as it was given.

@@ -27,11 +27,7 @@ impl Number {
         }
         let float = number.as_f64().filter(|f| f.is_finite())?;
         let fits = float.fract() == 0.0 && float.abs() < WHOLE_LIMIT;
-        Some(if fits {
-            Number::Whole(float as i128)
-        } else {
-            Number::Part(float)
-        })
+        Some(if fits { Number::Whole(float as i128) } else { Number::Part(float) })
     }
 
     /// Reads a JSON number. None if it is too large for a double, or so small that only zero would be left.
@@ -61,18 +57,10 @@ impl PartialEq for Number {
 
 fn whole_to_part(whole: i128, part: f64) -> Ordering {
     if part.abs() >= WHOLE_LIMIT {
-        return if part > 0.0 {
-            Ordering::Less
-        } else {
-            Ordering::Greater
-        };
+        return if part > 0.0 { Ordering::Less } else { Ordering::Greater };
     }
     // The part has a fraction, so it lies strictly above its floor.
-    if whole <= part.floor() as i128 {
-        Ordering::Less
-    } else {
-        Ordering::Greater
-    }
+    if whole <= part.floor() as i128 { Ordering::Less } else { Ordering::Greater }
 }
 
 /// A stretch of numbers; an end is None where it is open-ended, and `true` beside the bound includes it.

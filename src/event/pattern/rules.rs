@@ -52,28 +52,18 @@ pub(super) fn read(text: &str, root: &Node, dialect: Dialect) -> Result<(Rules, 
         return refuse(root.at, "Filter is not an object");
     };
     let sns = dialect != Dialect::EventBridge;
-    let mut reader = Reader {
-        text,
-        dialect,
-        leaves: Vec::new(),
-    };
+    let mut reader = Reader { text, dialect, leaves: Vec::new() };
     let rules = match members.as_slice() {
         // An SNS policy without keys filters nothing.
         [] if sns => Vec::new(),
         _ => reader.object(root, members, Place { path: "", depth: 1 })?,
     };
-    let rules = Rules {
-        rules,
-        leaves: reader.leaves,
-    };
+    let rules = Rules { rules, leaves: reader.leaves };
     if sns {
         check_keys(members)?;
     }
-    let too_complex = if sns {
-        "Filter policy is too complex"
-    } else {
-        "Event pattern has more than 1000 combinations"
-    };
+    let too_complex =
+        if sns { "Filter policy is too complex" } else { "Event pattern has more than 1000 combinations" };
     let ways = match rules.ways(&rules.rules) {
         Some(ways) if !sns || combinations(&rules, &ways) <= MAX_COMBINATIONS => ways,
         _ => return refuse(root.at, too_complex),
@@ -105,11 +95,8 @@ impl Rules {
 }
 
 fn each_with_each(ways: &Ways, choices: &Ways) -> Ways {
-    let both = |choice: &Vec<usize>| {
-        ways.iter()
-            .map(|way| [way.as_slice(), choice].concat())
-            .collect::<Ways>()
-    };
+    let both =
+        |choice: &Vec<usize>| ways.iter().map(|way| [way.as_slice(), choice].concat()).collect::<Ways>();
     choices.iter().flat_map(both).collect()
 }
 
@@ -128,12 +115,7 @@ fn check_keys(members: &[Member]) -> Result<(), PatternError> {
 
 /// As SNS counts them: a way counts the product of values times depth over its keys.
 fn combinations(rules: &Rules, ways: &Ways) -> usize {
-    let weight = |leaf: &usize| {
-        rules.leaves[*leaf]
-            .any
-            .len()
-            .saturating_mul(rules.leaves[*leaf].depth)
-    };
+    let weight = |leaf: &usize| rules.leaves[*leaf].any.len().saturating_mul(rules.leaves[*leaf].depth);
     let product = |way: &Vec<usize>| way.iter().map(weight).fold(1, usize::saturating_mul);
     ways.iter().map(product).fold(0, usize::saturating_add)
 }
@@ -147,11 +129,7 @@ struct Place<'p> {
 
 impl Place<'_> {
     fn key(self, key: &str) -> String {
-        if self.depth == 1 {
-            key.to_owned()
-        } else {
-            format!("{}.{key}", self.path)
-        }
+        if self.depth == 1 { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 }
 
@@ -171,10 +149,7 @@ impl Reader<'_> {
             if let Some(branches) = branches(member) {
                 let read = |(node, members): (&Node, &[Member])| self.object(node, members, place);
                 let branches = branches.into_iter().map(read).collect::<Result<_, _>>()?;
-                rules.push(Rule::Or {
-                    path: place.key("$or"),
-                    branches,
-                });
+                rules.push(Rule::Or { path: place.key("$or"), branches });
                 continue;
             }
             let path = place.key(&member.key);
@@ -189,10 +164,7 @@ impl Reader<'_> {
                     return refuse(member.value.at, reason);
                 }
                 Kind::Object(inner) => {
-                    let place = Place {
-                        path: &path,
-                        depth: place.depth + 1,
-                    };
+                    let place = Place { path: &path, depth: place.depth + 1 };
                     for rule in self.object(&member.value, inner, place)? {
                         self.replace(&mut rules, rule);
                     }
@@ -228,13 +200,7 @@ impl Reader<'_> {
         }
         let optional = any.contains(&Matcher::Missing);
         let wants = compact(&self.text[array.at..array.end]);
-        self.leaves.push(Leaf {
-            path,
-            depth,
-            any,
-            optional,
-            wants,
-        });
+        self.leaves.push(Leaf { path, depth, any, optional, wants });
         Ok(Rule::Leaf(self.leaves.len() - 1))
     }
 }
@@ -273,8 +239,5 @@ fn compact(text: &str) -> String {
 }
 
 fn refuse<T>(offset: usize, reason: &str) -> Result<T, PatternError> {
-    Err(PatternError {
-        reason: reason.to_owned(),
-        offset,
-    })
+    Err(PatternError { reason: reason.to_owned(), offset })
 }

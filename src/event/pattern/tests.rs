@@ -14,12 +14,7 @@ fn read(pattern: &str, dialect: Dialect) -> Pattern {
 
 fn check_attributes(policy: &str, attributes: Value, expected: bool) {
     let policy = read(policy, SnsAttributes);
-    assert_eq!(
-        policy.matches_attributes(&attributes),
-        expected,
-        "{} against {attributes}",
-        policy.text()
-    );
+    assert_eq!(policy.matches_attributes(&attributes), expected, "{} against {attributes}", policy.text());
     let checks = policy.explain_attributes(&attributes);
     assert_eq!(checks.iter().all(|check| check.held), expected, "{checks:?}");
 }
@@ -27,14 +22,7 @@ fn check_attributes(policy: &str, attributes: Value, expected: bool) {
 /// Each check as `path: says`, with a dash before those that failed.
 fn check_explained(pattern: &str, event: Value, expected: &[&str]) {
     let checks = read(pattern, EventBridge).explain(&event);
-    let line = |check: Check| {
-        format!(
-            "{}{} {}",
-            if check.held { "" } else { "- " },
-            check.path,
-            check.says
-        )
-    };
+    let line = |check: Check| format!("{}{} {}", if check.held { "" } else { "- " }, check.path, check.says);
     assert_eq!(checks.into_iter().map(line).collect::<Vec<_>>(), expected);
 }
 
@@ -49,23 +37,11 @@ fn attributes_are_compared_by_their_type() {
     check_attributes(r#"{"a":[100]}"#, text("Number.int", "+0100.0"), true);
     check_attributes(r#"{"a":[100]}"#, text("String", "100"), false);
     check_attributes(r#"{"a":["100"]}"#, text("Number", "100"), false);
-    check_attributes(
-        r#"{"a":[{"numeric":[">",1,"<",2]}]}"#,
-        text("Number", "1.5"),
-        true,
-    );
+    check_attributes(r#"{"a":[{"numeric":[">",1,"<",2]}]}"#, text("Number", "1.5"), true);
     check_attributes(r#"{"a":["y"]}"#, text("String.Array", r#"["x","y"]"#), true);
-    check_attributes(
-        r#"{"a":[{"anything-but":"x"}]}"#,
-        text("String.Array", r#"["x"]"#),
-        false,
-    );
+    check_attributes(r#"{"a":[{"anything-but":"x"}]}"#, text("String.Array", r#"["x"]"#), false);
     check_attributes(r#"{"a":["x"]}"#, text("String.Array", "no array"), false);
-    check_attributes(
-        r#"{"a.b":["x"]}"#,
-        json!({"a.b": {"Type": "String", "Value": "x"}}),
-        true,
-    );
+    check_attributes(r#"{"a.b":["x"]}"#, json!({"a.b": {"Type": "String", "Value": "x"}}), true);
     check_attributes("{}", json!({}), true);
 }
 
@@ -76,43 +52,26 @@ fn an_explanation_names_what_is_and_what_is_wanted() {
     check_explained(
         pattern,
         json!({"status": "new"}),
-        &[
-            r#"- status is "new", wants ["paid"]"#,
-            &format!("- order.total is missing, {wants}"),
-        ],
+        &[r#"- status is "new", wants ["paid"]"#, &format!("- order.total is missing, {wants}")],
     );
     check_explained(
         pattern,
         json!({"status": "paid", "order": [{"total": 1}, {"total": 7}]}),
-        &[
-            r#"status is "paid", wants ["paid"]"#,
-            &format!("order.total is [1,7], {wants}"),
-        ],
+        &[r#"status is "paid", wants ["paid"]"#, &format!("order.total is [1,7], {wants}")],
     );
     check_explained(
         pattern,
         json!({"status": "new", "order": {"total": 7}}),
-        &[
-            r#"- status is "new", wants ["paid"]"#,
-            &format!("order.total is 7, {wants}"),
-        ],
+        &[r#"- status is "new", wants ["paid"]"#, &format!("order.total is 7, {wants}")],
     );
-    check_explained(
-        r#"{"a":[1]}"#,
-        json!({"a": {"b": 1}}),
-        &["- a is an object, wants [1]"],
-    );
+    check_explained(r#"{"a":[1]}"#, json!({"a": {"b": 1}}), &["- a is an object, wants [1]"]);
     check_explained(r#"{"a":[1]}"#, json!({"a": []}), &["- a is [], wants [1]"]);
     check_explained(
         r#"{"a":[1]}"#,
         json!({"a": [2, 3, 4, 5, 6, 7, 8]}),
         &["- a is [2,3,4,5,6,… 2 more], wants [1]"],
     );
-    check_explained(
-        r#"{"a":["\\\" x"]}"#,
-        json!({}),
-        &[r#"- a is missing, wants ["\\\" x"]"#],
-    );
+    check_explained(r#"{"a":["\\\" x"]}"#, json!({}), &[r#"- a is missing, wants ["\\\" x"]"#]);
 }
 
 #[test]
@@ -130,11 +89,7 @@ fn an_explanation_tells_elements_apart() {
 #[test]
 fn an_explanation_tells_alternatives_apart() {
     let either = r#"{"d":{"$or":[{"a":[1]},{"b":[2]}]}}"#;
-    check_explained(
-        either,
-        json!({"d": {"b": 2}}),
-        &["d.$or is met by alternative 2 of 2"],
-    );
+    check_explained(either, json!({"d": {"b": 2}}), &["d.$or is met by alternative 2 of 2"]);
     let neither = "- d.$or is met by none of 2 alternatives: d.a is 3, wants [1]; d.b is missing, wants [2]";
     check_explained(either, json!({"d": {"a": 3}}), &[neither]);
     check_explained(
@@ -150,12 +105,5 @@ fn an_explanation_tells_alternatives_apart() {
 #[test]
 fn an_explanation_of_an_empty_policy_wants_an_object() {
     let checks = read("{}", super::Dialect::SnsBody).explain(&json!("text"));
-    assert_eq!(
-        checks,
-        [Check {
-            path: String::new(),
-            held: false,
-            says: "is not an object".to_owned()
-        }]
-    );
+    assert_eq!(checks, [Check { path: String::new(), held: false, says: "is not an object".to_owned() }]);
 }

@@ -73,11 +73,7 @@ impl Tree {
     }
 
     fn child(&mut self, key: &str) -> &mut Tree {
-        let at = self
-            .children
-            .iter()
-            .position(|(name, _)| name == key)
-            .unwrap_or(self.children.len());
+        let at = self.children.iter().position(|(name, _)| name == key).unwrap_or(self.children.len());
         if at == self.children.len() {
             self.children.push((key.to_owned(), Tree::default()));
         }
@@ -118,10 +114,7 @@ impl Walk<'_> {
     fn leaf<'e>(&self, leaf: usize, values: impl IntoIterator<Item = &'e Value>, nesting: usize) -> Found {
         let leaf = &self.leaves[leaf];
         let mut seen = false;
-        if values
-            .into_iter()
-            .any(|value| takes(leaf, value, nesting, &mut seen))
-        {
+        if values.into_iter().any(|value| takes(leaf, value, nesting, &mut seen)) {
             return Found::Present;
         }
         Found::absent_if(leaf.optional && !seen)
@@ -159,9 +152,7 @@ impl Walk<'_> {
                 offer(object, key, &mut offers);
                 self.offers(child, offers, nesting)
             } else {
-                object
-                    .get(key)
-                    .map_or_else(|| self.missing(child), |value| self.value(child, value, nesting))
+                object.get(key).map_or_else(|| self.missing(child), |value| self.value(child, value, nesting))
             };
             all = all.and(found);
             if all == Found::Failed {
@@ -178,13 +169,8 @@ impl Walk<'_> {
             [Offer { rest: None, value }] => return self.value(tree, value, nesting),
             _ => {}
         }
-        let whole = offers
-            .iter()
-            .filter(|offer| offer.rest.is_none())
-            .map(|offer| offer.value);
-        let own = tree
-            .leaf
-            .map_or(Found::Absent, |leaf| self.leaf(leaf, whole, nesting));
+        let whole = offers.iter().filter(|offer| offer.rest.is_none()).map(|offer| offer.value);
+        let own = tree.leaf.map_or(Found::Absent, |leaf| self.leaf(leaf, whole, nesting));
         if own == Found::Failed || tree.children.is_empty() {
             return own;
         }
@@ -192,13 +178,8 @@ impl Walk<'_> {
     }
 
     fn offered_children(&self, tree: &Tree, offers: &[Offer], nesting: usize) -> Found {
-        let arrays = offers
-            .iter()
-            .filter(|offer| offer.rest.is_none() && offer.value.is_array())
-            .count();
-        let array = offers
-            .iter()
-            .position(|offer| offer.rest.is_none() && offer.value.is_array());
+        let arrays = offers.iter().filter(|offer| offer.rest.is_none() && offer.value.is_array()).count();
+        let array = offers.iter().position(|offer| offer.rest.is_none() && offer.value.is_array());
         if let (1, Some(at), true) = (arrays, array, nesting < MAX_NESTING)
             && let Value::Array(items) = offers[at].value
             && !items.is_empty()
@@ -236,9 +217,7 @@ fn takes(leaf: &Leaf, value: &Value, nesting: usize, seen: &mut bool) -> bool {
         }
         value => {
             *seen = true;
-            leaf.any
-                .iter()
-                .any(|matcher| *matcher != Matcher::Missing && matcher.takes(value))
+            leaf.any.iter().any(|matcher| *matcher != Matcher::Missing && matcher.takes(value))
         }
     }
 }
@@ -259,9 +238,7 @@ fn offer_within<'e>(value: &'e Value, key: &str, offers: &mut Vec<Offer<'e>>, ne
     match value {
         Value::Object(object) => offer(object, key, offers),
         Value::Array(items) if nesting < MAX_NESTING => {
-            items
-                .iter()
-                .for_each(|item| offer_within(item, key, offers, nesting + 1));
+            items.iter().for_each(|item| offer_within(item, key, offers, nesting + 1));
         }
         _ => {}
     }
@@ -271,9 +248,6 @@ fn offer_within<'e>(value: &'e Value, key: &str, offers: &mut Vec<Offer<'e>>, ne
 fn ahead<'e>(name: &'e str, key: &str, value: &'e Value) -> Option<Offer<'e>> {
     match name.strip_prefix(key)? {
         "" => Some(Offer { rest: None, value }),
-        rest => rest.strip_prefix('.').map(|rest| Offer {
-            rest: Some(rest),
-            value,
-        }),
+        rest => rest.strip_prefix('.').map(|rest| Offer { rest: Some(rest), value }),
     }
 }

@@ -10,7 +10,11 @@ async fn a_process_that_ends_at_once_is_started_once_for_each_attempt() {
     assert_eq!(failure.summary, "exit 1");
     let log: Vec<&str> = failure.report.log.lines().collect();
     assert_eq!(log[0], "said");
-    assert!(log[1].starts_with("INIT_REPORT Init Duration: ") && log[1].ends_with("Error Type: Runtime.ExitError"), "{log:?}");
+    assert!(
+        log[1].starts_with("INIT_REPORT Init Duration: ")
+            && log[1].ends_with("Error Type: Runtime.ExitError"),
+        "{log:?}"
+    );
     assert!(log[2].starts_with("START "));
     bench.failure("1").await;
     assert_eq!(bench.functions.list()[0].cold_starts, 2);
@@ -21,7 +25,11 @@ async fn the_limit_is_kept_and_direct_calls_wait_in_line() {
     if !installed("python3") {
         return;
     }
-    let mut bench = Bench::handler("python3.12", "app.handler", ("app.py", "import time\ndef handler(e, c):\n    time.sleep(e)\n    return 1\n"));
+    let mut bench = Bench::handler(
+        "python3.12",
+        "app.handler",
+        ("app.py", "import time\ndef handler(e, c):\n    time.sleep(e)\n    return 1\n"),
+    );
     bench.spec.concurrency = 1;
     bench.declare().await;
     let function = bench.functions.get("f").expect("declared");
@@ -39,7 +47,11 @@ async fn a_changed_declaration_gets_new_environments() {
     if !installed("python3") {
         return;
     }
-    let mut bench = Bench::handler("python3.12", "app.handler", ("app.py", "import os\ndef handler(e, c):\n    return os.environ.get('X', '')\n"));
+    let mut bench = Bench::handler(
+        "python3.12",
+        "app.handler",
+        ("app.py", "import os\ndef handler(e, c):\n    return os.environ.get('X', '')\n"),
+    );
     assert_eq!(bench.result("1").await, "");
     bench.spec.concurrency = 5;
     bench.declare().await;
@@ -88,8 +100,11 @@ async fn what_is_built_is_built_before_it_runs() {
     let build = |text: &str| Some(vec!["/bin/sh".into(), "-c".into(), text.into()]);
     let good = format!("printf '{script}' > made; chmod +x made; echo x >> builds");
     let (command, watch) = (vec!["./made".into()], vec!["*.src".into()]);
-    let mut bench = Bench::of(FunctionKind::Run { command: command.clone(), build: build(&good), watch: watch.clone() });
-    let builds = |bench: &Bench| std::fs::read_to_string(bench.path().join("builds")).unwrap_or_default().lines().count();
+    let mut bench =
+        Bench::of(FunctionKind::Run { command: command.clone(), build: build(&good), watch: watch.clone() });
+    let builds = |bench: &Bench| {
+        std::fs::read_to_string(bench.path().join("builds")).unwrap_or_default().lines().count()
+    };
     assert_eq!(bench.failure("1").await.summary, "exit 9");
     assert_eq!(bench.failure("1").await.summary, "exit 9");
     assert_eq!(builds(&bench), 1);

@@ -26,7 +26,10 @@ async fn exec_takes_the_event_on_stdin() {
 async fn exec_fails_by_its_exit_code() {
     let failure = exec("echo ignored; echo why >&2; exit 4").failure("1").await;
     let text = format!("RequestId: {ID} Error: Runtime exited with error: exit status 4");
-    assert_eq!(json(&failure.payload), serde_json::json!({"errorType": "Runtime.ExitError", "errorMessage": text}));
+    assert_eq!(
+        json(&failure.payload),
+        serde_json::json!({"errorType": "Runtime.ExitError", "errorMessage": text})
+    );
     assert_eq!(failure.summary, "exit 4");
     assert!(failure.report.log.contains("\nwhy\n"));
     let mut slow = exec("sleep 60");
@@ -47,10 +50,18 @@ async fn what_is_not_there_is_unavailable_and_says_the_way_out() {
             other => panic!("{other:?}"),
         }
     };
-    check(FunctionKind::Exec { command: vec!["no-such-program".into()] }, "no program no-such-program on PATH").await;
+    check(
+        FunctionKind::Exec { command: vec!["no-such-program".into()] },
+        "no program no-such-program on PATH",
+    )
+    .await;
     let run = FunctionKind::Run { command: vec!["./bin/x".into()], build: None, watch: Vec::new() };
     check(run, "build it, or correct the path").await;
-    let handler = |runtime: &str| FunctionKind::Handler { runtime: runtime.into(), handler: "a.b".into(), code: "/".into() };
+    let handler = |runtime: &str| FunctionKind::Handler {
+        runtime: runtime.into(),
+        handler: "a.b".into(),
+        code: "/".into(),
+    };
     check(handler("ruby3.2"), "start the program with `run`").await;
     check(handler("provided.al2023"), "needs a program named bootstrap").await;
     check(FunctionKind::Url { url: "https://x".into() }, "only http://").await;
@@ -93,10 +104,15 @@ async fn url_posts_the_event() {
     let (url, server) = serve("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ntrue");
     assert_eq!(Bench::of(FunctionKind::Url { url }).result(r#"{"a":1}"#).await, true);
     assert_eq!(server.join().expect("served"), r#"{"a":1}"#);
-    let (url, _server) = serve("HTTP/1.1 200 OK\r\nX-Amz-Function-Error: Unhandled\r\nContent-Length: 17\r\n\r\n{\"errorType\":\"X\"}");
+    let (url, _server) = serve(
+        "HTTP/1.1 200 OK\r\nX-Amz-Function-Error: Unhandled\r\nContent-Length: 17\r\n\r\n{\"errorType\":\"X\"}",
+    );
     assert_eq!(Bench::of(FunctionKind::Url { url }).failure("1").await.summary, "X");
     let (url, _server) = serve("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\n\r\nno");
-    assert_eq!(Bench::of(FunctionKind::Url { url }).failure("1").await.summary, "Function.HttpStatus: 500 Internal Server Error: no");
+    assert_eq!(
+        Bench::of(FunctionKind::Url { url }).failure("1").await.summary,
+        "Function.HttpStatus: 500 Internal Server Error: no"
+    );
     let url = "http://127.0.0.1:1/".to_owned();
     assert!(matches!(Bench::of(FunctionKind::Url { url }).invoke("1").await, Outcome::Unavailable(_)));
 }
@@ -120,7 +136,10 @@ async fn a_process_of_somebody_else_is_attached() {
     let mut told = bench.timeline.follow();
     assert_eq!(bench.declare().await, []);
     let notice = serde_json::to_value(&*told.recv().await.expect("a notice")).expect("JSON");
-    let address = notice["text"].as_str().and_then(|text| text.split("AWS_LAMBDA_RUNTIME_API=").nth(1)).expect("an address");
+    let address = notice["text"]
+        .as_str()
+        .and_then(|text| text.split("AWS_LAMBDA_RUNTIME_API=").nth(1))
+        .expect("an address");
     let kept = std::fs::read_to_string(bench.path().join(".dropwire/attach/f")).expect("the port is kept");
     assert!(address.ends_with(&format!(":{}", kept.trim())));
     let address = address.to_owned();
@@ -136,25 +155,45 @@ async fn a_process_of_somebody_else_is_attached() {
         second.get_mut().write_all(next.as_bytes()).expect("asked");
         assert!(receive(&mut second).0.contains(&format!("Lambda-Runtime-Aws-Request-Id: {ID}\r\n")));
         let mut say = |path: String, body: &str| {
-            let head = format!("POST /2018-06-01/runtime/{path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n", body.len());
+            let head = format!(
+                "POST /2018-06-01/runtime/{path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
+                body.len()
+            );
             second.get_mut().write_all(format!("{head}{body}").as_bytes()).expect("said");
             let (head, body) = receive(&mut second);
             format!("{} {body}", head.split(' ').nth(1).expect("a status"))
         };
         let wrong = say("invocation/wrong/response".into(), "1");
         let right = say(format!("invocation/{ID}/response"), "2");
-        (head, wrong, right, say(format!("invocation/{ID}/response"), "3"), say("init/error".into(), "{}"), say("nope".into(), ""))
+        (
+            head,
+            wrong,
+            right,
+            say(format!("invocation/{ID}/response"), "3"),
+            say("init/error".into(), "{}"),
+            say("nope".into(), ""),
+        )
     });
     assert_eq!(bench.result("1").await, 2);
     let (head, wrong, right, again, init, nope) = client.join().expect("served");
-    for line in ["Content-Type: application/json", "Lambda-Runtime-Deadline-Ms: 1", "Lambda-Runtime-Trace-Id: Root=1-"] {
+    for line in [
+        "Content-Type: application/json",
+        "Lambda-Runtime-Deadline-Ms: 1",
+        "Lambda-Runtime-Trace-Id: Root=1-",
+    ] {
         assert!(head.contains(line), "{head}");
     }
-    assert!(head.contains("Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:000000000000:function:f\r\n"));
+    assert!(head.contains(
+        "Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:000000000000:function:f\r\n"
+    ));
     assert_eq!(wrong, r#"400 {"errorMessage":"Invalid request ID","errorType":"InvalidRequestID"}"#);
     assert_eq!(right, "202 {\"status\":\"OK\"}\n");
     assert!(again.starts_with("400 ") || again.starts_with("403 "), "{again}");
-    assert!(init.starts_with("403 ") && init.contains("from RuntimeResponseSent to InitError failed for runtime."), "{init}");
+    assert!(
+        init.starts_with("403 ")
+            && init.contains("from RuntimeResponseSent to InitError failed for runtime."),
+        "{init}"
+    );
     assert!(nope.starts_with("404 "));
     bench.functions.stop().await;
 }

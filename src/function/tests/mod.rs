@@ -57,7 +57,8 @@ impl Bench {
 
     /// A handler of this runtime, with its code in one file.
     fn handler(runtime: &str, handler: &str, (file, code): (&str, &str)) -> Bench {
-        let kind = FunctionKind::Handler { runtime: runtime.into(), handler: handler.into(), code: "/".into() };
+        let kind =
+            FunctionKind::Handler { runtime: runtime.into(), handler: handler.into(), code: "/".into() };
         let mut bench = Bench::of(kind);
         if let FunctionKind::Handler { code, .. } = &mut bench.spec.kind {
             *code = bench.folder.path().to_owned();
@@ -129,7 +130,8 @@ fn installed(program: &str) -> bool {
 }
 
 fn json(bytes: &[u8]) -> Value {
-    serde_json::from_slice(bytes).unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(bytes)))
+    serde_json::from_slice(bytes)
+        .unwrap_or_else(|error| panic!("{error}: {}", String::from_utf8_lossy(bytes)))
 }
 
 /// The keys of an object, in their order.
@@ -139,7 +141,8 @@ fn keys(value: &Value) -> Vec<&str> {
 
 /// Whether a process of this id runs (and is no zombie).
 fn runs(id: &str) -> bool {
-    let status = std::process::Command::new("ps").args(["-o", "stat=", "-p", id.trim()]).output().expect("ps runs");
+    let status =
+        std::process::Command::new("ps").args(["-o", "stat=", "-p", id.trim()]).output().expect("ps runs");
     let status = String::from_utf8_lossy(&status.stdout).trim().to_owned();
     !status.is_empty() && !status.starts_with('Z')
 }

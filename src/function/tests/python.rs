@@ -32,7 +32,10 @@ async fn a_handler_gets_its_event_and_context() {
     assert_eq!(log[..3], ["loaded", &format!("START RequestId: {ID} Version: $LATEST"), "héllo"]);
     assert!(log[3].starts_with("[INFO]\t20") && log[3].ends_with(&format!("Z\t{ID}\tthere")), "{}", log[3]);
     assert_eq!(log[4], format!("END RequestId: {ID}"));
-    assert!(log[5].starts_with(&format!("REPORT RequestId: {ID}\tDuration: ")) && log[5].contains("\tInit Duration: "));
+    assert!(
+        log[5].starts_with(&format!("REPORT RequestId: {ID}\tDuration: "))
+            && log[5].contains("\tInit Duration: ")
+    );
     assert!(!log[5].contains("Max Memory Used: 0 MB") || !cfg!(target_os = "linux"), "{}", log[5]);
     let warm = bench.reply("null").await;
     assert!(warm.report.init.is_none() && !warm.report.log.contains("loaded"), "{}", warm.report.log);
@@ -54,12 +57,19 @@ async fn an_exception_is_told_as_it_was_recorded() {
     let (mut got, mut wanted) = (json(&failure.payload), recorded["Payload"].clone());
     assert_eq!(keys(&got), keys(&wanted));
     let place = bench.path().join("sub/app.py");
-    let line = got["stackTrace"][0].as_str().map(|text| text.replace(&*place.to_string_lossy(), "/var/task/lambda_handler_error.py"));
+    let line = got["stackTrace"][0]
+        .as_str()
+        .map(|text| text.replace(&*place.to_string_lossy(), "/var/task/lambda_handler_error.py"));
     (got["stackTrace"], wanted["stackTrace"][1]) = (serde_json::json!([line]), Value::Null);
     wanted["stackTrace"].as_array_mut().expect("a list").truncate(1);
     assert_eq!(got, wanted);
     assert_eq!(failure.summary, "Exception: Handler fails");
-    assert!(failure.report.log.contains("[ERROR] Exception: Handler fails\nTraceback (most recent call last):\n  File "));
+    assert!(
+        failure
+            .report
+            .log
+            .contains("[ERROR] Exception: Handler fails\nTraceback (most recent call last):\n  File ")
+    );
     assert_eq!(bench.functions.list()[0].warm, 1, "who reports an error lives on");
     bench.functions.stop().await;
 }
@@ -98,7 +108,10 @@ async fn results_that_are_no_json_fail() {
     assert_eq!(bench.result("1").await, Value::Null);
     let payload = json(&bench.failure("2").await.payload);
     assert_eq!(payload["errorType"], "Runtime.MarshalError");
-    assert_eq!(payload["errorMessage"], "Unable to marshal response: Object of type set is not JSON serializable");
+    assert_eq!(
+        payload["errorMessage"],
+        "Unable to marshal response: Object of type set is not JSON serializable"
+    );
     bench.functions.stop().await;
 }
 
@@ -116,17 +129,27 @@ async fn a_process_that_ends_is_replaced() {
     );
     assert_eq!(bench.result("null").await, 1);
     assert_eq!(bench.result("null").await, 2);
-    let ended = |text: &str| format!(r#"{{"errorType":"Runtime.ExitError","errorMessage":"RequestId: {ID} Error: {text}"}}"#);
+    let ended = |text: &str| {
+        format!(r#"{{"errorType":"Runtime.ExitError","errorMessage":"RequestId: {ID} Error: {text}"}}"#)
+    };
     let failure = bench.failure("3").await;
     assert_eq!(failure.payload, ended("Runtime exited with error: exit status 3"));
     assert_eq!(failure.summary, "exit 3");
     let log = failure.report.log;
-    let told = format!("here\nRequestId: {ID} Error: Runtime exited with error: exit status 3\nRuntime.ExitError\nEND Req");
-    assert!(log.contains(&told) && log.ends_with("\tStatus: error\tError Type: Runtime.ExitError\n"), "{log}");
+    let told = format!(
+        "here\nRequestId: {ID} Error: Runtime exited with error: exit status 3\nRuntime.ExitError\nEND Req"
+    );
+    assert!(
+        log.contains(&told) && log.ends_with("\tStatus: error\tError Type: Runtime.ExitError\n"),
+        "{log}"
+    );
     let failure = bench.failure("0").await;
     assert_eq!(failure.payload, ended("Runtime exited without providing a reason"));
     let failure = bench.failure("\"kill\"").await;
-    assert_eq!((failure.payload, failure.summary), (ended("Runtime exited with error: signal: killed").into(), "killed".into()));
+    assert_eq!(
+        (failure.payload, failure.summary),
+        (ended("Runtime exited with error: signal: killed").into(), "killed".into())
+    );
     assert_eq!(bench.result("null").await, 1);
     bench.functions.stop().await;
 }
@@ -136,14 +159,18 @@ async fn who_takes_too_long_is_killed() {
     if !installed("python3") {
         return;
     }
-    let mut bench = python("import time\ndef handler(e, c):\n    print('begun')\n    time.sleep(e)\n    return e\n");
+    let mut bench =
+        python("import time\ndef handler(e, c):\n    print('begun')\n    time.sleep(e)\n    return e\n");
     bench.spec.timeout = Some(Duration::from_secs(1));
     let failure = bench.failure("60").await;
     let recorded = json(include_bytes!("../golden/timeout_2025.json"));
     assert_eq!(json(&failure.payload), recorded["Payload"]);
     assert_eq!(failure.summary, "Timeout after 1.00 s");
     let log = failure.report.log;
-    assert!(log.contains(&format!("begun\n20")) && log.contains(&format!("Z {ID} Task timed out after 1.00 seconds\n\nEND ")));
+    assert!(
+        log.contains(&format!("begun\n20"))
+            && log.contains(&format!("Z {ID} Task timed out after 1.00 seconds\n\nEND "))
+    );
     assert!(log.ends_with("\tStatus: timeout\n"), "{log}");
     assert_eq!(bench.result("0").await, 0);
     bench.functions.stop().await;

@@ -61,9 +61,13 @@ async fn measure(name: &str, bench: &Bench, (lanes, count): (usize, usize)) {
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
 async fn warm_invocations() {
-    let mut bench = Bench::of(FunctionKind::Run { command: vec!["./client".into()], build: None, watch: Vec::new() });
+    let mut bench =
+        Bench::of(FunctionKind::Run { command: vec!["./client".into()], build: None, watch: Vec::new() });
     bench.write("client.c", CLIENT);
-    let built = std::process::Command::new("cc").args(["-O2", "-o", "client", "client.c"]).current_dir(bench.path()).status();
+    let built = std::process::Command::new("cc")
+        .args(["-O2", "-o", "client", "client.c"])
+        .current_dir(bench.path())
+        .status();
     assert!(built.is_ok_and(|status| status.success()), "cc is needed");
     bench.spec.concurrency = 4;
     assert_eq!(bench.declare().await, []);
@@ -71,7 +75,8 @@ async fn warm_invocations() {
         measure("compiled", &bench, (lanes, 3000)).await;
     }
     bench.functions.stop().await;
-    let mut bench = Bench::handler("python3.12", "a.handler", ("a.py", "def handler(e, c):\n    return True\n"));
+    let mut bench =
+        Bench::handler("python3.12", "a.handler", ("a.py", "def handler(e, c):\n    return True\n"));
     bench.spec.concurrency = 4;
     assert_eq!(bench.declare().await, []);
     for lanes in [1, 4] {
