@@ -9,18 +9,19 @@ use axum::body::Bytes;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use serde_json::{Value, json};
+use tokio::sync::broadcast::{self, error::RecvError};
 
 use super::ask::{clock_shown, stored};
 use super::server::Refused;
 use super::{ClockChange, ClockShown, DeadChosen, Fire, Fired, Invoked, Replay};
 use crate::app::App;
-use crate::clock::{Pace, Timestamp};
+use crate::clock::{Pace, Timestamp, real};
 use crate::delivery::{Outcome, Report};
 use crate::event::{Event, EventId};
 use crate::history;
 use crate::source::SourceError;
 use crate::source::sns::{Attribute, Message};
-use crate::timeline::millis;
+use crate::timeline::{Moment, Told, millis};
 use crate::wire::{self, Wire};
 
 type Answer<T> = Result<Json<T>, Refused>;
@@ -33,12 +34,17 @@ impl From<SourceError> for Refused {
 }
 
 pub(super) async fn fire(State(app): Here, Json(fire): Json<Fire>) -> Answer<Fired> {
-    let message_id = match fire {
-        Fire::S3 { target, file, delete } => fire_s3(&app, &target, file, delete).await.map(|()| None)?,
+    // Listen first: what the source notices must not be missed.
+    let mut told = app.timeline().follow();
+    let (mut events, mut message_id) = (Vec::new(), None);
+    match fire {
+        Fire::S3 { target, file, delete } => {
+            let (name, key) = target.split_once('/').unwrap_or((&target, ""));
+            fire_s3(&app, (name, key), file, delete).await?;
+            events.extend(noticed(&mut told, name, Some(key)).await);
+        }
         Fire::Table { table, put, delete } => {
-            let Some(source) = app.table(&table) else {
-                return Err(no_such("table", &table));
-            };
+            let Some(source) = app.table(&table) else { return Err(no_such("table", &table)) };
             match (put, delete) {
                 (Some(item), None) => source.put(&item).await?,
                 (None, Some(key)) => source.delete(&key).await?,
@@ -49,32 +55,63 @@ pub(super) async fn fire(State(app): Here, Json(fire): Json<Fire>) -> Answer<Fir
                     ));
                 }
             }
-            None
+            events.extend(noticed(&mut told, &table, None).await);
         }
         Fire::Topic { topic, body, subject, attributes } => {
-            let Some(source) = app.topic(&topic) else {
-                return Err(no_such("topic", &topic));
-            };
+            let Some(source) = app.topic(&topic) else { return Err(no_such("topic", &topic)) };
             let attributes =
                 attributes.into_iter().map(|(name, kind, value)| Attribute { name, kind, value }).collect();
-            Some(source.publish(&Message { body, subject, attributes }).await?)
+            let published = source.publish(&Message { body, subject, attributes }).await?;
+            events.push(published.number.to_string());
+            message_id = Some(published.message_id);
+        }
+    }
+    Ok(Json(Fired { events, message_id }))
+}
+
+/// How long a source may take to notice what was done to it. Nothing may come: what changes nothing is no event.
+const NOTICE_MAX: Duration = Duration::from_secs(1);
+
+/// The event that a source told of since `told` began.
+async fn noticed(
+    told: &mut broadcast::Receiver<Arc<Told>>,
+    name: &str,
+    subject: Option<&str>,
+) -> Option<String> {
+    let search = async {
+        loop {
+            let moment = match told.recv().await {
+                Ok(told) => told,
+                Err(RecvError::Lagged(_)) => continue,
+                Err(RecvError::Closed) => return None,
+            };
+            if let Moment::Emitted { id, name: from, subject: about, .. } = &moment.moment
+                && from == name
+                && subject.is_none_or(|subject| subject == about)
+            {
+                return Some(id.clone());
+            }
         }
     };
-    Ok(Json(Fired { events: Vec::new(), message_id }))
+    real::within(NOTICE_MAX, search).await.flatten()
 }
 
 fn no_such(kind: &str, name: &str) -> Refused {
     Refused::unknown(format!("there is no {kind} `{name}`"), &format!("dropwire list {kind}s"))
 }
 
-async fn fire_s3(app: &App, target: &str, file: Option<String>, delete: bool) -> Result<(), Refused> {
-    let (name, key) = target.split_once('/').unwrap_or((target, ""));
+async fn fire_s3(
+    app: &App,
+    (name, key): (&str, &str),
+    file: Option<String>,
+    delete: bool,
+) -> Result<(), Refused> {
     let Some(bucket) = app.bucket(name) else {
         return Err(no_such("bucket", name));
     };
     if key.is_empty() {
         return Err(Refused::senseless(
-            format!("`{target}` names no object"),
+            format!("`{name}` alone names no object"),
             "say BUCKET/KEY, for example uploads/cat.png",
         ));
     }
@@ -196,7 +233,7 @@ pub(super) async fn clock(State(app): Here, Json(change): Json<ClockChange>) -> 
         ClockChange::Freeze => clock.freeze(),
         ClockChange::Run => clock.resume(),
         ClockChange::Rate { rate } if rate.is_finite() && rate > 0.0 => {
-            clock.set_pace(Pace::Scaled { from_wall: crate::clock::real::now(), from: now, rate });
+            clock.set_pace(Pace::Scaled { from_wall: real::now(), from: now, rate });
         }
         ClockChange::Rate { rate } => {
             return Err(Refused::senseless(

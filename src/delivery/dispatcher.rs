@@ -30,7 +30,7 @@ struct Loops {
 }
 
 /// How long running attempts may take to end when dropwire stops.
-const STOP_MAX: Duration = Duration::from_secs(5);
+const STOP_MAX: Duration = Duration::from_secs(2);
 
 impl Dispatcher {
     /// A dispatcher without targets.

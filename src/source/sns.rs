@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{Outlet, SourceError};
 use crate::arn::{Arn, Place};
 use crate::clock::{Clock, Timestamp};
-use crate::event::{Event, EventId, Record};
+use crate::event::{Event, EventId, EventNo, Record};
 use crate::random::{self, Random};
 
 /// A topic.
@@ -42,6 +42,15 @@ pub struct Attribute {
     pub value: String,
 }
 
+/// What became of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// A UUID.
+    pub message_id: String,
+    /// The event's number.
+    pub number: EventNo,
+}
+
 /// Body and attributes together, in bytes (semantics: SNS errors).
 const MESSAGE_MAX: usize = 262_144;
 
@@ -59,13 +68,14 @@ impl Topic {
     pub fn name(&self) -> &str {
         &self.name
     }
-    /// Publishes a message and returns its id, once it is stored. Refuses what SNS refuses, in its words.
-    pub async fn publish(&self, message: &Message) -> Result<String, SourceError> {
+    /// Publishes a message; it is stored when this returns. Refuses what SNS refuses, in its words.
+    pub async fn publish(&self, message: &Message) -> Result<Published, SourceError> {
         check(message)
             .map_err(|why| SourceError(format!("cannot publish to topic `{}`: {why}", self.name)))?;
         let message_id = self.random.uuid(5);
-        self.outlet.emit(self.describe(message, &message_id, self.clock.now())).await?;
-        Ok(message_id)
+        let event = self.describe(message, &message_id, self.clock.now());
+        let number = self.outlet.emit_numbered(event).await?;
+        Ok(Published { message_id, number })
     }
 
     /// How SNS tells a function of this message (event samples: SNS → Lambda).
