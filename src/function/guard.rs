@@ -45,7 +45,11 @@ impl Guard {
     }
 
     fn tell(&mut self, line: &str) {
-        let told = self.shell.as_mut().and_then(|shell| shell.stdin.as_mut()).map(|pipe| pipe.write_all(line.as_bytes()));
+        let told = self
+            .shell
+            .as_mut()
+            .and_then(|shell| shell.stdin.as_mut())
+            .map(|pipe| pipe.write_all(line.as_bytes()));
         if !matches!(told, Some(Ok(()))) {
             self.restart();
         }
@@ -56,7 +60,10 @@ impl Guard {
         self.end();
         let mut command = Command::new("/bin/sh");
         command.args(["-c", SCRIPT]).current_dir("/").env_clear();
-        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         platform::own_session(&mut command);
         match command.spawn() {
             Ok(shell) => self.shell = Some(shell),

@@ -1,7 +1,10 @@
 //! The few calls of the platform that Rust cannot check: what a child does between fork and exec.
 //!
 //! Only calls that are safe after a fork in a process with threads (async-signal-safe ones) are made there.
-#![expect(unsafe_code, reason = "a child can be told to die with its parent, or to lead a session, only before exec")]
+#![expect(
+    unsafe_code,
+    reason = "a child can be told to die with its parent, or to lead a session, only before exec"
+)]
 
 use std::os::unix::process::CommandExt;
 
@@ -33,6 +36,12 @@ pub fn die_with_parent(command: &mut tokio::process::Command) {
 pub fn own_session(command: &mut std::process::Command) {
     // SAFETY: setsid is async-signal-safe, and the closure allocates nothing.
     unsafe {
-        command.pre_exec(|| if libc::setsid() == -1 { Err(std::io::Error::last_os_error()) } else { Ok(()) });
+        command.pre_exec(|| {
+            if libc::setsid() == -1 {
+                Err(std::io::Error::last_os_error())
+            } else {
+                Ok(())
+            }
+        });
     }
 }
