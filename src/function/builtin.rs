@@ -36,20 +36,9 @@ pub async fn run(call: &Call<'_>, world: &World, (spec, builtin): (&FunctionSpec
         }
     };
     let (request_id, memory_mb) = (call.request_id, spec.memory_mb);
-    let measured = Measured {
-        request_id,
-        duration,
-        memory_mb,
-        used_mb: 0,
-        init: None,
-        status: &status,
-    };
+    let measured = Measured { request_id, duration, memory_mb, used_mb: 0, init: None, status: &status };
     log.push_str(&logs::end_and_report(&measured));
-    let report = Report {
-        duration,
-        init: None,
-        log,
-    };
+    let report = Report { duration, init: None, log };
     match answer {
         Some(answer) => outcome::answered(answer, report),
         None => outcome::timed_out(request_id, limit, report),
@@ -65,9 +54,6 @@ fn failure(error: &str, call: &Call) -> Answer {
 /// Sleeps in simulated time. Whether it came to the end within the function's limit.
 async fn sleep(duration: Duration, world: &World, spec: &FunctionSpec) -> bool {
     let limit = spec.timeout.unwrap_or(Duration::MAX);
-    world
-        .clock
-        .sleep_until(world.clock.now().plus(duration.min(limit)))
-        .await;
+    world.clock.sleep_until(world.clock.now().plus(duration.min(limit))).await;
     duration <= limit
 }

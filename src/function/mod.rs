@@ -109,12 +109,7 @@ impl Functions {
         let world =
             world.map_err(|error| format!("cannot start processes: {error}; is there a limit on threads?"));
         let (all, tasks, sweeping) = (RwLock::default(), TaskTracker::new(), OnceLock::new());
-        Functions(Arc::new(Shared {
-            world,
-            all,
-            tasks,
-            sweeping,
-        }))
+        Functions(Arc::new(Shared { world, all, tasks, sweeping }))
     }
 
     /// Makes the functions be these: new ones appear, changed ones get new environments while the old ones
@@ -123,13 +118,7 @@ impl Functions {
         let world = match &self.0.world {
             Ok(world) => world,
             Err(text) => {
-                return specs
-                    .into_keys()
-                    .map(|function| Problem {
-                        function,
-                        text: text.clone(),
-                    })
-                    .collect();
+                return specs.into_keys().map(|function| Problem { function, text: text.clone() }).collect();
             }
         };
         self.begin_sweeping(world);
@@ -145,27 +134,18 @@ impl Functions {
                 None => {
                     // A changed function that is attached keeps its port, so the old one has to let go of it.
                     if let Some(known) = self.get(&name) {
-                        known
-                            .attached
-                            .write()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .take();
+                        known.attached.write().unwrap_or_else(PoisonError::into_inner).take();
                     }
                     Arc::new(Function::new(spec, Arc::clone(world)))
                 }
             };
             if let Err(text) = function.check().await {
-                problems.push(Problem {
-                    function: name.clone(),
-                    text,
-                });
+                problems.push(Problem { function: name.clone(), text });
             }
             next.insert(name, function);
         }
-        let before = std::mem::replace(
-            &mut *self.0.all.write().unwrap_or_else(PoisonError::into_inner),
-            next,
-        );
+        let before =
+            std::mem::replace(&mut *self.0.all.write().unwrap_or_else(PoisonError::into_inner), next);
         for (name, old) in before {
             if self.get(&name).is_none_or(|now| !Arc::ptr_eq(&now, &old)) {
                 old.pool.retire();
@@ -176,12 +156,7 @@ impl Functions {
 
     /// The function of this name.
     pub fn get(&self, name: &str) -> Option<Arc<Function>> {
-        self.0
-            .all
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name)
-            .cloned()
+        self.0.all.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// All functions, by name.
@@ -195,16 +170,7 @@ impl Functions {
     pub async fn invoke(&self, name: &str, payload: Bytes, request_id: &str) -> Option<Outcome> {
         let function = self.get(name)?;
         let _slot = function.pool.enter().await;
-        Some(
-            function
-                .run(&Call {
-                    request_id,
-                    shown_id: "",
-                    payload,
-                    attempt: 1,
-                })
-                .await,
-        )
+        Some(function.run(&Call { request_id, shown_id: "", payload, attempt: 1 }).await)
     }
 
     /// Ends all processes, those in the middle of an event as well, and returns when none is left.
@@ -217,11 +183,7 @@ impl Functions {
         };
         for function in all {
             function.pool.retire();
-            function
-                .attached
-                .write()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
+            function.attached.write().unwrap_or_else(PoisonError::into_inner).take();
         }
         self.0.tasks.close();
         self.0.tasks.wait().await;
@@ -264,13 +226,7 @@ impl Target for Function {
         };
         let (request_id, shown_id) = (parcel.request_id(), parcel.shown_id());
         let (request_id, shown_id) = (request_id.as_str(), shown_id.as_str());
-        self.run(&Call {
-            request_id,
-            shown_id,
-            payload: parcel.payload(),
-            attempt: parcel.attempt(),
-        })
-        .await
+        self.run(&Call { request_id, shown_id, payload: parcel.payload(), attempt: parcel.attempt() }).await
     }
 
     fn concurrency(&self) -> usize {
@@ -302,12 +258,7 @@ impl Function {
     /// Whether environments of this function do for that declaration as well.
     fn runs_as(&self, spec: &FunctionSpec) -> bool {
         let (concurrency, origin) = (self.spec.concurrency, self.spec.origin.clone());
-        self.spec
-            == FunctionSpec {
-                concurrency,
-                origin,
-                ..spec.clone()
-            }
+        self.spec == FunctionSpec { concurrency, origin, ..spec.clone() }
     }
 
     /// Whether it could run, as far as can be told without running it. Begins to listen if it is attached.
@@ -348,23 +299,17 @@ impl Function {
                 Ok(attached) => attached.run(call, world, spec).await,
                 Err(text) => Outcome::Unavailable(text),
             },
-            FunctionKind::Handler { .. } | FunctionKind::Run { .. } => self
-                .run_in_environment(call)
-                .await
-                .unwrap_or_else(Outcome::Unavailable),
+            FunctionKind::Handler { .. } | FunctionKind::Run { .. } => {
+                self.run_in_environment(call).await.unwrap_or_else(Outcome::Unavailable)
+            }
         }
     }
 
     /// In a warm environment if there is one that takes the event, else in a new one.
     async fn run_in_environment(&self, call: &Call<'_>) -> Result<Outcome, String> {
         let version = self.code.version();
-        if let FunctionKind::Run {
-            build: Some(words), ..
-        } = &self.spec.kind
-        {
-            self.build
-                .ensure(&self.world, (&self.spec, words), version)
-                .await?;
+        if let FunctionKind::Run { build: Some(words), .. } = &self.spec.kind {
+            self.build.ensure(&self.world, (&self.spec, words), version).await?;
         }
         while let Some(mut environment) = self.pool.take_warm(version) {
             match environment.handle(call, &self.world, &self.spec).await {
@@ -388,10 +333,9 @@ impl Function {
                 Ok(outcome)
             }
             Handled::Ended(outcome) => Ok(outcome),
-            Handled::Gone | Handled::TooSlow(_) => Err(format!(
-                "function {}: its new environment did not take the event",
-                self.spec.name
-            )),
+            Handled::Gone | Handled::TooSlow(_) => {
+                Err(format!("function {}: its new environment did not take the event", self.spec.name))
+            }
         }
     }
 
@@ -407,10 +351,7 @@ impl Function {
         }
         let attached = Attached::listen(&self.world, &self.spec.name).await;
         let attached = attached.map(Arc::new).map_err(|error| {
-            format!(
-                "function {}: cannot listen on 127.0.0.1 for its process: {error}",
-                self.spec.name
-            )
+            format!("function {}: cannot listen on 127.0.0.1 for its process: {error}", self.spec.name)
         })?;
         let mut slot = self.attached.write().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(slot.get_or_insert(attached)))
@@ -438,11 +379,7 @@ impl Function {
 
 /// How many invocations may run at once. One process at a time can be attached.
 fn limit(spec: &FunctionSpec) -> usize {
-    if spec.kind == FunctionKind::Attach {
-        spec.concurrency.min(1)
-    } else {
-        spec.concurrency
-    }
+    if spec.kind == FunctionKind::Attach { spec.concurrency.min(1) } else { spec.concurrency }
 }
 
 /// A function's kind in words.

@@ -30,28 +30,16 @@ pub fn answered(answer: Answer, report: Report) -> Outcome {
 /// The outcome of a process that ended instead of answering.
 pub fn exited(request_id: &str, exit: Exit, report: Report) -> Outcome {
     let payload = logs::exit_payload(request_id, exit);
-    Outcome::Failed(Failure {
-        summary: exit.summary(),
-        payload,
-        report,
-    })
+    Outcome::Failed(Failure { summary: exit.summary(), payload, report })
 }
 
 /// The outcome of an invocation that took too long.
 pub fn timed_out(request_id: &str, limit: Duration, report: Report) -> Outcome {
     let summary = format!("Timeout after {:.2} s", limit.as_secs_f64());
-    Outcome::Failed(Failure {
-        summary,
-        payload: logs::timeout_payload(request_id, limit),
-        report,
-    })
+    Outcome::Failed(Failure { summary, payload: logs::timeout_payload(request_id, limit), report })
 }
 
 /// The outcome of a failure with this payload.
 pub fn failed(payload: Bytes, report: Report) -> Outcome {
-    Outcome::Failed(Failure {
-        summary: logs::summary(&payload),
-        payload,
-        report,
-    })
+    Outcome::Failed(Failure { summary: logs::summary(&payload), payload, report })
 }

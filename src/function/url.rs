@@ -58,10 +58,8 @@ pub async fn run(call: &Call<'_>, world: &World, (spec, url): (&FunctionSpec, &s
             ));
         }
         Some(Err(Broken::Other(error))) => {
-            let payload = logs::payload(
-                "Sandbox.Failure",
-                &format!("RequestId: {} Error: {error}", call.request_id),
-            );
+            let payload =
+                logs::payload("Sandbox.Failure", &format!("RequestId: {} Error: {error}", call.request_id));
             (
                 Some(Answer::Error(payload, "Sandbox.Failure".to_owned())),
                 logs::status_error("Sandbox.Failure"),
@@ -69,20 +67,9 @@ pub async fn run(call: &Call<'_>, world: &World, (spec, url): (&FunctionSpec, &s
         }
     };
     let (request_id, memory_mb) = (call.request_id, spec.memory_mb);
-    let measured = Measured {
-        request_id,
-        duration,
-        memory_mb,
-        used_mb: 0,
-        init: None,
-        status: &status,
-    };
+    let measured = Measured { request_id, duration, memory_mb, used_mb: 0, init: None, status: &status };
     log.push_str(&logs::end_and_report(&measured));
-    let report = Report {
-        duration,
-        init: None,
-        log,
-    };
+    let report = Report { duration, init: None, log };
     match answer {
         Some(answer) => outcome::answered(answer, report),
         None => outcome::timed_out(request_id, limit, report),
@@ -91,15 +78,12 @@ pub async fn run(call: &Call<'_>, world: &World, (spec, url): (&FunctionSpec, &s
 
 /// Whether events can be posted there at all.
 pub fn check(url: &str) -> Result<(), String> {
-    let plain = url
-        .parse::<http::Uri>()
-        .is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
+    let plain =
+        url.parse::<http::Uri>().is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
     if plain {
         Ok(())
     } else {
-        Err(format!(
-            "cannot post to {url}: only http://HOST[:PORT][/PATH] is spoken; correct `url`"
-        ))
+        Err(format!("cannot post to {url}: only http://HOST[:PORT][/PATH] is spoken; correct `url`"))
     }
 }
 
@@ -107,9 +91,7 @@ fn request(call: &Call, url: &str) -> Result<Request<Full<Bytes>>, String> {
     check(url)?;
     let request = Request::post(url).header(header::CONTENT_TYPE, "application/json");
     let request = request.header("x-amzn-requestid", call.request_id);
-    request
-        .body(Full::new(call.payload.clone()))
-        .map_err(|error| error.to_string())
+    request.body(Full::new(call.payload.clone())).map_err(|error| error.to_string())
 }
 
 /// Why there is no answer.
@@ -121,11 +103,7 @@ enum Broken {
 impl From<legacy::Error> for Broken {
     fn from(error: legacy::Error) -> Broken {
         let text = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-        if error.is_connect() {
-            Broken::Connect(text)
-        } else {
-            Broken::Other(text)
-        }
+        if error.is_connect() { Broken::Connect(text) } else { Broken::Other(text) }
     }
 }
 
@@ -147,20 +125,9 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Answer {
         return Answer::Error(body, "Function.Unknown".to_owned());
     }
     if status == StatusCode::OK {
-        return Answer::Response(if body.is_empty() {
-            Bytes::from_static(b"null")
-        } else {
-            body
-        });
+        return Answer::Response(if body.is_empty() { Bytes::from_static(b"null") } else { body });
     }
     let text: String = String::from_utf8_lossy(&body).trim().chars().take(1000).collect();
-    let message = if text.is_empty() {
-        status.to_string()
-    } else {
-        format!("{status}: {text}")
-    };
-    Answer::Error(
-        logs::payload("Function.HttpStatus", &message),
-        "Function.HttpStatus".to_owned(),
-    )
+    let message = if text.is_empty() { status.to_string() } else { format!("{status}: {text}") };
+    Answer::Error(logs::payload("Function.HttpStatus", &message), "Function.HttpStatus".to_owned())
 }

@@ -124,12 +124,14 @@ impl Table {
 
     /// Puts an item of plain JSON, `{"orderId":"o-1"}`: it replaces the one of the same key as a whole.
     pub async fn put(&self, item: &Value) -> Result<(), SourceError> {
-        self.write("put an item into", async |connection| table::put(connection, &self.spec, item).await).await
+        self.write("put an item into", async |connection| table::put(connection, &self.spec, item).await)
+            .await
     }
 
     /// Deletes the item of this key; none is fine.
     pub async fn delete(&self, key: &Value) -> Result<(), SourceError> {
-        self.write("delete an item of", async |connection| table::delete(connection, &self.spec, key).await).await
+        self.write("delete an item of", async |connection| table::delete(connection, &self.spec, key).await)
+            .await
     }
 
     /// Writes on a connection of its own: it must be to the file that has the name now.
@@ -139,7 +141,9 @@ impl Table {
         step: impl AsyncFnOnce(&mut sqlx::SqliteConnection) -> Result<(), table::Refusal>,
     ) -> Result<(), SourceError> {
         let patience = Duration::from_secs(5);
-        let mut connection = file::connect(&self.spec.sqlite, patience).await.map_err(|e| sqlite_trouble(&self.spec, tried, &e))?;
+        let mut connection = file::connect(&self.spec.sqlite, patience)
+            .await
+            .map_err(|e| sqlite_trouble(&self.spec, tried, &e))?;
         let result = step(&mut connection).await;
         connection.close().await.ok();
         self.bell.notify_one();
@@ -182,7 +186,10 @@ impl EventSource for Table {
         let mut reader = self.reader.lock().await;
         let mut watch = Watch::start(&self.spec.sqlite, self.bell.clone());
         if let Some(why) = &watch.polled_because {
-            let text = format!("{} is looked at twice a second, since nothing tells when it changes: {why}", self.spec.sqlite.display());
+            let text = format!(
+                "{} is looked at twice a second, since nothing tells when it changes: {why}",
+                self.spec.sqlite.display()
+            );
             self.ground.timeline.notice(self.ground.clock.now(), "warning", text);
         }
         let mut trim_at = Some(Instant::now() + QUIET);
@@ -236,12 +243,17 @@ async fn make(spec: &TableSpec, ground: &Ground) -> Result<(), SourceError> {
     let failed = |error: sqlx::Error| sqlite_trouble(spec, "open", &error);
     let is_new = !spec.sqlite.exists();
     if is_new && spec.keys.is_empty() {
-        return Err(trouble(spec, "attach", "there is no such file; name the right one, or say the key to have one made: key = \"id:S\""));
+        return Err(trouble(
+            spec,
+            "attach",
+            "there is no such file; name the right one, or say the key to have one made: key = \"id:S\"",
+        ));
     }
     if is_new && let Some(folder) = spec.sqlite.parent() {
         std::fs::create_dir_all(folder).map_err(|error| trouble(spec, "make", &error.to_string()))?;
     }
-    let mut options = sqlx::sqlite::SqliteConnectOptions::new().filename(&spec.sqlite).create_if_missing(is_new);
+    let mut options =
+        sqlx::sqlite::SqliteConnectOptions::new().filename(&spec.sqlite).create_if_missing(is_new);
     if is_new {
         options = options.journal_mode(sqlx::sqlite::SqliteJournalMode::Wal);
     }
@@ -252,17 +264,32 @@ async fn make(spec: &TableSpec, ground: &Ground) -> Result<(), SourceError> {
         Lookup::Unfit(why) => return Err(trouble(spec, "attach", &why)),
         Lookup::Missing if spec.keys.is_empty() => {
             let names = table_names(&mut connection).await.map_err(failed)?;
-            return Err(trouble(spec, "attach", &format!("the file has no such table, only {names}; say the key to have it made: key = \"id:S\"")));
+            return Err(trouble(
+                spec,
+                "attach",
+                &format!(
+                    "the file has no such table, only {names}; say the key to have it made: key = \"id:S\""
+                ),
+            ));
         }
         Lookup::Missing => {
-            let seed = spec.seed.as_deref().map(table::read_seed).transpose().map_err(|why| trouble(spec, "make", &why))?;
+            let seed = spec
+                .seed
+                .as_deref()
+                .map(table::read_seed)
+                .transpose()
+                .map_err(|why| trouble(spec, "make", &why))?;
             let seed = seed.unwrap_or_default();
-            let made = file::patiently(
-                async || table::make(&mut connection, spec, &seed).await,
-                |refusal| matches!(refusal, table::Refusal::Sqlite(error) if is_busy(error)),
-            );
-            made.await.map_err(|refusal| refused(spec, "make", refusal))?;
-            let text = format!("made table `{}` in {}, with {} items", spec.name, spec.sqlite.display(), seed.len());
+            let mut patience = file::Patience::new();
+            let made = loop {
+                match table::make(&mut connection, spec, &seed).await {
+                    Err(table::Refusal::Sqlite(error)) if is_busy(&error) && patience.pause().await => {}
+                    result => break result,
+                }
+            };
+            made.map_err(|refusal| refused(spec, "make", refusal))?;
+            let text =
+                format!("made table `{}` in {}, with {} items", spec.name, spec.sqlite.display(), seed.len());
             ground.timeline.notice(ground.clock.now(), "info", text);
         }
     }
