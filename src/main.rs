@@ -1,1 +1,7 @@
-fn main() {}
+//! The `dropwire` program: runs the command line and returns its exit code.
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::run()
+}
