@@ -104,7 +104,10 @@ impl World {
     }
 
     async fn advance(&self, by: Duration) {
-        self.clock.advance_to(self.clock.now().plus(by), || self.queue.quiet()).await;
+        let to = self.clock.now().plus(by);
+        let advance = self.clock.advance_to(to, || self.queue.quiet(), || self.queue.next_due_of_all());
+        let done = crate::clock::real::within(Duration::from_secs(20), advance).await;
+        assert!(done.is_some(), "seed {}: it never settles: {}", self.target.seed, self.queue.in_words());
     }
 }
 
