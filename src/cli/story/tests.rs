@@ -40,7 +40,7 @@ fn an_event_and_what_it_causes_are_indented() {
 #[test]
 fn narrow_screens_lose_the_ids_first_and_then_the_subjects_end() {
     check(71, &[succeeded("e7k2.1")], &["00:00:01.402  └─ ✓   thumbnail  212 ms (start 94 ms)"]);
-    check(60, &[emitted("e7k2", None)], &["00:00:01.402  s3     uploads/inco…  ObjectCreated:Put  47.1 kB"]);
+    check(60, &[emitted("e7k2", None)], &["00:00:01.402  s3     uploads/in…  ObjectCreated:Put  47.1 kB"]);
 }
 
 #[test]
