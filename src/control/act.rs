@@ -20,6 +20,7 @@ use crate::delivery::{Outcome, Report};
 use crate::event::{Event, EventId};
 use crate::history;
 use crate::source::SourceError;
+use crate::source::s3::Content;
 use crate::source::sns::{Attribute, Message};
 use crate::timeline::{Moment, Told, millis};
 use crate::wire::{self, Wire};
@@ -119,8 +120,8 @@ async fn fire_s3(
         return Ok(bucket.delete(key).await?);
     }
     match file {
-        Some(file) => Ok(bucket.put_file(key, &PathBuf::from(file)).await?),
-        None => Ok(bucket.put(key, b"").await?),
+        Some(file) => Ok(bucket.put(key, Content::File(PathBuf::from(file))).await?),
+        None => Ok(bucket.put(key, Content::Bytes(Vec::new())).await?),
     }
 }
 

@@ -215,7 +215,10 @@ impl Environment {
         }
         log.push_str(&self.output.take());
         let (warm, status) = match &end {
-            End::Answer(answer) => (self.process.exited().is_none(), outcome::status(answer)),
+            End::Answer(answer) => {
+                let started = !matches!(answer, Answer::InitError(..));
+                (started && self.process.exited().is_none(), outcome::status(answer))
+            }
             End::Exit(exit) => {
                 log.push_str(&logs::exited(call.request_id, *exit));
                 (false, logs::status_error(logs::EXIT_ERROR))

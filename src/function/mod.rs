@@ -221,7 +221,9 @@ pub struct Function {
 #[async_trait]
 impl Target for Function {
     async fn attempt(&self, parcel: &Parcel) -> Outcome {
-        let Some(_slot) = self.pool.try_enter() else { return Outcome::Throttled };
+        let Some(_slot) = self.pool.try_enter() else {
+            return Outcome::Throttled;
+        };
         let (request_id, shown_id) = (parcel.request_id(), parcel.shown_id());
         let (request_id, shown_id) = (request_id.as_str(), shown_id.as_str());
         self.run(&Call { request_id, shown_id, payload: parcel.payload(), attempt: parcel.attempt() }).await
