@@ -51,7 +51,9 @@ impl Page {
             return text.to_owned();
         }
         let style = style(tone);
-        format!("{style}{text}{style:#}")
+        // The line end stays outside: a style must not reach into the next line.
+        let (body, end) = text.strip_suffix('\n').map_or((text, ""), |body| (body, "\n"));
+        format!("{style}{body}{style:#}{end}")
     }
     /// It worked.
     pub fn good(self, text: &str) -> String {

@@ -126,7 +126,7 @@ impl Story {
             row.add(Tone::Aside, &format!("  {rest}"));
         }
         if let (Some(cause), None) = (cause, depth) {
-            row.add(Tone::Aside, &format!("  caused by {cause}"));
+            row.add(Tone::Aside, &format!("  {}", cause_words(cause)));
         }
         let mut text = row.write(self.page, time, id);
         if wanted_by.is_empty() {
@@ -227,6 +227,14 @@ impl Story {
             self.depths.remove(&old.0);
             self.attempts.remove(&old);
         }
+    }
+}
+
+/// `caused by e7k2.1`, or what the cause says itself: `replay of e7k4`.
+pub fn cause_words(cause: &str) -> String {
+    match cause.contains(' ') {
+        true => cause.to_owned(),
+        false => format!("caused by {cause}"),
     }
 }
 
