@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use dropwire::clock::real;
-use dropwire::control::{BASE, RUNNING_FILE, Refusal, Running, Status, TOKEN_HEADER};
+use dropwire::control::{BASE, Listed, RUNNING_FILE, Refusal, Running, Status, TOKEN_HEADER};
 use dropwire::timeline::Told;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
@@ -63,7 +63,7 @@ impl Client {
     /// Asks. `path` is below the API's base and already encoded.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Failure> {
         let response = self.send(Method::GET, path, Bytes::new()).await?;
-        read(response).await
+        self.with_nearest(read(response).await).await
     }
 
     /// Asks for a change.
@@ -74,7 +74,23 @@ impl Client {
 
     /// Asks for a change with a body that is sent as it is.
     pub async fn post_bytes<T: DeserializeOwned>(&self, path: &str, body: Bytes) -> Result<T, Failure> {
-        read(self.send(Method::POST, path, body).await?).await
+        let response = self.send(Method::POST, path, body).await?;
+        self.with_nearest(read(response).await).await
+    }
+
+    /// Where there is nothing of a name, the hint becomes the nearest name that there is.
+    async fn with_nearest<T>(&self, answer: Result<T, Failure>) -> Result<T, Failure> {
+        let Err(mut failure) = answer else { return answer };
+        let kind = failure.try_.iter().find_map(|command| command.strip_prefix("dropwire list "));
+        if &*failure.code == "E404"
+            && let (Some(kind), Some(name)) = (kind, quoted_name(&failure.message))
+            && let Ok(response) = self.send(Method::GET, &format!("list?kind={kind}"), Bytes::new()).await
+            && let Ok(listed) = read::<Vec<Listed>>(response).await
+            && let Some(near) = nearest(name, listed.iter().map(|one| one.name.as_str()))
+        {
+            failure.hint = format!("did you mean `{near}`?");
+        }
+        Err(failure)
     }
 
     /// Asks it to stop. It may be gone before the answer is.
@@ -164,6 +180,19 @@ pub fn event_id(id: &str) -> &str {
     id.split_once('.').map_or(id, |(event, _)| event)
 }
 
+/// The name in a message such as "there is no bucket `uplods`".
+fn quoted_name(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once('`')?;
+    rest.split_once('`').map(|(name, _)| name)
+}
+
+/// The name that was probably meant; none if all are far off.
+fn nearest<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let far = name.chars().count().max(3) / 3;
+    let distances = known.map(|known| (strsim::damerau_levenshtein(name, known), known));
+    distances.filter(|(distance, _)| *distance <= far).min().map(|(_, known)| known)
+}
+
 fn running_file(folder: &Path) -> PathBuf {
     folder.join(STATE_FOLDER).join(RUNNING_FILE)
 }
@@ -199,6 +228,14 @@ mod tests {
     fn names_are_encoded_for_a_path() {
         check("hello-1.2_x~", "hello-1.2_x~");
         check("a b/c?d&e=ä", "a%20b%2Fc%3Fd%26e%3D%C3%A4");
+    }
+
+    #[test]
+    fn a_slip_of_the_finger_finds_the_name() {
+        let known = ["uploads", "archive"];
+        let near = |message| nearest(quoted_name(message).expect("a name"), known.into_iter());
+        assert_eq!(near("there is no bucket `uplods`"), Some("uploads"));
+        assert_eq!(near("there is no bucket `orders`"), None);
     }
 
     #[test]

@@ -63,8 +63,12 @@ pub async fn run(voice: &Voice, args: Args) -> Done {
     let Some(change) = args.change else {
         return voice.answer(&before, |page| shown(&before, page));
     };
+    let is_move = matches!(change, Change::Advance { .. } | Change::Set { .. } | Change::Next);
     let after: ClockShown = client.post("clock", &change.request()).await?;
-    voice.answer(&after, |page| changed(&before, &after, page))
+    voice.answer(&after, |page| match is_move {
+        true => moved(&before, &after, page),
+        false => repaced(&after, page),
+    })
 }
 
 /// `real`, `frozen`, `x60`, or a time, as `up --clock` takes it.
@@ -122,23 +126,28 @@ fn shown(clock: &ClockShown, page: Page) -> String {
     format!("{}   {pace}\n{}\n", page.name(&words::date_and_time(&clock.time)), page.aside(&next))
 }
 
-fn changed(before: &ClockShown, after: &ClockShown, page: Page) -> String {
+/// What a move came to: from when to when, and what was due on the way.
+fn moved(before: &ClockShown, after: &ClockShown, page: Page) -> String {
     if !page.is_pretty() {
         let passed = after.passed.iter().map(|due| format!("passed {}\n", fact("due", due)));
         return passed.collect::<String>() + &shown(after, page);
     }
     let (from, to) = (words::date_and_time(&before.time), words::date_and_time(&after.time));
-    let moved =
-        words::between(&before.time, &after.time) > Duration::from_secs(1) || after.time < before.time;
-    let mut text = match (moved, after.pace.as_str()) {
-        (false, "frozen") => format!("frozen at {to}. Timers wait. Events still flow.\n"),
-        (false, pace) => format!("{to}   {}\n", pace_words(pace)),
-        (true, _) => format!("{from} → {to}   {}\n", ran(after.passed.len())),
-    };
+    let mut text = format!("{from} → {to}   {}\n", ran(after.passed.len()));
     for due in &after.passed {
         text.push_str(&format!("{}\n", words::date_and_time(due)));
     }
     text
+}
+
+/// What another pace came to.
+fn repaced(after: &ClockShown, page: Page) -> String {
+    let now = words::date_and_time(&after.time);
+    match (page.is_pretty(), after.pace.as_str()) {
+        (false, _) => shown(after, page),
+        (true, "frozen") => format!("frozen at {now}. Timers wait. Events still flow.\n"),
+        (true, pace) => format!("{now}   {}\n", pace_words(pace)),
+    }
 }
 
 fn ran(passed: usize) -> String {
@@ -195,11 +204,6 @@ mod tests {
         }
     }
 
-    fn check_changed(before: ClockShown, after: ClockShown, expected: &str) {
-        let page = Page { look: Look::Pretty, columns: None };
-        assert_eq!(changed(&before, &after, page), expected);
-    }
-
     #[test]
     fn starts_are_read_as_in_the_wiring_file() {
         check_start("real", Some(ClockStart::Real));
@@ -213,17 +217,17 @@ mod tests {
 
     #[test]
     fn changes_say_what_they_did() {
-        let noon = "2026-11-22T12:00:00.000Z";
-        let later = "2026-11-22T13:00:00.000Z";
-        check_changed(
-            clock(noon, "real", &[]),
-            clock(noon, "frozen", &[]),
-            "frozen at 2026-11-22 12:00:00 UTC. Timers wait. Events still flow.\n",
+        let page = Page { look: Look::Pretty, columns: None };
+        let noon = clock("2026-11-22T12:00:00.000Z", "frozen", &[]);
+        let later = clock("2026-11-22T13:00:00.000Z", "frozen", &["2026-11-22T12:30:00.000Z"]);
+        assert_eq!(
+            repaced(&noon, page),
+            "frozen at 2026-11-22 12:00:00 UTC. Timers wait. Events still flow.\n"
         );
-        check_changed(
-            clock(noon, "frozen", &[]),
-            clock(later, "frozen", &["2026-11-22T12:30:00.000Z"]),
-            "2026-11-22 12:00:00 UTC → 2026-11-22 13:00:00 UTC   ran what was due at 1 time:\n2026-11-22 12:30:00 UTC\n",
+        assert_eq!(
+            moved(&noon, &later, page),
+            "2026-11-22 12:00:00 UTC → 2026-11-22 13:00:00 UTC   ran what was due at 1 time:\n\
+             2026-11-22 12:30:00 UTC\n"
         );
     }
 

@@ -82,7 +82,15 @@ pub fn run(voice: &Voice, args: Args) -> Done {
         let failure = Failure::not_found(format!("no error code {asked}"), near(&code));
         return Err(failure.trying("dropwire explain"));
     };
-    voice.answer(&json!({ "code": code, "text": text }), |_| format!("{code}: {}", text.trim()))
+    voice.answer(&json!({ "code": code, "text": text }), |_| with_code(&code, text))
+}
+
+/// The text under its code, which the wiring's texts begin with already.
+fn with_code(code: &str, text: &str) -> String {
+    match text.trim().strip_prefix(code) {
+        Some(_) => text.trim().to_owned(),
+        None => format!("{code}: {}", text.trim()),
+    }
 }
 
 fn all() -> Vec<&'static str> {

@@ -35,7 +35,7 @@ pub type Done = Result<u8, Failure>;
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Failure {
     /// For `dropwire explain`: `E404`.
-    pub code: String,
+    pub code: Box<str>,
     /// What was tried, on what, why not.
     pub message: String,
     /// What to do.
@@ -48,10 +48,10 @@ pub struct Failure {
     pub exit: u8,
     /// What there is to show all the same (`invoke`: what the function answered).
     #[serde(skip)]
-    pub data: Option<Value>,
+    pub data: Option<Box<Value>>,
     /// The whole text for people, where it is more than the message.
     #[serde(skip)]
-    pub text: Option<String>,
+    pub text: Option<Box<str>>,
 }
 
 impl Failure {
@@ -97,7 +97,7 @@ impl Failure {
 
     /// The reader of our output went away, as `head` does: no error, and nobody to tell.
     pub fn is_nobody_reading(&self) -> bool {
-        self.code == NOBODY_READS
+        &*self.code == NOBODY_READS
     }
 
     fn new(code: &str, exit: u8, message: impl Into<String>, hint: impl Into<String>) -> Failure {
@@ -111,7 +111,7 @@ impl From<Refusal> for Failure {
     fn from(refusal: Refusal) -> Failure {
         let exit = exit_of(&refusal.code);
         Failure {
-            code: refusal.code,
+            code: refusal.code.into(),
             message: refusal.message,
             hint: refusal.hint,
             try_: refusal.try_,

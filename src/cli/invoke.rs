@@ -43,7 +43,7 @@ pub async fn run(voice: &Voice, args: Args) -> Done {
         let message =
             format!("{} failed after {}: {reason}", args.function, words::took(invoked.duration_ms));
         let mut failure = Failure::function(message, "").trying(format!("dropwire logs {}", args.function));
-        failure.data = serde_json::to_value(&invoked).ok();
+        failure.data = serde_json::to_value(&invoked).ok().map(Box::new);
         return Err(failure);
     }
     match voice.page.look {

@@ -51,7 +51,9 @@ impl Page {
             return text.to_owned();
         }
         let style = style(tone);
-        format!("{style}{text}{style:#}")
+        // The line end stays outside: a style must not reach into the next line.
+        let (body, end) = text.strip_suffix('\n').map_or((text, ""), |body| (body, "\n"));
+        format!("{style}{body}{style:#}{end}")
     }
     /// It worked.
     pub fn good(self, text: &str) -> String {
@@ -95,8 +97,8 @@ pub fn fact(key: &str, value: &str) -> String {
 pub fn aligned(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |column: usize| {
-        let cells = rows.iter().filter(|row| row.len() > column + 1);
-        cells.map(|row| visible_width(&row[column])).max().unwrap_or(0)
+        let cells = rows.iter().filter_map(|row| row.get(column));
+        cells.map(|cell| visible_width(cell)).max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();

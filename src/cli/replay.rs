@@ -22,7 +22,7 @@ pub struct Args {
     #[arg(long, value_name = "FUNCTION")]
     to: Option<String>,
     /// The last N events, oldest first
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
     last: Option<u32>,
     /// So many times
     #[arg(long, value_name = "N", default_value_t = 1, hide_default_value = true)]

@@ -63,7 +63,9 @@ fn pretty(event: &EventShown, page: Page, attempt: Option<u32>, log_lines: usize
         let rows: Vec<Vec<String>> =
             wanted(delivery, attempt).map(|attempt| attempt_row(attempt, page)).collect();
         text.push_str(&aligned(&rows));
-        for attempt in wanted(delivery, attempt).filter(|attempt| !attempt.log.trim().is_empty()) {
+        for attempt in wanted(delivery, attempt)
+            .filter(|attempt| log_lines == usize::MAX || own_lines(&attempt.log).next().is_some())
+        {
             text.push_str(&log_words(attempt, page, log_lines));
         }
     }
@@ -102,7 +104,10 @@ fn attempt_row(attempt: &AttemptShown, page: Page) -> Vec<String> {
 }
 
 fn log_words(attempt: &AttemptShown, page: Page, most: usize) -> String {
-    let lines: Vec<&str> = attempt.log.lines().collect();
+    let lines: Vec<&str> = match most {
+        usize::MAX => attempt.log.lines().collect(),
+        _ => own_lines(&attempt.log).collect(),
+    };
     let hidden = lines.len().saturating_sub(most);
     let mut text = String::new();
     for (number, line) in lines.iter().skip(hidden).enumerate() {
@@ -113,6 +118,12 @@ fn log_words(attempt: &AttemptShown, page: Page, most: usize) -> String {
         text.push_str(&page.aside(&format!("        {hidden} lines before; --logs for all of it\n")));
     }
     text
+}
+
+/// What the function itself wrote, without the platform's lines around it.
+fn own_lines(log: &str) -> impl Iterator<Item = &str> {
+    let marks = ["START RequestId: ", "END RequestId: ", "REPORT RequestId: "];
+    log.lines().filter(move |line| !marks.iter().any(|mark| line.starts_with(mark)))
 }
 
 fn plain(event: &EventShown, attempt: Option<u32>, log_lines: usize) -> String {

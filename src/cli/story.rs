@@ -6,9 +6,14 @@ use dropwire::timeline::{Moment, Told};
 use serde::Serialize;
 
 use super::client::event_id;
-use super::page::{Look, Page, Tone, fact, visible_width};
+use super::page::{Look, Page, Tone, fact};
 use super::voice::JSON_VERSION;
 use super::words;
+use row::{Row, TIME_WIDTH, ended_words, event_words, indent};
+
+mod row;
+
+pub use row::place;
 
 /// How many events and attempts are remembered, to indent and to finish what they cause.
 const REMEMBERED_MAX: usize = 8192;
@@ -16,12 +21,6 @@ const REMEMBERED_MAX: usize = 8192;
 const LAST_LINES_MAX: usize = 5;
 /// Deeper chains are not indented further.
 const LEVEL_MAX: usize = 9;
-/// The width of the time and the blanks after it.
-const TIME_WIDTH: usize = 14;
-/// Narrower screens go without the column of ids.
-const ID_COLUMN_FROM: usize = 72;
-/// Wider ones do not pull it further away.
-const WIDTH_MAX: usize = 110;
 
 /// How much is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,9 +38,12 @@ pub struct Story {
     page: Page,
     detail: Detail,
     depths: HashMap<String, usize>,
-    attempts: HashMap<String, Attempt>,
-    oldest: VecDeque<String>,
+    attempts: HashMap<Running, Attempt>,
+    oldest: VecDeque<Running>,
 }
+
+/// The id of an attempt, which all functions of an event have in common, and the function; or of an event, and nothing.
+type Running = (String, String);
 
 /// What is remembered of an attempt that runs.
 #[derive(Default)]
@@ -87,8 +89,8 @@ impl Story {
         match &told.moment {
             Moment::Emitted { .. } => self.emitted(time, &told.moment),
             Moment::Started { id, function, batch, .. } => {
-                self.remember(id);
-                let attempt = self.attempts.entry(id.clone()).or_default();
+                self.remember(id, function);
+                let attempt = self.attempts.entry((id.clone(), function.clone())).or_default();
                 attempt.batch = *batch;
                 match self.detail {
                     Detail::Everything => self.started(time, id, function),
@@ -107,7 +109,7 @@ impl Story {
         };
         let depth = cause.as_ref().and_then(|cause| self.depth_of(cause));
         let depth_here = depth.map_or(0, |depth| depth + 1);
-        self.remember(id);
+        self.remember(id, "");
         self.depths.insert(id.clone(), depth_here);
         if self.detail == Detail::Failures {
             return String::new();
@@ -124,7 +126,7 @@ impl Story {
             row.add(Tone::Aside, &format!("  {rest}"));
         }
         if let (Some(cause), None) = (cause, depth) {
-            row.add(Tone::Aside, &format!("  caused by {cause}"));
+            row.add(Tone::Aside, &format!("  {}", cause_words(cause)));
         }
         let mut text = row.write(self.page, time, id);
         if wanted_by.is_empty() {
@@ -151,7 +153,8 @@ impl Story {
             let function = if id.is_none() { format!("{function} ") } else { String::new() };
             return self.below(indent(level) + 3, &format!("│ {function}{text}"));
         }
-        if let Some(attempt) = id.and_then(|id| self.attempts.get_mut(id)) {
+        let running = id.map(|id| (id.to_owned(), function.to_owned()));
+        if let Some(attempt) = running.and_then(|running| self.attempts.get_mut(&running)) {
             attempt.lines.push_back(text);
             if attempt.lines.len() > LAST_LINES_MAX {
                 attempt.lines.pop_front();
@@ -161,10 +164,10 @@ impl Story {
     }
 
     fn ended(&mut self, time: &str, told: &Told) -> String {
-        let Moment::Ended { id, ok, .. } = &told.moment else {
+        let Moment::Ended { id, function, ok, .. } = &told.moment else {
             return String::new();
         };
-        let attempt = self.attempts.remove(id).unwrap_or_default();
+        let attempt = self.attempts.remove(&(id.clone(), function.clone())).unwrap_or_default();
         if *ok && self.detail == Detail::Failures {
             return String::new();
         }
@@ -216,129 +219,22 @@ impl Story {
         (self.depth_of(id).unwrap_or(0) * 2 + 1).min(LEVEL_MAX)
     }
 
-    fn remember(&mut self, id: &str) {
-        self.oldest.push_back(id.to_owned());
+    fn remember(&mut self, id: &str, function: &str) {
+        self.oldest.push_back((id.to_owned(), function.to_owned()));
         if self.oldest.len() > REMEMBERED_MAX
             && let Some(old) = self.oldest.pop_front()
         {
-            self.depths.remove(&old);
+            self.depths.remove(&old.0);
             self.attempts.remove(&old);
         }
     }
 }
 
-/// One line of the view while it is put together.
-struct Row {
-    level: usize,
-    parts: Vec<(Tone, String)>,
-    /// Which part may be cut.
-    flexible: Option<usize>,
-}
-
-impl Row {
-    fn at(level: usize) -> Row {
-        Row { level, parts: Vec::new(), flexible: None }
-    }
-    fn add(&mut self, tone: Tone, text: &str) {
-        self.parts.push((tone, text.to_owned()));
-    }
-    fn add_flexible(&mut self, text: &str) {
-        self.flexible = Some(self.parts.len());
-        self.add(Tone::Body, text);
-    }
-
-    fn write(mut self, page: Page, time: &str, id: &str) -> String {
-        let indent = indent(self.level);
-        let columns = page.columns.unwrap_or(100).min(WIDTH_MAX);
-        let id_width = if columns >= ID_COLUMN_FROM { id.chars().count() + 2 } else { 0 };
-        let room = columns.saturating_sub(TIME_WIDTH + indent + id_width);
-        let wide: usize = self.parts.iter().map(|(_, text)| text.chars().count()).sum();
-        if let Some((_, text)) = self.flexible.and_then(|index| self.parts.get_mut(index))
-            && wide > room
-        {
-            let left = text.chars().count().saturating_sub(wide - room);
-            *text = words::cut(text, left.max(8));
-        }
-        let body: String = self.parts.iter().map(|(tone, text)| page.tone(*tone, text)).collect();
-        let mut line = format!("{}  {:indent$}{body}", page.aside(time), "");
-        if id_width > 0 {
-            let blanks = room.saturating_sub(visible_width(&body)) + 2;
-            line.push_str(&format!("{:blanks$}{}", "", page.aside(id)));
-        }
-        line.push('\n');
-        line
-    }
-}
-
-/// What an attempt came to: `✗   notify  try 1/4  exit 1   next try in 1 s`.
-fn ended_words(row: &mut Row, told: &Told, batch: usize) {
-    let Moment::Ended {
-        function,
-        attempt,
-        attempts_max,
-        ok,
-        duration_ms,
-        init_ms,
-        error,
-        retry_at,
-        gave_up,
-        ..
-    } = &told.moment
-    else {
-        return;
-    };
-    let (sign, tone) = if *ok { ("✓   ", Tone::Good) } else { ("✗   ", Tone::Bad) };
-    row.add(tone, sign);
-    row.add(Tone::Name, function);
-    if batch > 1 {
-        row.add(Tone::Aside, &format!("  {}", words::count(batch, "event")));
-    }
-    if !ok || *attempt > 1 {
-        let of = attempts_max.map_or(String::new(), |most| format!("/{most}"));
-        row.add(Tone::Body, &format!("  try {attempt}{of}"));
-    }
-    match error {
-        Some(error) => {
-            row.add(Tone::Body, "  ");
-            row.add_flexible(&words::harmless(error));
-        }
-        None => row.add(Tone::Body, &format!("  {}", words::took(*duration_ms))),
-    }
-    if let Some(init) = init_ms {
-        row.add(Tone::Aside, &format!(" (start {})", words::took(*init)));
-    }
-    if let Some(retry_at) = retry_at {
-        let wait = words::span(retry_at.since(told.at));
-        row.add(Tone::Aside, &format!("   next try in {wait}"));
-    }
-    if let Some(gave_up) = gave_up {
-        row.add(Tone::Bad, &format!("   given up: {gave_up}"));
-    }
-}
-
-/// The source's word, the place in it, and what else is worth saying of an event.
-fn event_words(moment: &Moment) -> (&str, String, String) {
-    let Moment::Emitted { source, name, event, subject, size, .. } = moment else {
-        return ("", String::new(), String::new());
-    };
-    let subject = words::harmless(subject);
-    let place = place(source, name, &subject);
-    let mut rest = Vec::new();
-    if source != "topic" {
-        rest.push(event.clone());
-    }
-    if let Some(size) = size {
-        rest.push(words::size(*size));
-    }
-    (source, place, rest.join("  "))
-}
-
-/// `uploads/cat.png` for objects, `orders  o-1` for everything else.
-pub fn place(source: &str, name: &str, subject: &str) -> String {
-    match (source, subject) {
-        (_, "") => name.to_owned(),
-        ("s3", _) => format!("{name}/{subject}"),
-        _ => format!("{name}  {subject}"),
+/// `caused by e7k2.1`, or what the cause says itself: `replay of e7k4`.
+pub fn cause_words(cause: &str) -> String {
+    match cause.contains(' ') {
+        true => cause.to_owned(),
+        false => format!("caused by {cause}"),
     }
 }
 
@@ -397,10 +293,6 @@ fn is_trouble(moment: &Moment) -> bool {
         Moment::Notice { level, .. } => *level != "info",
         _ => false,
     }
-}
-
-fn indent(level: usize) -> usize {
-    level.saturating_sub(1) * 3
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use dropwire::source::dynamodb;
 
 use super::failure::{Done, Failure};
 use super::voice::Voice;
@@ -25,9 +26,20 @@ enum What {
     },
 }
 
-/// Does it.
-pub async fn run(_voice: &Voice, args: Args) -> Done {
+/// Does it. A dropwire that watches the file puts its triggers back when it next starts.
+pub async fn run(voice: &Voice, args: Args) -> Done {
     let What::Detach { file } = args.what;
-    let what = format!("detaching {}", file.display());
-    Err(Failure::not_yet(&what, "drop the triggers whose names begin with `dropwire` with sqlite3"))
+    if !file.is_file() {
+        return Err(Failure::not_found(
+            format!("no file {}", file.display()),
+            "give the SQLite file of a table",
+        ));
+    }
+    let removed = dynamodb::detach(&file).await.map_err(|error| {
+        Failure::broken(error.to_string(), "`dropwire down` first, if one runs with this file")
+    })?;
+    if removed.is_empty() {
+        voice.remark("there was nothing of dropwire's in it");
+    }
+    voice.answer(&removed, |_| removed.iter().map(|what| format!("removed {what}\n")).collect())
 }

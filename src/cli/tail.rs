@@ -250,8 +250,13 @@ mod tests {
     fn check(flags: &[&str], expected: &[&str]) {
         let words = ["tail"].iter().chain(flags);
         let mut sieve = Sieve::new(Line::parse_from(words).args);
-        let moments =
-            [emitted("e1", None), started("e1.1"), succeeded("e1.1"), emitted("e2", None), failed("e2.1")];
+        let moments = [
+            emitted("e1", None),
+            started("e1.1", "thumbnail"),
+            succeeded("e1.1"),
+            emitted("e2", None),
+            failed("e2.1"),
+        ];
         let shown: Vec<String> = moments
             .into_iter()
             .flat_map(|moment| sieve.sift(Arc::new(told(moment))))

@@ -110,7 +110,7 @@ mod tests {
     #[test]
     fn every_moment_comes_back_as_it_was() {
         check(super::super::story::samples::emitted("e7k2", None));
-        check(super::super::story::samples::started("e7k2.1"));
+        check(super::super::story::samples::started("e7k2.1", "thumbnail"));
         check(super::super::story::samples::failed("e7k2.1"));
         check(Moment::Line { id: None, function: "hello".into(), text: "hi".into() });
         check(Moment::Notice { level: "warning", text: "polled".into() });

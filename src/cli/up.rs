@@ -104,10 +104,13 @@ pub async fn run(voice: &Voice, args: Args, began: Instant) -> Done {
         watch_wiring: !args.no_watch,
         ready_since: began,
     };
-    // A signal during the start must not leave half of it behind.
+    // From here on signals end it in order: nothing is left half done.
     let mut interrupts = Interrupts::begin()?;
-    let app = App::start(options).await.map_err(could_not_start)?;
-    let shown = serve(voice, &args, &app, &root, &mut interrupts).await;
+    let app = tokio::select! {
+        started = App::start(options) => started.map_err(could_not_start)?,
+        () = interrupts.next() => return Ok(exit::INTERRUPTED),
+    };
+    let shown = serve(voice, &args, &app, &mut interrupts).await;
     let given_up = app.status().await.given_up;
     interrupts.or_at_once(app.stop()).await;
     match shown? {
@@ -121,13 +124,12 @@ async fn serve(
     voice: &Voice,
     args: &Args,
     app: &Arc<App>,
-    root: &Path,
     interrupts: &mut Interrupts,
 ) -> Result<End, Failure> {
     let mut view = View::new(voice, Feed::Here(app.timeline().follow()), args.detail());
     let (status, wires) = (app.status().await, app.wires_shown().await);
     voice.print(&banner::render(&status, &wires, args.banner_page(voice), view.has_keys()))?;
-    let client = if view.has_keys() { Client::of(root).await } else { None };
+    let client = if view.has_keys() { Client::of(&app.config().root).await } else { None };
     if args.until_idle {
         let idle = async {
             tokio::select! { () = app.quiet() => {}, () = app.until_stopped() => {} }

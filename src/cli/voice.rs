@@ -73,7 +73,7 @@ impl Voice {
             return;
         }
         if self.page.look == Look::Json {
-            let data = failure.data.clone().unwrap_or(Value::Null);
+            let data = failure.data.as_deref().cloned().unwrap_or(Value::Null);
             self.envelope(data, Some(failure)).ok();
             return;
         }
@@ -95,7 +95,7 @@ impl Voice {
 /// `error[E404]: …`, the hint below it, and what to try.
 fn failure_text(failure: &Failure) -> String {
     if let Some(text) = &failure.text {
-        return text.clone();
+        return text.to_string();
     }
     let page = Page { look: Look::Pretty, columns: None };
     let head = page.tone(Tone::Bad, &format!("error[{}]", failure.code));

@@ -40,7 +40,10 @@ impl Waiting {
 
     /// Waits until the deliveries of these events are done or given up, showing each try.
     pub async fn finish(mut self, voice: &Voice, fired: &Fired, limit: Duration) -> Done {
-        let mut watched: Vec<Watched> = fired.events.iter().map(Watched::new).collect();
+        if fired.events.is_empty() {
+            return voice.answer(&json!([]), |_| String::new());
+        }
+        let mut watched: Vec<Watched> = fired.events.iter().map(|id| Watched::new(id)).collect();
         let in_time = real::within(limit, self.settled(voice, &mut watched)).await;
         let shown: Vec<&EventShown> = watched.iter().filter_map(|event| event.shown.as_ref()).collect();
         match in_time {
@@ -58,7 +61,7 @@ impl Waiting {
             let mut failure = Failure::function(message, "");
             failure.try_ =
                 fired.events.iter().take(1).map(|id| format!("dropwire show {id} --logs")).collect();
-            failure.data = serde_json::to_value(&shown).ok();
+            failure.data = serde_json::to_value(&shown).ok().map(Box::new);
             return Err(failure);
         }
         match (voice.page.look, deliveries().next()) {
@@ -116,14 +119,14 @@ impl Waiting {
         };
         let message = format!("not done after {}: {}", words::span(limit), unfinished.join(", "));
         let mut failure = Failure::too_late(message, hint);
-        failure.data = Some(json!(shown));
+        failure.data = Some(Box::new(json!(shown)));
         failure
     }
 }
 
 impl Watched {
-    fn new(id: &String) -> Watched {
-        Watched { id: id.clone(), shown: None, headed: false, printed: BTreeSet::new() }
+    fn new(id: &str) -> Watched {
+        Watched { id: id.to_owned(), shown: None, headed: false, printed: BTreeSet::new() }
     }
 
     fn is_settled(&self) -> bool {
@@ -226,7 +229,7 @@ mod tests {
         let page = Page { look: Look::Plain, columns: None };
         let first = attempt(1, "2026-01-05T09:00:00.010Z", Some("exit 1: Timeout"));
         let second = attempt(2, "2026-01-05T09:00:01.020Z", None);
-        let mut watched = Watched::new(&"e7k4".into());
+        let mut watched = Watched::new("e7k4");
         watched.shown = Some(event(vec![first.clone()], "waiting"));
         assert_eq!(
             watched.news(page),

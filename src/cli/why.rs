@@ -45,7 +45,8 @@ pub async fn run(voice: &Voice, args: Args) -> Done {
 fn event_text(why: &Why, page: Page) -> String {
     let event = &why.event;
     let place = story::place(&event.source, &event.name, &words::harmless(&event.subject));
-    let cause = why.cause.as_ref().map_or(String::new(), |cause| format!("     caused by {cause}"));
+    let cause =
+        why.cause.as_ref().map_or(String::new(), |cause| format!("     {}", story::cause_words(cause)));
     let mut text = format!("{}  {} {}  {place}{cause}\n\n", page.name(&event.id), event.source, event.event);
     let mut rows = Vec::new();
     for wire in &why.wires {

@@ -37,8 +37,8 @@ fn failure(complaints: &Complaints) -> Failure {
         code: complaints.list().first().map_or("W100", |first| first.code).into(),
         message: complaints.summary(),
         exit: exit::WIRING,
-        data: Some(json!({ "complaints": list, "rendered": complaints.render(false) })),
-        text: Some(format!("{}\n\n{}", complaints.render(color), complaints.summary())),
+        data: Some(Box::new(json!({ "complaints": list, "rendered": complaints.render(false) }))),
+        text: Some(format!("{}\n\n{}", complaints.render(color), complaints.summary()).into()),
         ..Failure::default()
     }
 }

@@ -22,6 +22,7 @@ pub fn size(bytes: u64) -> String {
 /// How long something took, given in milliseconds: `0.4 ms`, `212 ms`, `1.4 s`.
 pub fn took(millis: f64) -> String {
     match millis {
+        nothing if nothing < 0.05 => "0 ms".into(),
         tiny if tiny < 9.95 => format!("{tiny:.1} ms"),
         short if short < 999.5 => format!("{short:.0} ms"),
         long => format!("{:.1} s", long / 1000.0),

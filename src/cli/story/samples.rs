@@ -34,11 +34,11 @@ pub fn unwanted(id: &str, cause: Option<&str>) -> Moment {
     moment
 }
 
-/// An attempt begins.
-pub fn started(id: &str) -> Moment {
+/// An attempt of this function begins.
+pub fn started(id: &str, function: &str) -> Moment {
     Moment::Started {
         id: id.into(),
-        function: "thumbnail".into(),
+        function: function.into(),
         wire: "thumbnail/on".into(),
         batch: 1,
         attempt: 1,

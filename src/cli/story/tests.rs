@@ -22,7 +22,7 @@ fn an_event_and_what_it_causes_are_indented() {
         90,
         &[
             emitted("e7k2", None),
-            started("e7k2.1"),
+            started("e7k2.1", "thumbnail"),
             succeeded("e7k2.1"),
             unwanted("e7k3", Some("e7k2.1")),
             failed("e7k3.1"),
@@ -39,19 +39,15 @@ fn an_event_and_what_it_causes_are_indented() {
 
 #[test]
 fn narrow_screens_lose_the_ids_first_and_then_the_subjects_end() {
-    check(
-        71,
-        &[emitted("e7k2", None)],
-        &["00:00:01.402  s3     uploads/incoming/cat.png  ObjectCreated:Put  47.1 kB"],
-    );
-    check(60, &[emitted("e7k2", None)], &["00:00:01.402  s3     uploads/inco…  ObjectCreated:Put  47.1 kB"]);
+    check(71, &[succeeded("e7k2.1")], &["00:00:01.402  └─ ✓   thumbnail  212 ms (start 94 ms)"]);
+    check(60, &[emitted("e7k2", None)], &["00:00:01.402  s3     uploads/in…  ObjectCreated:Put  47.1 kB"]);
 }
 
 #[test]
 fn a_failed_attempt_shows_its_last_lines() {
     let line =
         |text: &str| Moment::Line { id: Some("e7k2.1".into()), function: "notify".into(), text: text.into() };
-    let mut moments = vec![started("e7k2.1")];
+    let mut moments = vec![started("e7k2.1", "notify")];
     moments.extend(["1", "2", "3", "4", "5", "6\u{1b}[2J"].map(line));
     moments.push(failed("e7k2.1"));
     check(
@@ -93,4 +89,14 @@ fn json_lines_carry_version_number_times_kind_id_and_cause() {
     for key in ["v", "seq", "at", "wall", "kind", "id", "cause"] {
         assert!(line.get(key).is_some(), "{key} is missing in {text}");
     }
+}
+
+#[test]
+fn functions_of_one_event_share_attempt_ids_but_not_lines() {
+    let line = Moment::Line { id: Some("e7k2.1".into()), function: "thumbnail".into(), text: "mine".into() };
+    check(
+        60,
+        &[started("e7k2.1", "thumbnail"), line, failed("e7k2.1")],
+        &["00:00:01.402  └─ ✗   notify  try 1/4  exit 1:…   next try in 1 s"],
+    );
 }

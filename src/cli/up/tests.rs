@@ -22,7 +22,7 @@ fn check_passed_on(words: &[&str]) {
 
 fn check_refused(words: &[&str]) {
     let failure = parse(words).later.refuse().expect_err("it is not there yet");
-    assert_eq!((failure.exit, failure.code.as_str()), (2, "E501"), "{words:?}");
+    assert_eq!((failure.exit, &*failure.code), (2, "E501"), "{words:?}");
     assert!(!failure.hint.is_empty(), "{words:?} has a way out");
 }
 
