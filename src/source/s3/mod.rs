@@ -35,6 +35,7 @@ mod look;
 mod platform;
 mod put;
 mod say;
+mod settle;
 mod survey;
 mod walk;
 mod watch;

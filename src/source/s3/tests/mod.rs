@@ -21,7 +21,9 @@ mod offline;
 mod puts;
 
 /// How long a test waits for anything.
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
+
+type Running = (Arc<Bucket>, JoinSet<Result<(), SourceError>>);
 
 /// One state directory and one folder, in which buckets come and go.
 struct World {
@@ -33,7 +35,7 @@ struct World {
     told: Receiver<Arc<Told>>,
     spec: BucketSpec,
     polled: bool,
-    running: Option<(Arc<Bucket>, JoinSet<Result<(), SourceError>>)>,
+    running: Option<Running>,
 }
 
 impl World {
