@@ -35,6 +35,7 @@ mod look;
 mod platform;
 mod put;
 mod say;
+mod settle;
 mod survey;
 mod walk;
 mod watch;
@@ -105,7 +106,10 @@ impl Bucket {
         match std::fs::read_dir(&spec.folder) {
             Ok(_) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(refused(&spec, "there is no such folder; make it, or correct `folder`"));
+                return Err(refused(
+                    &spec,
+                    "there is no such folder; make it, or correct `folder`",
+                ));
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
                 return Err(refused(&spec, "that is no folder; name one with `folder`"));
@@ -117,8 +121,19 @@ impl Bucket {
                 ));
             }
         }
-        let voice = Voice::new(&ground.place, &spec.name, &ground.event_version, ground.random.bytes());
-        Ok(Arc::new(Bucket { spec, ground, voice, watching, ready: channel(false).0 }))
+        let voice = Voice::new(
+            &ground.place,
+            &spec.name,
+            &ground.event_version,
+            ground.random.bytes(),
+        );
+        Ok(Arc::new(Bucket {
+            spec,
+            ground,
+            voice,
+            watching,
+            ready: channel(false).0,
+        }))
     }
 
     /// Resolves when the first survey is through and the watches are on. Only after [`EventSource::run`] was started.
@@ -156,7 +171,11 @@ fn refused(spec: &BucketSpec, why: &str) -> SourceError {
         (file, 0) => format!("{file}: "),
         (file, line) => format!("{file}:{line}: "),
     };
-    SourceError(format!("{place}bucket {}: {}: {why}", spec.name, spec.folder.display()))
+    SourceError(format!(
+        "{place}bucket {}: {}: {why}",
+        spec.name,
+        spec.folder.display()
+    ))
 }
 
 #[cfg(test)]

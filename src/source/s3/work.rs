@@ -10,18 +10,16 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use super::event::{Change, Sequencer};
-use super::folder::{Hint, KEY_MAX, Known, Reason, Sight, Verdict, judge, key_is_ignored};
-use super::index::{self, Rows};
+use super::event::Sequencer;
+use super::folder::{Hint, KEY_MAX, Reason, Sight, key_is_ignored};
+use super::index;
 use super::later::{Later, Wait};
-use super::look::{Ask, Depth, Eye, now_nanos};
+use super::look::{Depth, Eye, now_nanos};
 use super::say::Said;
 use super::survey::{End, Report, Surveyor};
-use super::walk::Remark;
 use super::watch::{self, Hints, Told, Watches};
 use super::{Bucket, SourceError, Watching, platform};
 use crate::clock::real;
-use crate::event::Event;
 
 /// How many files go into one transaction.
 const CHUNK: usize = 256;
@@ -30,11 +28,7 @@ const SILENT_CHUNK: usize = 4096;
 /// How many hints are taken at once.
 const HINTS: usize = 4096;
 /// While so many keys wait to be seen as removed, surveys wait too.
-const LATER_MAX: usize = 10_000;
-/// How many large files are read at once.
-const LARGE_MAX: usize = 2;
-/// A file that has been open for writing this long is worth a word.
-const LONG_OPEN: Duration = Duration::from_secs(10);
+pub(super) const LATER_MAX: usize = 10_000;
 /// How often a folder is surveyed that gives no hints.
 const POLL: Duration = Duration::from_secs(1);
 /// How often a folder is surveyed that gives hints: there are changes that no kernel tells of, such as
@@ -43,39 +37,33 @@ const RECHECK: Duration = Duration::from_secs(60);
 
 /// A key to look at.
 #[derive(Debug)]
-struct Item {
-    key: String,
-    hint: Hint,
+pub(super) struct Item {
+    pub key: String,
+    pub hint: Hint,
     /// How it waited until now.
-    wait: Option<Wait>,
+    pub wait: Option<Wait>,
 }
 
-/// What a chunk of looks came to.
-#[derive(Default)]
-struct News {
-    events: Vec<Event>,
-    rows: Rows,
-}
-
-struct Worker {
-    bucket: Arc<Bucket>,
-    eye: Arc<Eye>,
-    surveyor: Surveyor,
-    later: Later,
+/// What one bucket's watching holds.
+pub(super) struct Worker {
+    pub bucket: Arc<Bucket>,
+    pub eye: Arc<Eye>,
+    pub surveyor: Surveyor,
+    pub later: Later,
     /// Folders to survey; `""` is the whole bucket.
-    to_survey: BTreeSet<String>,
-    surveying: JoinSet<Result<(), sqlx::Error>>,
-    next_recheck: Instant,
+    pub to_survey: BTreeSet<String>,
+    pub surveying: JoinSet<Result<(), sqlx::Error>>,
+    pub next_recheck: Instant,
     /// Whether surveys are all there is.
-    polled: bool,
+    pub polled: bool,
     /// What the first survey does with what it finds: set until it ends.
-    first: Option<Depth>,
+    pub first: Option<Depth>,
     /// Higher than the sequencer of every object removed.
-    floor: Sequencer,
-    large: JoinSet<(Item, Sight)>,
+    pub floor: Sequencer,
+    pub large: JoinSet<(Item, Sight)>,
     /// Large files being read, with what was hinted meanwhile.
-    reading: HashMap<String, Option<Hint>>,
-    said: Said,
+    pub reading: HashMap<String, Option<Hint>>,
+    pub said: Said,
 }
 
 /// Tells those who read files that nobody waits any more.
@@ -106,8 +94,17 @@ impl Worker {
         out: mpsc::Sender<Report>,
     ) -> Result<(Worker, Hints), SourceError> {
         let folder: Arc<Path> = bucket.spec.folder.as_path().into();
-        let Means { watches, hints, polled, asks_writers } = means(&bucket);
-        let eye = Eye { folder: folder.to_path_buf(), asks_writers, stop };
+        let Means {
+            watches,
+            hints,
+            polled,
+            asks_writers,
+        } = means(&bucket);
+        let eye = Eye {
+            folder: folder.to_path_buf(),
+            asks_writers,
+            stop,
+        };
         let surveyor = Surveyor {
             bucket: bucket.spec.name.clone(),
             folder,
@@ -142,10 +139,15 @@ impl Worker {
     async fn begin(&mut self) -> Result<(), SourceError> {
         let (spec, store) = (&self.bucket.spec, &self.bucket.ground.store);
         let folder = spec.folder.to_string_lossy();
-        let remembered =
-            index::remembered(store.read(), &spec.name).await.map_err(|error| self.unreadable(error))?;
-        self.floor = remembered.as_ref().map_or(self.floor, |remembered| remembered.floor);
-        let same = remembered.as_ref().is_some_and(|remembered| remembered.folder == folder);
+        let remembered = index::remembered(store.read(), &spec.name)
+            .await
+            .map_err(|error| self.unreadable(error))?;
+        self.floor = remembered
+            .as_ref()
+            .map_or(self.floor, |remembered| remembered.floor);
+        let same = remembered
+            .as_ref()
+            .is_some_and(|remembered| remembered.folder == folder);
         if !same {
             store.write(index::begin(&spec.name, &folder)).await?;
         }
@@ -156,7 +158,7 @@ impl Worker {
         Ok(())
     }
 
-    fn unreadable(&self, error: sqlx::Error) -> SourceError {
+    pub(super) fn unreadable(&self, error: sqlx::Error) -> SourceError {
         let path = self.bucket.ground.store.path().display();
         SourceError(format!(
             "bucket {}: cannot read what is known of it from {path}: {error}",
@@ -205,14 +207,22 @@ impl Worker {
     // ── when ────────────────────────────────────────────────────────────────────────────────────────────
 
     fn next_wake(&self) -> Instant {
-        self.later.next_due().map_or(self.next_recheck, |due| due.min(self.next_recheck))
+        self.later
+            .next_due()
+            .map_or(self.next_recheck, |due| due.min(self.next_recheck))
     }
 
     fn due(&mut self) -> Vec<Item> {
         let due = self.later.take_due(Instant::now(), HINTS);
         let (folders, keys): (Vec<_>, Vec<_>) = due.into_iter().partition(|(key, _)| key.ends_with('/'));
         self.to_survey.extend(folders.into_iter().map(|(key, _)| key));
-        keys.into_iter().map(|(key, wait)| Item { key, hint: wait.hint, wait: Some(wait) }).collect()
+        keys.into_iter()
+            .map(|(key, wait)| Item {
+                key,
+                hint: wait.hint,
+                wait: Some(wait),
+            })
+            .collect()
     }
 
     fn survey_if_due(&mut self) {
@@ -239,7 +249,11 @@ impl Worker {
                 Told::Look(key, hint) => (key, hint),
                 Told::Left(key) => {
                     // A watch follows the folder it was put on: under its new name it would tell of the old one.
-                    if self.surveyor.watches.as_ref().is_some_and(|watches| watches.off(&key))
+                    if self
+                        .surveyor
+                        .watches
+                        .as_ref()
+                        .is_some_and(|watches| watches.off(&key))
                         && !key.is_empty()
                     {
                         self.to_survey.insert(format!("{key}/"));
@@ -259,7 +273,13 @@ impl Worker {
         }
         let (made, items): (Vec<_>, Vec<_>) = items.into_iter().partition(|(_, hint)| *hint == Hint::Made);
         made.into_iter().for_each(|(key, _)| self.later.made(key, now));
-        for chunk in chunks(items.into_iter().map(|(key, hint)| self.item(key, hint)).collect(), CHUNK) {
+        for chunk in chunks(
+            items
+                .into_iter()
+                .map(|(key, hint)| self.item(key, hint))
+                .collect(),
+            CHUNK,
+        ) {
             self.settle(chunk, Depth::Small).await?;
         }
         Ok(())
@@ -277,7 +297,11 @@ impl Worker {
             Report::Remarks(remarks) => remarks.into_iter().for_each(|remark| self.said.remark(remark)),
             Report::Suspects(keys) => {
                 let depth = self.first.unwrap_or(Depth::Small);
-                let size = if depth == Depth::Small { CHUNK } else { SILENT_CHUNK };
+                let size = if depth == Depth::Small {
+                    CHUNK
+                } else {
+                    SILENT_CHUNK
+                };
                 let items: Vec<Item> = keys.into_iter().map(|key| self.item(key, Hint::Found)).collect();
                 for chunk in chunks(items, size) {
                     self.settle(chunk, depth).await?;
@@ -292,7 +316,8 @@ impl Worker {
         let now = Instant::now();
         for folder in end.unreadable {
             let before = self.later.take(&folder);
-            self.later.again(folder, (Reason::Refused, Hint::Found), before, now);
+            self.later
+                .again(folder, (Reason::Refused, Hint::Found), before, now);
         }
         if let Some(why) = end.watching {
             self.poll_because(&format!(
@@ -308,7 +333,11 @@ impl Worker {
             self.next_recheck = now + POLL;
         }
         if end.whole && self.first.take().is_some() {
-            self.bucket.ground.store.write(index::seen(&self.bucket.spec.name)).await?;
+            self.bucket
+                .ground
+                .store
+                .write(index::seen(&self.bucket.spec.name))
+                .await?;
             self.bucket.ready.send_replace(true);
         }
         Ok(())
@@ -327,144 +356,12 @@ impl Worker {
         }
     }
 
-    // ── what comes of it ────────────────────────────────────────────────────────────────────────────────
-
-    /// Looks at these keys and emits what happened to them.
-    async fn settle(&mut self, mut items: Vec<Item>, depth: Depth) -> Result<(), SourceError> {
-        items.retain(|item| match self.reading.get_mut(&item.key) {
-            Some(hinted) => {
-                *hinted = (*hinted).max(Some(item.hint));
-                false
-            }
-            None => true,
-        });
-        if items.is_empty() {
-            return Ok(());
-        }
-        let now = Instant::now();
-        let asks: Vec<Ask> = items.iter().map(|item| item.ask(now)).collect();
-        let (eye, count) = (self.eye.clone(), asks.len());
-        let looking = tokio::task::spawn_blocking(move || eye.look_at_all(&asks, depth));
-        let known = self.known(&items);
-        let (sights, known) = tokio::join!(looking, known);
-        // It can only fail if it panicked or the runtime ends.
-        let sights = sights.unwrap_or_else(|_| vec![Sight::Busy; count]);
-        self.conclude(items, sights, known?).await
-    }
-
-    async fn conclude_all(&mut self, items: Vec<Item>, sights: Vec<Sight>) -> Result<(), SourceError> {
-        let known = self.known(&items).await?;
-        self.conclude(items, sights, known).await
-    }
-
-    /// What we know of these keys.
-    async fn known(&self, items: &[Item]) -> Result<HashMap<String, Known>, SourceError> {
-        let keys: Vec<&str> = items.iter().map(|item| item.key.as_str()).collect();
-        let known = index::fetch(&self.surveyor.pool, &self.bucket.spec.name, &keys).await;
-        let known = known.map_err(|error| self.unreadable(error))?;
-        Ok(known.into_iter().map(|known| (known.key.clone(), known)).collect())
-    }
-
-    async fn conclude(
-        &mut self,
-        items: Vec<Item>,
-        sights: Vec<Sight>,
-        mut known: HashMap<String, Known>,
-    ) -> Result<(), SourceError> {
-        let mut news = News::default();
-        for (item, sight) in items.into_iter().zip(sights) {
-            let known = known.remove(&item.key);
-            self.conclude_one(item, sight, known, &mut news);
-        }
-        let (events, writes) = (news.events, news.rows.writes());
-        if events.is_empty() && writes.is_empty() {
-            return Ok(());
-        }
-        if events.is_empty() {
-            return Ok(self.bucket.ground.store.write(writes).await?);
-        }
-        Ok(self.bucket.ground.outlet.emit_with(events, writes).await?)
-    }
-
-    fn conclude_one(&mut self, item: Item, sight: Sight, known: Option<Known>, news: &mut News) {
-        let now = Instant::now();
-        match &sight {
-            Sight::Folder => drop(self.to_survey.insert(format!("{}/", item.key))),
-            Sight::Other(what) => self.said.remark(Remark::other(&item.key, what)),
-            Sight::Refused(why) => self.said.remark(Remark::refused(&item.key, why)),
-            Sight::Large if self.large.len() < LARGE_MAX => return self.read_large(item),
-            _ => {}
-        }
-        let gone_before = item.wait.is_some_and(|wait| wait.gone_before(now));
-        match (judge(&sight, known.as_ref(), gone_before), sight) {
-            (Verdict::Written, Sight::Object(stamp, etag)) => {
-                let sequencer = self.sequencer(known.as_ref());
-                let object = Known { key: item.key, stamp, etag, sequencer };
-                news.rows.put(&self.bucket.spec.name, &object);
-                // What was there before us is noted and not told.
-                if !object.etag.is_empty() {
-                    let change = Change::Written { size: stamp.size, etag: &object.etag };
-                    news.events.push(self.describe(&object.key, change, sequencer));
-                }
-            }
-            (Verdict::Removed, _) => {
-                let sequencer = self.sequencer(known.as_ref());
-                self.floor = self.floor.max(sequencer);
-                news.rows.drop(&self.bucket.spec.name, &item.key, sequencer);
-                news.events.push(self.describe(&item.key, Change::Removed, sequencer));
-            }
-            (Verdict::Again(reason), _) => {
-                if item.is_long_open(reason, now) {
-                    self.said.remark(Remark::open(&item.key));
-                }
-                // A folder full of files that cannot be read must not fill the memory; surveys find them again.
-                if reason != Reason::Refused || self.later.len() < LATER_MAX {
-                    self.later.again(item.key, (reason, item.hint), item.wait, now);
-                }
-            }
-            (Verdict::Nothing | Verdict::Written, _) => {}
-        }
-    }
-
-    /// The sequencer of a change now: higher than those of all changes to the key before.
-    fn sequencer(&self, known: Option<&Known>) -> Sequencer {
-        let before = known.map_or(self.floor, |known| known.sequencer);
-        Sequencer::at(self.bucket.ground.clock.now()).max(before.next())
-    }
-
-    fn describe(&self, key: &str, change: Change<'_>, sequencer: Sequencer) -> Event {
-        self.bucket.voice.describe(key, change, sequencer, self.bucket.ground.clock.now())
-    }
-
-    fn read_large(&mut self, item: Item) {
-        self.reading.insert(item.key.clone(), None);
-        let (eye, ask) = (self.eye.clone(), item.ask(Instant::now()));
-        self.large.spawn(async move {
-            let read = tokio::task::spawn_blocking(move || eye.look_at_all(&[ask], Depth::Whole)).await;
-            let sight = read.ok().and_then(|mut sights| sights.pop()).unwrap_or(Sight::Busy);
-            (item, sight)
-        });
-    }
-
     fn poll_because(&mut self, why: &str) {
         if !self.polled {
             self.polled = true;
             self.next_recheck = Instant::now() + POLL;
         }
         self.said.polled(why);
-    }
-}
-
-impl Item {
-    fn ask(&self, now: Instant) -> Ask {
-        let settled = self.wait.and_then(|wait| wait.settled(now));
-        Ask { key: self.key.clone(), hint: self.hint, settled }
-    }
-    /// Whether somebody has had it open for writing for long.
-    fn is_long_open(&self, reason: Reason, now: Instant) -> bool {
-        let since =
-            self.wait.filter(|wait| wait.reason == reason && reason == Reason::Busy).map(|wait| wait.since);
-        since.is_some_and(|since| now.saturating_duration_since(since) > LONG_OPEN)
     }
 }
 
@@ -480,20 +377,32 @@ struct Means {
 fn means(bucket: &Bucket) -> Means {
     let folder = &bucket.spec.folder;
     let shown = folder.display();
-    let silent = platform::open_root(folder).ok().and_then(|root| platform::silent_file_system(&root));
+    let silent = platform::open_root(folder)
+        .ok()
+        .and_then(|root| platform::silent_file_system(&root));
     let why = match (bucket.watching, silent) {
         (Watching::Surveys, _) => format!("{shown} is not watched, as asked"),
         (_, Some(name)) => format!("{shown} lies on {name}, which does not tell of every change"),
         (Watching::Hints, None) => match watch::start(folder) {
             Ok((watches, hints)) => {
-                return Means { watches: Some(watches), hints, polled: None, asks_writers: true };
+                return Means {
+                    watches: Some(watches),
+                    hints,
+                    polled: None,
+                    asks_writers: true,
+                };
             }
             Err(why) => format!("cannot watch {shown}: {why}"),
         },
     };
     // Writers on other machines hold no lease that this kernel knows of.
     let asks_writers = bucket.watching == Watching::Hints && silent.is_none();
-    Means { watches: None, hints: watch::silence(), polled: Some(why), asks_writers }
+    Means {
+        watches: None,
+        hints: watch::silence(),
+        polled: Some(why),
+        asks_writers,
+    }
 }
 
 /// The items in pieces of at most `size`.
