@@ -177,7 +177,7 @@ pub async fn trim(connection: &mut SqliteConnection, tag: &str, read_to: i64) ->
 }
 
 /// How many rows one trim forgets: a millisecond or two in which nobody else can write.
-const TRIM_ROWS: i64 = 2000;
+pub const TRIM_ROWS: i64 = 2000;
 
 /// Takes everything of ours out of an SQLite file: triggers, log, stash and marks. The user's tables and rows
 /// stay. Returns what it removed, in words. Changes that were not delivered yet are lost, and it says how many.
@@ -219,15 +219,24 @@ async fn detach_all(connection: &mut SqliteConnection) -> Result<Vec<String>, sq
     Ok(removed)
 }
 
-/// Runs `step` until nobody else holds the file, for ten seconds at the most.
-pub async fn patiently<T, E>(mut step: impl AsyncFnMut() -> Result<T, E>, is_busy: impl Fn(&E) -> bool) -> Result<T, E> {
-    const PAUSE: Duration = Duration::from_millis(20);
-    const TRIES: usize = 500;
-    for _ in 1..TRIES {
-        match step().await {
-            Err(error) if is_busy(&error) => real::sleep(PAUSE).await,
-            result => return result,
-        }
+/// How often, and after which pause, something is tried again that must be done before we go on.
+#[derive(Debug)]
+pub struct Patience(u32);
+
+impl Patience {
+    /// Ten seconds of it.
+    pub fn new() -> Patience {
+        Patience(500)
     }
-    step().await
+    /// Waits a little, if the error says that somebody else holds the file and there is patience left. Says
+    /// whether to try again.
+    pub async fn allows(&mut self, error: Option<&sqlx::Error>) -> bool {
+        const PAUSE: Duration = Duration::from_millis(20);
+        let again = self.0 > 0 && error.is_some_and(trouble::is_busy);
+        if again {
+            self.0 -= 1;
+            real::sleep(PAUSE).await;
+        }
+        again
+    }
 }

@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::Value;
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::sync::{Mutex, Notify, watch as channel};
 use tokio_util::sync::CancellationToken;
 
@@ -58,7 +58,7 @@ pub use file::detach;
 use file::Owner;
 use reader::{Reader, Seen};
 use schema::Lookup;
-use trouble::{is_busy, sqlite_trouble, trouble};
+use trouble::{sqlite_trouble, trouble};
 use watch::{Looks, POLL_EVERY, Watch};
 
 /// What a source stands on: the simulated world, and where its events and rows go.
@@ -124,26 +124,32 @@ impl Table {
 
     /// Puts an item of plain JSON, `{"orderId":"o-1"}`: it replaces the one of the same key as a whole.
     pub async fn put(&self, item: &Value) -> Result<(), SourceError> {
-        self.write("put an item into", async |connection| table::put(connection, &self.spec, item).await).await
+        let tried = "put an item into";
+        let mut connection = self.connect(tried).await?;
+        let result = table::put(&mut connection, &self.spec, item).await;
+        self.wrote(connection).await;
+        result.map_err(|refusal| refused(&self.spec, tried, refusal))
     }
 
     /// Deletes the item of this key; none is fine.
     pub async fn delete(&self, key: &Value) -> Result<(), SourceError> {
-        self.write("delete an item of", async |connection| table::delete(connection, &self.spec, key).await).await
+        let tried = "delete an item of";
+        let mut connection = self.connect(tried).await?;
+        let result = table::delete(&mut connection, &self.spec, key).await;
+        self.wrote(connection).await;
+        result.map_err(|refusal| refused(&self.spec, tried, refusal))
     }
 
-    /// Writes on a connection of its own: it must be to the file that has the name now.
-    async fn write(
-        &self,
-        tried: &str,
-        step: impl AsyncFnOnce(&mut sqlx::SqliteConnection) -> Result<(), table::Refusal>,
-    ) -> Result<(), SourceError> {
+    /// A connection for one write, to the file that has the name now.
+    async fn connect(&self, tried: &str) -> Result<SqliteConnection, SourceError> {
         let patience = Duration::from_secs(5);
-        let mut connection = file::connect(&self.spec.sqlite, patience).await.map_err(|e| sqlite_trouble(&self.spec, tried, &e))?;
-        let result = step(&mut connection).await;
-        connection.close().await.ok();
+        let connection = file::connect(&self.spec.sqlite, patience).await;
+        connection.map_err(|error| sqlite_trouble(&self.spec, tried, &error))
+    }
+
+    async fn wrote(&self, connection: SqliteConnection) {
         self.bell.notify_one();
-        result.map_err(|refusal| refused(&self.spec, tried, refusal))
+        connection.close().await.ok();
     }
 
     /// Looks now, and again as long as the kernel may have told of something not yet visible.
@@ -155,6 +161,9 @@ impl Table {
                 Seen::Changes(count) => found += count,
                 Seen::Busy => {}
                 seen => return Ok(seen),
+            }
+            if reader.is_overdue() {
+                reader.trim().await;
             }
             let Some(pause) = looks.next() else { return Ok(Seen::Changes(found)) };
             tokio::select! {
@@ -186,8 +195,10 @@ impl EventSource for Table {
             self.ground.timeline.notice(self.ground.clock.now(), "warning", text);
         }
         let mut trim_at = Some(Instant::now() + QUIET);
-        let mut seen = reader.look().await?;
+        let first = reader.look().await;
+        // Whoever waits must not wait for ever, however it went.
         self.ready.send_replace(true);
+        let mut seen = first?;
         // What the look at the start could not yet see.
         self.bell.notify_one();
         while !stop.is_cancelled() && seen != Seen::Detached {
@@ -257,11 +268,12 @@ async fn make(spec: &TableSpec, ground: &Ground) -> Result<(), SourceError> {
         Lookup::Missing => {
             let seed = spec.seed.as_deref().map(table::read_seed).transpose().map_err(|why| trouble(spec, "make", &why))?;
             let seed = seed.unwrap_or_default();
-            let made = file::patiently(
-                async || table::make(&mut connection, spec, &seed).await,
-                |refusal| matches!(refusal, table::Refusal::Sqlite(error) if is_busy(error)),
-            );
-            made.await.map_err(|refusal| refused(spec, "make", refusal))?;
+            let mut patience = file::Patience::new();
+            while let Err(refusal) = table::make(&mut connection, spec, &seed).await {
+                if !patience.allows(refusal.sqlite()).await {
+                    return Err(refused(spec, "make", refusal));
+                }
+            }
             let text = format!("made table `{}` in {}, with {} items", spec.name, spec.sqlite.display(), seed.len());
             ground.timeline.notice(ground.clock.now(), "info", text);
         }
@@ -269,7 +281,7 @@ async fn make(spec: &TableSpec, ground: &Ground) -> Result<(), SourceError> {
     connection.close().await.map_err(failed)
 }
 
-async fn table_names(connection: &mut sqlx::SqliteConnection) -> Result<String, sqlx::Error> {
+async fn table_names(connection: &mut SqliteConnection) -> Result<String, sqlx::Error> {
     let sql = "SELECT coalesce(group_concat(name, ', '), 'nothing') FROM sqlite_schema \
                WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' AND name NOT LIKE 'dropwire!_%' ESCAPE '!'";
     sqlx::query_scalar(sql).fetch_one(connection).await

@@ -74,8 +74,8 @@ struct Open {
     schema_version: i64,
     position: Position,
     is_table_there: bool,
-    /// Whether the last row read is still to be emptied, or rows before it to be forgotten.
-    is_untrimmed: bool,
+    /// How many rows were read and are still to be forgotten; at least 1 after the start, when nobody knows.
+    untrimmed: usize,
 }
 
 /// How many log rows become events in one transaction, and how many bytes of them.
@@ -102,11 +102,14 @@ impl Reader {
     pub async fn open(spec: Arc<TableSpec>, ground: Ground, owner: Owner) -> Result<Reader, SourceError> {
         let source = Arn::table(&ground.place, &spec.name);
         let mut reader = Reader { spec, ground, source, owner, open: None, said: BTreeSet::new() };
-        let opened = file::patiently(
-            async || reader.open_file().await,
-            |failure| matches!(failure, Failure::Sqlite(error) if is_busy(error)),
-        );
-        match opened.await {
+        let mut patience = file::Patience::new();
+        let opened = loop {
+            match reader.open_file().await {
+                Err(Failure::Sqlite(error)) if patience.allows(Some(&error)).await => {}
+                opened => break opened,
+            }
+        };
+        match opened {
             Ok(true) => Ok(reader),
             Ok(false) => Err(trouble(&reader.spec, "attach", "it has just gone")),
             Err(Failure::Sqlite(error)) => Err(sqlite_trouble(&reader.spec, "attach", &error)),
@@ -196,9 +199,9 @@ impl Reader {
         let position = self.position(&prepared.token).await?;
         self.install(&mut connection, &schema, position.seq).await?;
         let schema_version = schema_version(&mut connection).await?;
-        let is_untrimmed = position.seq > 0;
+        let untrimmed = usize::from(position.seq > 0);
         self.said.clear();
-        self.open = Some(Open { connection, identity, schema, schema_version, position, is_table_there: true, is_untrimmed });
+        self.open = Some(Open { connection, identity, schema, schema_version, position, is_table_there: true, untrimmed });
         Ok(true)
     }
 
@@ -358,7 +361,7 @@ impl Reader {
             return Err(error.into());
         }
         open.position = position;
-        open.is_untrimmed = true;
+        open.untrimmed += page.rows.len();
         for why in unfit {
             self.say("warning", format!("a row of table `{}` gave no record: {why}", self.spec.name));
         }
@@ -368,15 +371,25 @@ impl Reader {
     /// Forgets in the file what has been read. Returns when to go on; None when there is nothing more to forget.
     pub async fn trim(&mut self) -> Option<Duration> {
         const PAUSE: Duration = Duration::from_millis(20);
-        let open = self.open.as_mut().filter(|open| open.is_untrimmed)?;
+        let open = self.open.as_mut().filter(|open| open.untrimmed > 0)?;
         match file::trim(&mut open.connection, &self.spec.name, open.position.seq).await {
-            Ok(has_more) => {
-                open.is_untrimmed = has_more;
-                has_more.then_some(PAUSE)
+            Ok(true) => {
+                open.untrimmed = open.untrimmed.saturating_sub(file::TRIM_ROWS as usize).max(1);
+                Some(PAUSE)
+            }
+            Ok(false) => {
+                open.untrimmed = 0;
+                None
             }
             // No harm: the rows are read already, and take no more than room until somebody lets us write.
             Err(_) => Some(QUIET),
         }
+    }
+
+    /// Whether so much is to be forgotten that it cannot wait for a quiet moment, which may never come.
+    pub fn is_overdue(&self) -> bool {
+        const UNTRIMMED_MAX: usize = 20_000;
+        self.open.as_ref().is_some_and(|open| open.untrimmed > UNTRIMMED_MAX)
     }
 
     async fn detached(&mut self) -> Seen {

@@ -29,6 +29,16 @@ impl From<sqlx::Error> for Refusal {
     }
 }
 
+impl Refusal {
+    /// SQLite's word, if it is its.
+    pub fn sqlite(&self) -> Option<&sqlx::Error> {
+        match self {
+            Refusal::Sqlite(error) => Some(error),
+            Refusal::Words(_) => None,
+        }
+    }
+}
+
 /// A value to bind.
 #[derive(Clone, Debug, PartialEq)]
 enum Cell {
