@@ -48,23 +48,15 @@ pub struct Prepared {
 
 /// Opens the file, which must be there.
 pub async fn connect(file: &Path, patience: Duration) -> Result<SqliteConnection, sqlx::Error> {
-    let options =
-        SqliteConnectOptions::new().filename(file).busy_timeout(patience).statement_cache_capacity(20);
+    let options = SqliteConnectOptions::new().filename(file).busy_timeout(patience).statement_cache_capacity(20);
     SqliteConnection::connect_with(&options).await
 }
 
 /// Makes our tables and marks in the file, if they are missing, and checks whose they are. `token` is for a file
 /// that has none.
-pub async fn prepare(
-    connection: &mut SqliteConnection,
-    owner: &Owner,
-    token: &str,
-) -> Result<Prepared, Refusal> {
+pub async fn prepare(connection: &mut SqliteConnection, owner: &Owner, token: &str) -> Result<Prepared, Refusal> {
     let is_ours = has_table(connection, "dropwire_meta").await?;
-    if is_ours
-        && let Some((token, marked)) = marks(connection).await?
-        && marked.as_ref() == Some(owner)
-    {
+    if is_ours && let Some((token, marked)) = marks(connection).await? && marked.as_ref() == Some(owner) {
         return Ok(Prepared { token, taken_over_from: None });
     }
     let mut write = connection.begin_with("BEGIN IMMEDIATE").await?;
@@ -116,9 +108,7 @@ async fn is_alive(owner: &Owner) -> bool {
     let Ok(options) = SqliteConnectOptions::from_str("sqlite:") else { return false };
     let options = options.filename(&owner.state).read_only(true).busy_timeout(Duration::from_secs(1));
     let Ok(mut connection) = SqliteConnection::connect_with(&options).await else { return false };
-    let token = sqlx::query_scalar::<_, String>("SELECT token FROM dynamodb_owner")
-        .fetch_optional(&mut connection)
-        .await;
+    let token = sqlx::query_scalar::<_, String>("SELECT token FROM dynamodb_owner").fetch_optional(&mut connection).await;
     connection.close().await.ok();
     matches!(token, Ok(Some(token)) if token == owner.token)
 }
@@ -131,11 +121,7 @@ pub async fn has_table(connection: &mut SqliteConnection, name: &str) -> Result<
 
 /// Installs this table's triggers, unless just these are there and fire first. Rows that were written after
 /// `read_to` under triggers that did not know all columns are logged again. Says whether it changed anything.
-pub async fn install(
-    connection: &mut SqliteConnection,
-    subject: &Subject,
-    read_to: i64,
-) -> Result<bool, sqlx::Error> {
+pub async fn install(connection: &mut SqliteConnection, subject: &Subject, read_to: i64) -> Result<bool, sqlx::Error> {
     let wanted = subject.triggers();
     if is_installed(connection, subject, &wanted).await? {
         return Ok(false);
@@ -163,8 +149,7 @@ async fn is_installed(
         found.push((row.try_get::<String, _>(0)?, row.try_get::<String, _>(1)?));
     }
     // The youngest fire first: ours must be the last that were made, or else what others change comes before them.
-    Ok(found.len() >= wanted.len()
-        && found.iter().zip(wanted.iter().rev()).all(|(found, wanted)| found == wanted))
+    Ok(found.len() >= wanted.len() && found.iter().zip(wanted.iter().rev()).all(|(found, wanted)| found == wanted))
 }
 
 /// Removes the triggers of a tag from whatever table they are on.
@@ -183,8 +168,7 @@ pub async fn trim(connection: &mut SqliteConnection, tag: &str, read_to: i64) ->
     let sql = "DELETE FROM dropwire_log WHERE seq IN (SELECT seq FROM dropwire_log WHERE tbl = ?1 AND seq < ?2 LIMIT ?3)";
     let log = sqlx::query(sql).bind(tag).bind(read_to).bind(TRIM_ROWS).execute(&mut *write).await?;
     // The last one read stays, emptied, so that this file can be told from an older copy.
-    let sql =
-        "UPDATE dropwire_log SET done = 1, old = NULL, new = NULL WHERE seq = ?2 AND tbl = ?1 AND done = 0";
+    let sql = "UPDATE dropwire_log SET done = 1, old = NULL, new = NULL WHERE seq = ?2 AND tbl = ?1 AND done = 0";
     sqlx::query(sql).bind(tag).bind(read_to).execute(&mut *write).await?;
     let sql = "DELETE FROM dropwire_stash WHERE rowid IN (SELECT rowid FROM dropwire_stash WHERE tbl = ?1 LIMIT ?2)";
     let stash = sqlx::query(sql).bind(tag).bind(TRIM_ROWS).execute(&mut *write).await?;
@@ -193,7 +177,7 @@ pub async fn trim(connection: &mut SqliteConnection, tag: &str, read_to: i64) ->
 }
 
 /// How many rows one trim forgets: a millisecond or two in which nobody else can write.
-const TRIM_ROWS: i64 = 2000;
+pub const TRIM_ROWS: i64 = 2000;
 
 /// Takes everything of ours out of an SQLite file: triggers, log, stash and marks. The user's tables and rows
 /// stay. Returns what it removed, in words. Changes that were not delivered yet are lost, and it says how many.
@@ -221,9 +205,7 @@ async fn detach_all(connection: &mut SqliteConnection) -> Result<Vec<String>, sq
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *write).await?;
         removed.push(format!("trigger {name} on {table}"));
     }
-    for (table, holds) in
-        [("dropwire_log", "changes"), ("dropwire_stash", "rows"), ("dropwire_meta", "marks")]
-    {
+    for (table, holds) in [("dropwire_log", "changes"), ("dropwire_stash", "rows"), ("dropwire_meta", "marks")] {
         if !has_table(&mut write, table).await? {
             continue;
         }
@@ -237,24 +219,24 @@ async fn detach_all(connection: &mut SqliteConnection) -> Result<Vec<String>, sq
     Ok(removed)
 }
 
-/// How long we wait for others who hold the file: ten seconds in all.
-pub struct Patience {
-    pauses_left: usize,
-}
+/// How often, and after which pause, something is tried again that must be done before we go on.
+#[derive(Debug)]
+pub struct Patience(u32);
 
 impl Patience {
-    /// All of it.
+    /// Ten seconds of it.
     pub fn new() -> Patience {
-        Patience { pauses_left: 500 }
+        Patience(500)
     }
-    /// Waits a little, so that the others can end; false, at once, when there is no patience left.
-    pub async fn pause(&mut self) -> bool {
+    /// Waits a little, if the error says that somebody else holds the file and there is patience left. Says
+    /// whether to try again.
+    pub async fn allows(&mut self, error: Option<&sqlx::Error>) -> bool {
         const PAUSE: Duration = Duration::from_millis(20);
-        if self.pauses_left == 0 {
-            return false;
+        let again = self.0 > 0 && error.is_some_and(trouble::is_busy);
+        if again {
+            self.0 -= 1;
+            real::sleep(PAUSE).await;
         }
-        self.pauses_left -= 1;
-        real::sleep(PAUSE).await;
-        true
+        again
     }
 }

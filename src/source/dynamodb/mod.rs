@@ -28,7 +28,7 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use serde_json::Value;
-use sqlx::{ConnectOptions, Connection};
+use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use tokio::sync::{Mutex, Notify, watch as channel};
 use tokio_util::sync::CancellationToken;
 
@@ -58,7 +58,7 @@ pub use file::detach;
 use file::Owner;
 use reader::{Reader, Seen};
 use schema::Lookup;
-use trouble::{is_busy, sqlite_trouble, trouble};
+use trouble::{sqlite_trouble, trouble};
 use watch::{Looks, POLL_EVERY, Watch};
 
 /// What a source stands on: the simulated world, and where its events and rows go.
@@ -124,30 +124,32 @@ impl Table {
 
     /// Puts an item of plain JSON, `{"orderId":"o-1"}`: it replaces the one of the same key as a whole.
     pub async fn put(&self, item: &Value) -> Result<(), SourceError> {
-        self.write("put an item into", async |connection| table::put(connection, &self.spec, item).await)
-            .await
+        let tried = "put an item into";
+        let mut connection = self.connect(tried).await?;
+        let result = table::put(&mut connection, &self.spec, item).await;
+        self.wrote(connection).await;
+        result.map_err(|refusal| refused(&self.spec, tried, refusal))
     }
 
     /// Deletes the item of this key; none is fine.
     pub async fn delete(&self, key: &Value) -> Result<(), SourceError> {
-        self.write("delete an item of", async |connection| table::delete(connection, &self.spec, key).await)
-            .await
+        let tried = "delete an item of";
+        let mut connection = self.connect(tried).await?;
+        let result = table::delete(&mut connection, &self.spec, key).await;
+        self.wrote(connection).await;
+        result.map_err(|refusal| refused(&self.spec, tried, refusal))
     }
 
-    /// Writes on a connection of its own: it must be to the file that has the name now.
-    async fn write(
-        &self,
-        tried: &str,
-        step: impl AsyncFnOnce(&mut sqlx::SqliteConnection) -> Result<(), table::Refusal>,
-    ) -> Result<(), SourceError> {
+    /// A connection for one write, to the file that has the name now.
+    async fn connect(&self, tried: &str) -> Result<SqliteConnection, SourceError> {
         let patience = Duration::from_secs(5);
-        let mut connection = file::connect(&self.spec.sqlite, patience)
-            .await
-            .map_err(|e| sqlite_trouble(&self.spec, tried, &e))?;
-        let result = step(&mut connection).await;
-        connection.close().await.ok();
+        let connection = file::connect(&self.spec.sqlite, patience).await;
+        connection.map_err(|error| sqlite_trouble(&self.spec, tried, &error))
+    }
+
+    async fn wrote(&self, connection: SqliteConnection) {
         self.bell.notify_one();
-        result.map_err(|refusal| refused(&self.spec, tried, refusal))
+        connection.close().await.ok();
     }
 
     /// Looks now, and again as long as the kernel may have told of something not yet visible.
@@ -159,6 +161,9 @@ impl Table {
                 Seen::Changes(count) => found += count,
                 Seen::Busy => {}
                 seen => return Ok(seen),
+            }
+            if reader.is_overdue() {
+                reader.trim().await;
             }
             let Some(pause) = looks.next() else { return Ok(Seen::Changes(found)) };
             tokio::select! {
@@ -186,15 +191,14 @@ impl EventSource for Table {
         let mut reader = self.reader.lock().await;
         let mut watch = Watch::start(&self.spec.sqlite, self.bell.clone());
         if let Some(why) = &watch.polled_because {
-            let text = format!(
-                "{} is looked at twice a second, since nothing tells when it changes: {why}",
-                self.spec.sqlite.display()
-            );
+            let text = format!("{} is looked at twice a second, since nothing tells when it changes: {why}", self.spec.sqlite.display());
             self.ground.timeline.notice(self.ground.clock.now(), "warning", text);
         }
         let mut trim_at = Some(Instant::now() + QUIET);
-        let mut seen = reader.look().await?;
+        let first = reader.look().await;
+        // Whoever waits must not wait for ever, however it went.
         self.ready.send_replace(true);
+        let mut seen = first?;
         // What the look at the start could not yet see.
         self.bell.notify_one();
         while !stop.is_cancelled() && seen != Seen::Detached {
@@ -243,17 +247,12 @@ async fn make(spec: &TableSpec, ground: &Ground) -> Result<(), SourceError> {
     let failed = |error: sqlx::Error| sqlite_trouble(spec, "open", &error);
     let is_new = !spec.sqlite.exists();
     if is_new && spec.keys.is_empty() {
-        return Err(trouble(
-            spec,
-            "attach",
-            "there is no such file; name the right one, or say the key to have one made: key = \"id:S\"",
-        ));
+        return Err(trouble(spec, "attach", "there is no such file; name the right one, or say the key to have one made: key = \"id:S\""));
     }
     if is_new && let Some(folder) = spec.sqlite.parent() {
         std::fs::create_dir_all(folder).map_err(|error| trouble(spec, "make", &error.to_string()))?;
     }
-    let mut options =
-        sqlx::sqlite::SqliteConnectOptions::new().filename(&spec.sqlite).create_if_missing(is_new);
+    let mut options = sqlx::sqlite::SqliteConnectOptions::new().filename(&spec.sqlite).create_if_missing(is_new);
     if is_new {
         options = options.journal_mode(sqlx::sqlite::SqliteJournalMode::Wal);
     }
@@ -264,39 +263,25 @@ async fn make(spec: &TableSpec, ground: &Ground) -> Result<(), SourceError> {
         Lookup::Unfit(why) => return Err(trouble(spec, "attach", &why)),
         Lookup::Missing if spec.keys.is_empty() => {
             let names = table_names(&mut connection).await.map_err(failed)?;
-            return Err(trouble(
-                spec,
-                "attach",
-                &format!(
-                    "the file has no such table, only {names}; say the key to have it made: key = \"id:S\""
-                ),
-            ));
+            return Err(trouble(spec, "attach", &format!("the file has no such table, only {names}; say the key to have it made: key = \"id:S\"")));
         }
         Lookup::Missing => {
-            let seed = spec
-                .seed
-                .as_deref()
-                .map(table::read_seed)
-                .transpose()
-                .map_err(|why| trouble(spec, "make", &why))?;
+            let seed = spec.seed.as_deref().map(table::read_seed).transpose().map_err(|why| trouble(spec, "make", &why))?;
             let seed = seed.unwrap_or_default();
             let mut patience = file::Patience::new();
-            let made = loop {
-                match table::make(&mut connection, spec, &seed).await {
-                    Err(table::Refusal::Sqlite(error)) if is_busy(&error) && patience.pause().await => {}
-                    result => break result,
+            while let Err(refusal) = table::make(&mut connection, spec, &seed).await {
+                if !patience.allows(refusal.sqlite()).await {
+                    return Err(refused(spec, "make", refusal));
                 }
-            };
-            made.map_err(|refusal| refused(spec, "make", refusal))?;
-            let text =
-                format!("made table `{}` in {}, with {} items", spec.name, spec.sqlite.display(), seed.len());
+            }
+            let text = format!("made table `{}` in {}, with {} items", spec.name, spec.sqlite.display(), seed.len());
             ground.timeline.notice(ground.clock.now(), "info", text);
         }
     }
     connection.close().await.map_err(failed)
 }
 
-async fn table_names(connection: &mut sqlx::SqliteConnection) -> Result<String, sqlx::Error> {
+async fn table_names(connection: &mut SqliteConnection) -> Result<String, sqlx::Error> {
     let sql = "SELECT coalesce(group_concat(name, ', '), 'nothing') FROM sqlite_schema \
                WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' AND name NOT LIKE 'dropwire!_%' ESCAPE '!'";
     sqlx::query_scalar(sql).fetch_one(connection).await

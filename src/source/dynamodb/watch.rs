@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use notify::event::{AccessKind, AccessMode, ModifyKind};
+use notify::event::ModifyKind;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::Notify;
 
@@ -57,15 +57,12 @@ fn watcher(file: &Path, folder: &Path, bell: Arc<Notify>) -> Result<RecommendedW
 
 fn concerns(paths: &[PathBuf], names: &[std::ffi::OsString]) -> bool {
     // An event without a path is about the folder itself.
-    paths.is_empty()
-        || paths
-            .iter()
-            .any(|path| path.file_name().is_none_or(|name| names.iter().any(|known| known == name)))
+    paths.is_empty() || paths.iter().any(|path| path.file_name().is_none_or(|name| names.iter().any(|known| known == name)))
 }
 
 fn is_write(kind: &EventKind) -> bool {
     match kind {
-        EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
+        // Not even a close after writing: SQLite opens for writing whoever only reads, and each write was told.
         EventKind::Access(_) | EventKind::Modify(ModifyKind::Metadata(_)) => false,
         _ => true,
     }
@@ -113,7 +110,7 @@ impl Looks {
     /// How long to wait before the next look; None when there were enough.
     pub fn next(&self) -> Option<Duration> {
         const AT_ONCE: Duration = Duration::from_millis(1);
-        const ENOUGH: Duration = Duration::from_secs(5);
+        const ENOUGH: Duration = Duration::from_secs(2);
         let passed = self.rung.elapsed();
         match passed {
             _ if passed < AT_ONCE => Some(Duration::ZERO),
