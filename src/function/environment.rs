@@ -99,10 +99,6 @@ impl Environment {
         };
         let address = api.address().to_string();
         command.envs(variables::of(&setting, &[("AWS_LAMBDA_RUNTIME_API", &address)]));
-        if spec.env.keys().all(|name| name != "PYTHONPYCACHEPREFIX") {
-            // The code folder stays as the user left it.
-            command.env("PYTHONPYCACHEPREFIX", world.interpreters.folder().join("pycache"));
-        }
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         let started = Instant::now();
         let process = world
