@@ -17,6 +17,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::guard::Guard;
 use super::platform;
@@ -46,7 +47,12 @@ impl fmt::Display for Exit {
         match *self {
             Exit::Code(code) => write!(f, "exit status {code}"),
             Exit::Signal(signal, core) => {
-                write!(f, "signal: {}{}", signal_name(signal), if core { " (core dumped)" } else { "" })
+                write!(
+                    f,
+                    "signal: {}{}",
+                    signal_name(signal),
+                    if core { " (core dumped)" } else { "" }
+                )
             }
         }
     }
@@ -91,34 +97,62 @@ pub struct Spawner {
 }
 
 enum Order {
-    Start(Box<Command>, Handle, oneshot::Sender<io::Result<Child>>),
+    Start(Box<Start>),
     Forget(u32),
+}
+
+struct Start {
+    command: Command,
+    runtime: Handle,
+    spawner: Spawner,
+    reply: oneshot::Sender<io::Result<Process>>,
+    /// A start that is under way counts as a process.
+    _counted: TaskTrackerToken,
 }
 
 impl Spawner {
     /// A spawner with its thread, which begins at once and ends with the last clone.
     pub fn begin() -> io::Result<Spawner> {
         let (orders, inbox) = mpsc::channel();
-        thread::Builder::new().name("spawner".into()).spawn(move || work(&inbox))?;
-        Ok(Spawner { orders, reapers: TaskTracker::new() })
+        thread::Builder::new()
+            .name("spawner".into())
+            .spawn(move || work(&inbox))?;
+        Ok(Spawner {
+            orders,
+            reapers: TaskTracker::new(),
+        })
     }
 
     /// Starts `command` as the leader of its own process group. Pipes that it asks for are in the [`Process`].
     pub async fn start(&self, mut command: Command) -> io::Result<Process> {
         command.process_group(0);
         platform::die_with_parent(&mut command);
-        let (sender, started) = oneshot::channel();
+        let (reply, started) = oneshot::channel();
         let ended = || io::Error::other("the thread that starts processes has ended");
-        self.orders.send(Order::Start(Box::new(command), Handle::current(), sender)).map_err(|_| ended())?;
-        let mut child = started.await.map_err(|_| ended())??;
+        let (runtime, spawner, _counted) = (Handle::current(), self.clone(), self.reapers.token());
+        let start = Start {
+            command,
+            runtime,
+            spawner,
+            reply,
+            _counted,
+        };
+        self.orders
+            .send(Order::Start(Box::new(start)))
+            .map_err(|_| ended())?;
+        started.await.map_err(|_| ended())?
+    }
+
+    /// Takes charge of a child from its first moment: whoever drops the [`Process`], wherever, ends it.
+    fn adopt(self, mut child: Child, runtime: &Handle) -> io::Result<Process> {
         let Some(group) = child.id() else {
             return Err(io::Error::other("the process ended while it was started"));
         };
         let alive = Arc::new(Mutex::new(true));
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (sender, exit) = watch::channel(None);
-        let (orders, still) = (self.orders.clone(), Arc::clone(&alive));
-        self.reapers.spawn(async move {
+        let (orders, still) = (self.orders, Arc::clone(&alive));
+        let reaper = async move {
             let status = child.wait().await;
             {
                 let mut alive = still.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,8 +162,15 @@ impl Spawner {
             }
             orders.send(Order::Forget(group)).ok();
             sender.send_replace(Some(status.map_or(Exit::Code(-1), Exit::from)));
-        });
-        Ok(Process { group, alive, exit, stdin, stdout })
+        };
+        self.reapers.spawn_on(reaper, runtime);
+        Ok(Process {
+            group,
+            alive,
+            exit,
+            stdin,
+            stdout,
+        })
     }
 
     /// Waits until every process that was started has ended and been reaped. Dropping them is the caller's.
@@ -144,25 +185,30 @@ fn work(inbox: &mpsc::Receiver<Order>) {
     let mut guard = Guard::default();
     while let Ok(order) = inbox.recv() {
         match order {
-            Order::Start(mut command, runtime, reply) => {
-                let child = {
-                    let _inside = runtime.enter();
-                    command.spawn()
-                };
-                if let Some(group) = child.as_ref().ok().and_then(Child::id) {
-                    guard.watch(group);
-                }
-                // Who asked may be gone. Nobody else knows this child then, so its group ends here.
-                if let Err(Ok(mut child)) = reply.send(child) {
-                    if let Some(group) = child.id() {
-                        kill_group(group);
-                        guard.forget(group);
-                    }
-                    child.start_kill().ok();
-                }
-            }
+            Order::Start(start) => start.run(&mut guard),
             Order::Forget(group) => guard.forget(group),
         }
+    }
+}
+
+impl Start {
+    fn run(self, guard: &mut Guard) {
+        let Start {
+            mut command,
+            runtime,
+            spawner,
+            reply,
+            _counted,
+        } = self;
+        let child = {
+            let _inside = runtime.enter();
+            command.spawn()
+        };
+        if let Some(group) = child.as_ref().ok().and_then(Child::id) {
+            guard.watch(group);
+        }
+        // Who asked may be gone, now or before it looks: the process ends with the reply that nobody takes.
+        drop(reply.send(child.and_then(|child| spawner.adopt(child, &runtime))));
     }
 }
 
@@ -199,7 +245,11 @@ impl Process {
     /// Waits until it has ended and its group was killed.
     pub async fn until_exit(&self) -> Exit {
         let mut exit = self.exit.clone();
-        let status = exit.wait_for(Option::is_some).await.ok().and_then(|status| *status);
+        let status = exit
+            .wait_for(Option::is_some)
+            .await
+            .ok()
+            .and_then(|status| *status);
         // No word from the reaper means that the async runtime is ending.
         status.unwrap_or(Exit::Signal(libc::SIGKILL, false))
     }
@@ -226,7 +276,10 @@ mod tests {
     fn exits_are_worded_as_the_service_words_them() {
         assert_eq!(Exit::Code(127).to_string(), "exit status 127");
         assert_eq!(Exit::Signal(9, false).to_string(), "signal: killed");
-        assert_eq!(Exit::Signal(11, true).to_string(), "signal: segmentation fault (core dumped)");
+        assert_eq!(
+            Exit::Signal(11, true).to_string(),
+            "signal: segmentation fault (core dumped)"
+        );
         assert_eq!(
             (Exit::Code(1).summary(), Exit::Signal(9, false).summary()),
             ("exit 1".into(), "killed".into())

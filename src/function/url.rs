@@ -15,13 +15,13 @@ use hyper_util::rt::TokioExecutor;
 
 use super::desk::Answer;
 use super::environment::LIMIT_MAX;
-use super::logs::{self, Measured};
+use super::logs;
 use super::outcome;
 use super::runtime_api::RESPONSE_MAX;
 use super::world::{Call, World};
 use crate::clock::real;
 use crate::config::FunctionSpec;
-use crate::delivery::{Outcome, Report};
+use crate::delivery::Outcome;
 
 /// Posts events, over connections that stay open.
 pub type Client = legacy::Client<HttpConnector, Full<Bytes>>;
@@ -40,50 +40,38 @@ pub async fn run(call: &Call<'_>, world: &World, (spec, url): (&FunctionSpec, &s
     };
     let begun = Instant::now();
     let answer = real::within(limit, async { read(client.request(request).await?).await }).await;
-    let duration = begun.elapsed();
-    let mut log = logs::start(call.request_id);
-    let (answer, status) = match answer {
-        None => {
-            log.push_str(&logs::timed_out(real::now(), call.request_id, limit));
-            (None, logs::TIMEOUT.to_owned())
-        }
-        Some(Ok(answer)) => {
-            let status = outcome::status(&answer);
-            (Some(answer), status)
-        }
+    let answer = match answer {
+        None => None,
+        Some(Ok(answer)) => Some(answer),
         Some(Err(Broken::Connect(error))) => {
-            return Outcome::Unavailable(format!(
+            let text = format!(
                 "function {}: nobody listens at {url} ({error}); start it there",
                 spec.name
-            ));
+            );
+            return Outcome::Unavailable(text);
         }
         Some(Err(Broken::Other(error))) => {
-            let payload =
-                logs::payload("Sandbox.Failure", &format!("RequestId: {} Error: {error}", call.request_id));
-            (
-                Some(Answer::Error(payload, "Sandbox.Failure".to_owned())),
-                logs::status_error("Sandbox.Failure"),
-            )
+            let payload = logs::payload(
+                "Sandbox.Failure",
+                &format!("RequestId: {} Error: {error}", call.request_id),
+            );
+            Some(Answer::Error(payload, "Sandbox.Failure".to_owned()))
         }
     };
-    let (request_id, memory_mb) = (call.request_id, spec.memory_mb);
-    let measured = Measured { request_id, duration, memory_mb, used_mb: 0, init: None, status: &status };
-    log.push_str(&logs::end_and_report(&measured));
-    let report = Report { duration, init: None, log };
-    match answer {
-        Some(answer) => outcome::answered(answer, report),
-        None => outcome::timed_out(request_id, limit, report),
-    }
+    outcome::concluded(answer, call, spec, begun.elapsed())
 }
 
 /// Whether events can be posted there at all.
 pub fn check(url: &str) -> Result<(), String> {
-    let plain =
-        url.parse::<http::Uri>().is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
+    let plain = url
+        .parse::<http::Uri>()
+        .is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
     if plain {
         Ok(())
     } else {
-        Err(format!("cannot post to {url}: only http://HOST[:PORT][/PATH] is spoken; correct `url`"))
+        Err(format!(
+            "cannot post to {url}: only http://HOST[:PORT][/PATH] is spoken; correct `url`"
+        ))
     }
 }
 
@@ -91,7 +79,9 @@ fn request(call: &Call, url: &str) -> Result<Request<Full<Bytes>>, String> {
     check(url)?;
     let request = Request::post(url).header(header::CONTENT_TYPE, "application/json");
     let request = request.header("x-amzn-requestid", call.request_id);
-    request.body(Full::new(call.payload.clone())).map_err(|error| error.to_string())
+    request
+        .body(Full::new(call.payload.clone()))
+        .map_err(|error| error.to_string())
 }
 
 /// Why there is no answer.
@@ -103,7 +93,11 @@ enum Broken {
 impl From<legacy::Error> for Broken {
     fn from(error: legacy::Error) -> Broken {
         let text = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-        if error.is_connect() { Broken::Connect(text) } else { Broken::Other(text) }
+        if error.is_connect() {
+            Broken::Connect(text)
+        } else {
+            Broken::Other(text)
+        }
     }
 }
 
@@ -125,9 +119,20 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Answer {
         return Answer::Error(body, "Function.Unknown".to_owned());
     }
     if status == StatusCode::OK {
-        return Answer::Response(if body.is_empty() { Bytes::from_static(b"null") } else { body });
+        return Answer::Response(if body.is_empty() {
+            Bytes::from_static(b"null")
+        } else {
+            body
+        });
     }
     let text: String = String::from_utf8_lossy(&body).trim().chars().take(1000).collect();
-    let message = if text.is_empty() { status.to_string() } else { format!("{status}: {text}") };
-    Answer::Error(logs::payload("Function.HttpStatus", &message), "Function.HttpStatus".to_owned())
+    let message = if text.is_empty() {
+        status.to_string()
+    } else {
+        format!("{status}: {text}")
+    };
+    Answer::Error(
+        logs::payload("Function.HttpStatus", &message),
+        "Function.HttpStatus".to_owned(),
+    )
 }
