@@ -31,10 +31,7 @@ impl Attached {
     pub async fn listen(world: &World, function: &str) -> io::Result<Attached> {
         let desk = Arc::new(Desk::default());
         let kept = world.state.join("attach").join(function);
-        let port = std::fs::read_to_string(&kept)
-            .ok()
-            .and_then(|text| text.trim().parse().ok())
-            .unwrap_or(0);
+        let port = std::fs::read_to_string(&kept).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
         let api = match RuntimeApi::listen(Arc::clone(&desk), port).await {
             Ok(api) => api,
             Err(_) => RuntimeApi::listen(Arc::clone(&desk), 0).await?,
@@ -54,10 +51,7 @@ impl Attached {
 
     /// How to attach, in words.
     pub fn invitation(&self) -> String {
-        format!(
-            "waits for its process: start it with AWS_LAMBDA_RUNTIME_API={}",
-            self.api.address()
-        )
+        format!("waits for its process: start it with AWS_LAMBDA_RUNTIME_API={}", self.api.address())
     }
 
     /// Hands the event to whoever asks and waits for the answer.
@@ -81,9 +75,9 @@ impl Attached {
             (Some(said), _) => Some(said),
             // Who sits in a debugger is not hurried.
             (None, None) => answer.await.ok(),
-            (None, Some(limit)) => real::within(limit.saturating_sub(at.elapsed()), answer)
-                .await
-                .and_then(Result::ok),
+            (None, Some(limit)) => {
+                real::within(limit.saturating_sub(at.elapsed()), answer).await.and_then(Result::ok)
+            }
         };
         outcome::concluded(answer, call, spec, at.elapsed())
     }

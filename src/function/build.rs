@@ -42,11 +42,7 @@ impl Build {
             return built.result.clone();
         }
         let result = run(world, spec, words).await;
-        *last = Some(Built {
-            version,
-            at: Instant::now(),
-            result: result.clone(),
-        });
+        *last = Some(Built { version, at: Instant::now(), result: result.clone() });
         result
     }
 }
@@ -60,27 +56,17 @@ async fn run(world: &World, spec: &FunctionSpec, words: &[String]) -> Result<(),
     let say = |level, text: String| world.timeline.notice(world.clock.now(), level, text);
     say("info", format!("building {} with `{shown}`", spec.name));
     // A build is the user's own tool: it has all of our environment, other than a function.
-    let program = if program.contains('/') {
-        spec.folder.join(program)
-    } else {
-        program.into()
-    };
+    let program = if program.contains('/') { spec.folder.join(program) } else { program.into() };
     let mut command = Command::new(program);
     command.args(rest).current_dir(&spec.folder).stdin(Stdio::null());
     let (ours, theirs) = std::io::pipe().map_err(|error| refused(&error.to_string()))?;
     let both = theirs.try_clone().map_err(|error| refused(&error.to_string()))?;
     command.stdout(theirs).stderr(both);
-    let process = world
-        .spawner
-        .start(command)
-        .await
-        .map_err(|error| refused(&error.to_string()))?;
+    let process = world.spawner.start(command).await.map_err(|error| refused(&error.to_string()))?;
     let pipe = tokio::net::unix::pipe::Receiver::from_owned_fd(ours.into())
         .map_err(|error| refused(&error.to_string()))?;
     let tail = std::sync::Mutex::new(VecDeque::new());
-    let lines = tell(pipe, &tail, |line| {
-        say("info", format!("build {}: {line}", spec.name))
-    });
+    let lines = tell(pipe, &tail, |line| say("info", format!("build {}: {line}", spec.name)));
     // The reader ends when the process and all its children have.
     let ((), exit) = tokio::join!(lines, process.until_exit());
     if exit.summary() == "exit 0" {

@@ -36,9 +36,6 @@ fn failure(error: &str, call: &Call) -> Answer {
 /// Sleeps in simulated time. Whether it came to the end within the function's limit.
 async fn sleep(duration: Duration, world: &World, spec: &FunctionSpec) -> bool {
     let limit = spec.timeout.unwrap_or(Duration::MAX);
-    world
-        .clock
-        .sleep_until(world.clock.now().plus(duration.min(limit)))
-        .await;
+    world.clock.sleep_until(world.clock.now().plus(duration.min(limit))).await;
     duration <= limit
 }

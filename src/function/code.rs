@@ -63,27 +63,15 @@ impl Code {
         let scope = match &spec.kind {
             FunctionKind::Handler { code, .. } if code.is_file() => Scope::Folder,
             FunctionKind::Handler { .. } => Scope::Tree,
-            FunctionKind::Run {
-                command,
-                build,
-                watch,
-            } => {
+            FunctionKind::Run { command, build, watch } => {
                 // What is built changes by being built: there only `watch` counts.
                 let words = if build.is_some() { &[] } else { command.as_slice() };
-                let files = words
-                    .iter()
-                    .map(|word| spec.folder.join(word))
-                    .filter(|path| path.is_file());
+                let files = words.iter().map(|word| spec.folder.join(word)).filter(|path| path.is_file());
                 Scope::Named(files.collect(), watch.clone())
             }
             _ => Scope::Nothing,
         };
-        Code {
-            root: task_root(spec),
-            scope,
-            told: Arc::default(),
-            seen: Mutex::default(),
-        }
+        Code { root: task_root(spec), scope, told: Arc::default(), seen: Mutex::default() }
     }
 
     /// A number that is another one after each change of the code.
@@ -96,12 +84,7 @@ impl Code {
         match seen.as_mut() {
             None => {
                 // Watched before looked at: a change between the two is told of.
-                let mut now = Seen {
-                    fingerprint: 0,
-                    version: 1,
-                    looked: Instant::now(),
-                    watcher: None,
-                };
+                let mut now = Seen { fingerprint: 0, version: 1, looked: Instant::now(), watcher: None };
                 let folders = self.look().folders;
                 now.watcher = self.watch(folders);
                 now.fingerprint = self.look().fingerprint;
@@ -120,11 +103,7 @@ impl Code {
     fn look_again(&self, seen: &mut Seen) {
         let now = self.look();
         seen.looked = Instant::now();
-        if seen
-            .watcher
-            .as_ref()
-            .is_some_and(|(_, folders)| *folders != now.folders)
-        {
+        if seen.watcher.as_ref().is_some_and(|(_, folders)| *folders != now.folders) {
             seen.watcher = self.watch(now.folders);
         }
         if now.fingerprint != seen.fingerprint {
@@ -163,9 +142,7 @@ impl Code {
                 if !globs.is_empty() {
                     let wanted = |path: &Path| {
                         let relative = path.strip_prefix(&self.root).unwrap_or(path).to_string_lossy();
-                        globs
-                            .iter()
-                            .any(|glob| glob_matches(glob.trim_start_matches("./"), &relative))
+                        globs.iter().any(|glob| glob_matches(glob.trim_start_matches("./"), &relative))
                     };
                     look.folder(&self.root, true, &wanted);
                 }
@@ -210,13 +187,9 @@ impl Look {
         if self.files.len() < FILES_MAX
             && let Ok(found) = path.metadata()
         {
-            let changed = found
-                .modified()
-                .ok()
-                .and_then(|at| at.duration_since(UNIX_EPOCH).ok())
-                .unwrap_or_default();
-            self.files
-                .insert(path.to_owned(), (found.len(), changed.as_nanos()));
+            let changed =
+                found.modified().ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok()).unwrap_or_default();
+            self.files.insert(path.to_owned(), (found.len(), changed.as_nanos()));
         }
     }
 
@@ -229,13 +202,8 @@ impl Look {
 }
 
 fn is_source(path: &Path) -> bool {
-    let named = path
-        .file_name()
-        .is_some_and(|name| NAMES.iter().any(|known| name == *known));
-    named
-        || path
-            .extension()
-            .is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
+    let named = path.file_name().is_some_and(|name| NAMES.iter().any(|known| name == *known));
+    named || path.extension().is_some_and(|ending| ENDINGS.iter().any(|known| ending == *known))
 }
 
 /// Whether a path matches a glob: `*` and `?` stay within one name, `**` goes through any number of folders.

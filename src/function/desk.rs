@@ -228,20 +228,13 @@ impl State {
             .clone()
             .unwrap_or_else(|| unreachable!("an event is handed over only when there is one"));
         self.phase = Phase::Running;
-        let handed = Handed {
-            deadline: real::now().plus(event.limit),
-            event,
-            at: Instant::now(),
-        };
+        let handed = Handed { deadline: real::now().plus(event.limit), event, at: Instant::now() };
         self.handed = Some(handed.clone());
         handed
     }
 
     fn check(&self, request_id: &str, to: &'static str) -> Result<(), Refusal> {
-        let known = self
-            .handed
-            .as_ref()
-            .is_some_and(|handed| handed.event.request_id == request_id);
+        let known = self.handed.as_ref().is_some_and(|handed| handed.event.request_id == request_id);
         match (known, self.phase) {
             (false, _) => Err(Refusal::UnknownId),
             (true, Phase::Running) => Ok(()),
@@ -277,30 +270,15 @@ mod tests {
     #[test]
     fn a_runtime_goes_round() {
         let desk = Desk::default();
-        let Next::Later(mut first) = desk.next() else {
-            panic!("there is no event yet")
-        };
+        let Next::Later(mut first) = desk.next() else { panic!("there is no event yet") };
         let mut answer = desk.put(event("a"));
-        assert_eq!(
-            first.try_recv().map(|handed| handed.event.request_id.clone()),
-            Ok("a".into())
-        );
-        assert_eq!(
-            id_of(desk.next()),
-            Some("a".into()),
-            "the same event again while it runs"
-        );
-        assert_eq!(
-            desk.answer("b", "InvocationResponse", response()),
-            Err(Refusal::UnknownId)
-        );
+        assert_eq!(first.try_recv().map(|handed| handed.event.request_id.clone()), Ok("a".into()));
+        assert_eq!(id_of(desk.next()), Some("a".into()), "the same event again while it runs");
+        assert_eq!(desk.answer("b", "InvocationResponse", response()), Err(Refusal::UnknownId));
         assert_eq!(desk.answer("a", "InvocationResponse", response()), Ok(()));
         assert_eq!(answer.try_recv(), Ok(response()));
         let again = desk.answer("a", "InvocationResponse", response());
-        assert_eq!(
-            again,
-            Err(Refusal::Transition("RuntimeResponseSent", "InvocationResponse"))
-        );
+        assert_eq!(again, Err(Refusal::Transition("RuntimeResponseSent", "InvocationResponse")));
         let late = desk.fail_init(response());
         assert_eq!(late, Err(Refusal::Transition("RuntimeResponseSent", "InitError")));
         let _answer = desk.put(event("c"));
@@ -319,14 +297,8 @@ mod tests {
     #[test]
     fn an_init_error_before_the_event_is_kept_for_it() {
         let desk = Desk::default();
-        assert_eq!(
-            desk.fail_init(Answer::InitError(Bytes::new(), "Runtime.X".into())),
-            Ok(())
-        );
-        assert_eq!(
-            desk.put(event("a")).try_recv(),
-            Ok(Answer::InitError(Bytes::new(), "Runtime.X".into()))
-        );
+        assert_eq!(desk.fail_init(Answer::InitError(Bytes::new(), "Runtime.X".into())), Ok(()));
+        assert_eq!(desk.put(event("a")).try_recv(), Ok(Answer::InitError(Bytes::new(), "Runtime.X".into())));
         assert!(matches!(desk.next(), Next::Later(_)), "started anew");
     }
 }

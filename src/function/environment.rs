@@ -83,29 +83,17 @@ impl Environment {
         let desk = Arc::new(Desk::default());
         let api = RuntimeApi::listen(Arc::clone(&desk), 0).await.map_err(refused)?;
         let (clock, timeline) = (world.clock.clone(), world.timeline.clone());
-        let live = Live {
-            clock,
-            timeline,
-            function: spec.name.clone(),
-        };
+        let live = Live { clock, timeline, function: spec.name.clone() };
         let (output, stdout, stderr) = Output::pipe(live).map_err(refused)?;
         let mut command = command(&words, &variables::task_root(spec))?;
         let stream = world.log_stream(&spec.name);
-        let setting = Setting {
-            spec,
-            place: &world.place,
-            runtimes: world.interpreters.folder(),
-            log_stream: &stream,
-        };
+        let setting =
+            Setting { spec, place: &world.place, runtimes: world.interpreters.folder(), log_stream: &stream };
         let address = api.address().to_string();
         command.envs(variables::of(&setting, &[("AWS_LAMBDA_RUNTIME_API", &address)]));
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         let started = Instant::now();
-        let process = world
-            .spawner
-            .start(command)
-            .await
-            .map_err(|error| cannot_run(&words, &error))?;
+        let process = world.spawner.start(command).await.map_err(|error| cannot_run(&words, &error))?;
         let mut reader = JoinSet::new();
         reader.spawn(Arc::clone(&output).read_to_end());
         let (memory, life) = (Memory::default(), Life::Starting);
@@ -225,10 +213,7 @@ impl Environment {
         let (warm, status) = match &end {
             End::Answer(answer) => {
                 let started = !matches!(answer, Answer::InitError(..));
-                (
-                    started && self.process.exited().is_none(),
-                    outcome::status(answer),
-                )
+                (started && self.process.exited().is_none(), outcome::status(answer))
             }
             End::Exit(exit) => {
                 log.push_str(&logs::exited(call.request_id, *exit));
@@ -255,11 +240,7 @@ impl Environment {
             End::Timeout => outcome::timed_out(call.request_id, limit, report),
         };
         self.idle_since = Instant::now();
-        if warm {
-            Handled::Warm(outcome)
-        } else {
-            Handled::Ended(outcome)
-        }
+        if warm { Handled::Warm(outcome) } else { Handled::Ended(outcome) }
     }
 
     /// It did not start in time: it may try once more.
@@ -320,10 +301,7 @@ pub async fn words(world: &World, spec: &FunctionSpec) -> Result<Vec<OsString>, 
             };
             let found =
                 find(program, &spec.folder).map_err(|error| format!("function {}: {error}", spec.name))?;
-            Ok([found.into_os_string()]
-                .into_iter()
-                .chain(rest.iter().map(OsString::from))
-                .collect())
+            Ok([found.into_os_string()].into_iter().chain(rest.iter().map(OsString::from)).collect())
         }
         _ => Err(format!("function {} is no process of ours", spec.name)),
     }
@@ -335,14 +313,10 @@ fn find(program: &str, folder: &Path) -> Result<PathBuf, String> {
     if program.contains('/') {
         return match here.metadata() {
             _ if interpreter::is_program(&here) => Ok(here),
-            Ok(_) => Err(format!(
-                "{} is not a program; make it executable (chmod +x)",
-                here.display()
-            )),
-            Err(error) => Err(format!(
-                "cannot start {}: {error}; build it, or correct the path",
-                here.display()
-            )),
+            Ok(_) => Err(format!("{} is not a program; make it executable (chmod +x)", here.display())),
+            Err(error) => {
+                Err(format!("cannot start {}: {error}; build it, or correct the path", here.display()))
+            }
         };
     }
     interpreter::on_path(program).into_iter().next().ok_or_else(|| {
@@ -361,10 +335,7 @@ pub fn command(words: &[OsString], folder: &Path) -> Result<Command, String> {
         return Err("there is no program to start".to_owned());
     };
     if !folder.is_dir() {
-        return Err(format!(
-            "cannot start in {}: there is no such folder",
-            folder.display()
-        ));
+        return Err(format!("cannot start in {}: there is no such folder", folder.display()));
     }
     let mut command = Command::new(program);
     command.args(rest).current_dir(folder).env_clear();
@@ -373,10 +344,7 @@ pub fn command(words: &[OsString], folder: &Path) -> Result<Command, String> {
 
 /// Why a program could not be started.
 pub fn cannot_run(words: &[OsString], error: &io::Error) -> String {
-    let program = words
-        .first()
-        .map(|word| word.to_string_lossy().into_owned())
-        .unwrap_or_default();
+    let program = words.first().map(|word| word.to_string_lossy().into_owned()).unwrap_or_default();
     let hint = match error.raw_os_error() {
         Some(libc::ENOEXEC) => "; is it built for this machine, and does a script begin with #!?",
         Some(libc::EACCES) => "; make it executable (chmod +x)",

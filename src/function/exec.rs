@@ -45,39 +45,21 @@ async fn start(
 ) -> Result<(Process, Arc<Output>), String> {
     let words = environment::words(world, spec).await?;
     let (clock, timeline) = (world.clock.clone(), world.timeline.clone());
-    let live = Live {
-        clock,
-        timeline,
-        function: spec.name.clone(),
-    };
+    let live = Live { clock, timeline, function: spec.name.clone() };
     let refused = |error: io::Error| format!("cannot start function {}: {error}", spec.name);
     let (output, stderr, _) = Output::pipe(live).map_err(refused)?;
     output.label(call.shown_id);
     let mut command = environment::command(&words, &spec.folder)?;
     let (stream, trace) = (world.log_stream(&spec.name), world.trace_id(call.request_id));
-    let setting = Setting {
-        spec,
-        place: &world.place,
-        runtimes: world.interpreters.folder(),
-        log_stream: &stream,
-    };
+    let setting =
+        Setting { spec, place: &world.place, runtimes: world.interpreters.folder(), log_stream: &stream };
     command.envs(variables::of(
         &setting,
-        &[
-            ("AWS_LAMBDA_REQUEST_ID", call.request_id),
-            ("_X_AMZN_TRACE_ID", &trace),
-        ],
+        &[("AWS_LAMBDA_REQUEST_ID", call.request_id), ("_X_AMZN_TRACE_ID", &trace)],
     ));
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(stderr);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
     let cannot = |words: &[OsString], error: &io::Error| environment::cannot_run(words, error);
-    let process = world
-        .spawner
-        .start(command)
-        .await
-        .map_err(|error| cannot(&words, &error))?;
+    let process = world.spawner.start(command).await.map_err(|error| cannot(&words, &error))?;
     Ok((process, output))
 }
 
@@ -104,9 +86,7 @@ async fn follow(mut process: Process, output: &Arc<Output>, call: &Call<'_>, spe
     log.push_str(&output.take());
     let (answer, status) = match &ended {
         Some((Exit::Code(0), printed)) => {
-            let answer = printed
-                .as_deref()
-                .map_or(Answer::TooLarge, |text| Answer::Response(result(text)));
+            let answer = printed.as_deref().map_or(Answer::TooLarge, |text| Answer::Response(result(text)));
             let status = outcome::status(&answer);
             (Some(answer), status)
         }
@@ -120,20 +100,9 @@ async fn follow(mut process: Process, output: &Arc<Output>, call: &Call<'_>, spe
         }
     };
     let (request_id, memory_mb, used_mb) = (call.request_id, spec.memory_mb, memory.used_mb(process.id()));
-    let measured = Measured {
-        request_id,
-        duration,
-        memory_mb,
-        used_mb,
-        init: None,
-        status: &status,
-    };
+    let measured = Measured { request_id, duration, memory_mb, used_mb, init: None, status: &status };
     log.push_str(&logs::end_and_report(&measured));
-    let report = Report {
-        duration,
-        init: None,
-        log,
-    };
+    let report = Report { duration, init: None, log };
     match (answer, ended) {
         (Some(answer), _) => outcome::answered(answer, report),
         (None, Some((exit, _))) => outcome::exited(request_id, exit, report),

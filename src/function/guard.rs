@@ -60,10 +60,7 @@ impl Guard {
         self.end();
         let mut command = Command::new("/bin/sh");
         command.args(["-c", SCRIPT]).current_dir("/").env_clear();
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         platform::own_session(&mut command);
         match command.spawn() {
             Ok(shell) => self.shell = Some(shell),

@@ -28,10 +28,7 @@ pub struct Interpreters {
 impl Interpreters {
     /// `folder` is where our clients are written to when they are first needed.
     pub fn new(folder: PathBuf) -> Interpreters {
-        Interpreters {
-            folder,
-            found: Mutex::default(),
-        }
+        Interpreters { folder, found: Mutex::default() }
     }
 
     /// The folder of our clients.
@@ -64,25 +61,15 @@ impl Interpreters {
         };
         let interpreter = self.find(language, runtime).await?;
         let client = self.write(client, text).map_err(|error| {
-            format!(
-                "cannot write the client of runtime {runtime} to {}: {error}",
-                self.folder.display()
-            )
+            format!("cannot write the client of runtime {runtime} to {}: {error}", self.folder.display())
         })?;
         Ok(vec![interpreter.into_os_string(), client.into_os_string()])
     }
 
     /// The interpreter of exactly this version if it is installed, else the one that is.
     async fn find(&self, language: Language, runtime: &str) -> Result<PathBuf, String> {
-        let exact = if language == Language::Python {
-            Some(runtime)
-        } else {
-            None
-        };
-        let names: Vec<&str> = exact
-            .into_iter()
-            .chain(language.names().iter().copied())
-            .collect();
+        let exact = if language == Language::Python { Some(runtime) } else { None };
+        let names: Vec<&str> = exact.into_iter().chain(language.names().iter().copied()).collect();
         if let Some(known) = self.known(runtime) {
             return Ok(known);
         }
@@ -93,11 +80,7 @@ impl Interpreters {
                 return Ok(real);
             }
         }
-        let minimum = if language == Language::Python {
-            "Python 3.8"
-        } else {
-            "Node 18"
-        };
+        let minimum = if language == Language::Python { "Python 3.8" } else { "Node 18" };
         Err(format!(
             "runtime {runtime} needs {minimum} or newer, and none of {} on PATH is one; install it, or start the \
              function with `run`",
@@ -141,10 +124,9 @@ impl Language {
     /// A program that prints where the interpreter really is, and fails if it is too old.
     fn probe(self) -> [&'static str; 2] {
         match self {
-            Language::Python => [
-                "-c",
-                "import sys; assert sys.version_info >= (3, 8); print(sys.executable)",
-            ],
+            Language::Python => {
+                ["-c", "import sys; assert sys.version_info >= (3, 8); print(sys.executable)"]
+            }
             Language::Node => [
                 "-e",
                 "if (parseInt(process.versions.node) < 18) process.exit(1); console.log(process.execPath)",
@@ -156,11 +138,7 @@ impl Language {
 /// What the interpreter says is its own path: what is on PATH may be a slow script that looks for it.
 async fn probe(program: &Path, language: Language) -> Option<PathBuf> {
     let mut command = Command::new(program);
-    command
-        .args(language.probe())
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .kill_on_drop(true);
+    command.args(language.probe()).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let output = real::within(PROBE_MAX, command.output()).await?.ok()?;
     let said = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
     (output.status.success() && is_program(&said)).then_some(said)
@@ -169,14 +147,10 @@ async fn probe(program: &Path, language: Language) -> Option<PathBuf> {
 /// Every program of this name on PATH, in its order.
 pub fn on_path(name: &str) -> Vec<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&path)
-        .map(|folder| folder.join(name))
-        .filter(|file| is_program(file))
-        .collect()
+    std::env::split_paths(&path).map(|folder| folder.join(name)).filter(|file| is_program(file)).collect()
 }
 
 /// Whether this is a file that may be run.
 pub fn is_program(path: &Path) -> bool {
-    path.metadata()
-        .is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+    path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
 }

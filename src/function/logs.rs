@@ -42,18 +42,9 @@ pub fn status_error(kind: &str) -> String {
 
 /// The END and REPORT lines.
 pub fn end_and_report(measured: &Measured) -> String {
-    let Measured {
-        request_id,
-        duration,
-        memory_mb,
-        used_mb,
-        init,
-        status,
-    } = measured;
+    let Measured { request_id, duration, memory_mb, used_mb, init, status } = measured;
     let (shown, billed) = (millis(*duration), duration.as_micros().div_ceil(1000));
-    let init = init
-        .map(|init| format!("Init Duration: {} ms\t", millis(init)))
-        .unwrap_or_default();
+    let init = init.map(|init| format!("Init Duration: {} ms\t", millis(init))).unwrap_or_default();
     format!(
         "END RequestId: {request_id}\nREPORT RequestId: {request_id}\tDuration: {shown} ms\tBilled Duration: \
          {billed} ms\tMemory Size: {memory_mb} MB\tMax Memory Used: {used_mb} MB\t{init}{status}\n"
@@ -62,26 +53,17 @@ pub fn end_and_report(measured: &Measured) -> String {
 
 /// The line about an environment that did not start: `status` is `timeout`, or `error` with its type.
 pub fn init_report(took: Duration, phase: &str, status: &str) -> String {
-    format!(
-        "INIT_REPORT Init Duration: {} ms\tPhase: {phase}\t{status}\n",
-        millis(took)
-    )
+    format!("INIT_REPORT Init Duration: {} ms\tPhase: {phase}\t{status}\n", millis(took))
 }
 
 /// The line about a timeout, and the empty one after it. `at` is real time.
 pub fn timed_out(at: Timestamp, request_id: &str, limit: Duration) -> String {
-    format!(
-        "{at} {request_id} Task timed out after {:.2} seconds\n\n",
-        limit.as_secs_f64()
-    )
+    format!("{at} {request_id} Task timed out after {:.2} seconds\n\n", limit.as_secs_f64())
 }
 
 /// The lines about a process that ended.
 pub fn exited(request_id: &str, exit: Exit) -> String {
-    format!(
-        "RequestId: {request_id} Error: {}\n{EXIT_ERROR}\n",
-        exit_text(exit)
-    )
+    format!("RequestId: {request_id} Error: {}\n{EXIT_ERROR}\n", exit_text(exit))
 }
 
 /// The error type of a process that ended.
@@ -89,10 +71,7 @@ pub const EXIT_ERROR: &str = "Runtime.ExitError";
 
 /// What a caller gets of a process that ended.
 pub fn exit_payload(request_id: &str, exit: Exit) -> Bytes {
-    payload(
-        EXIT_ERROR,
-        &format!("RequestId: {request_id} Error: {}", exit_text(exit)),
-    )
+    payload(EXIT_ERROR, &format!("RequestId: {request_id} Error: {}", exit_text(exit)))
 }
 
 /// What a caller gets of an invocation that took too long.
@@ -120,10 +99,8 @@ pub fn payload(kind: &str, message: &str) -> Bytes {
 pub fn summary(payload: &[u8]) -> String {
     const LONGEST: usize = 200;
     let value: Value = serde_json::from_slice(payload).unwrap_or(Value::Null);
-    let (kind, message) = (
-        value["errorType"].as_str().unwrap_or(""),
-        value["errorMessage"].as_str().unwrap_or(""),
-    );
+    let (kind, message) =
+        (value["errorType"].as_str().unwrap_or(""), value["errorMessage"].as_str().unwrap_or(""));
     let first_line = message.lines().next().unwrap_or_default();
     let text = match (kind, first_line) {
         ("", "") => return "function error".to_owned(),
@@ -131,11 +108,7 @@ pub fn summary(payload: &[u8]) -> String {
         ("", message) => message.to_owned(),
         (kind, message) => format!("{kind}: {message}"),
     };
-    if text.chars().count() <= LONGEST {
-        text
-    } else {
-        text.chars().take(LONGEST).chain(['…']).collect()
-    }
+    if text.chars().count() <= LONGEST { text } else { text.chars().take(LONGEST).chain(['…']).collect() }
 }
 
 fn exit_text(exit: Exit) -> String {
@@ -163,27 +136,15 @@ mod tests {
 
     #[test]
     fn failures_are_those_that_were_recorded() {
-        check(
-            include_str!("golden/runtime_exit.json"),
-            &exit_payload(ID, Exit::Code(0)),
-        );
-        check(
-            include_str!("golden/runtime_exit_status_127.json"),
-            &exit_payload(ID, Exit::Code(127)),
-        );
-        check(
-            include_str!("golden/timeout_2025.json"),
-            &timeout_payload(ID, Duration::from_secs(1)),
-        );
+        check(include_str!("golden/runtime_exit.json"), &exit_payload(ID, Exit::Code(0)));
+        check(include_str!("golden/runtime_exit_status_127.json"), &exit_payload(ID, Exit::Code(127)));
+        check(include_str!("golden/timeout_2025.json"), &timeout_payload(ID, Duration::from_secs(1)));
     }
 
     #[test]
     fn the_report_has_the_fields_of_the_service() {
-        let mut measured = Measured {
-            request_id: "ID",
-            duration: Duration::from_micros(3_010),
-            ..Measured::default()
-        };
+        let mut measured =
+            Measured { request_id: "ID", duration: Duration::from_micros(3_010), ..Measured::default() };
         (measured.memory_mb, measured.used_mb, measured.init) =
             (128, 36, Some(Duration::from_micros(110_100)));
         assert_eq!(
@@ -197,10 +158,7 @@ mod tests {
 
     #[test]
     fn failures_are_summed_up_in_a_line() {
-        assert_eq!(
-            summary(br#"{"errorType":"ValueError","errorMessage":"no\nmore"}"#),
-            "ValueError: no"
-        );
+        assert_eq!(summary(br#"{"errorType":"ValueError","errorMessage":"no\nmore"}"#), "ValueError: no");
         assert_eq!(summary(br#"{"errorType":"X"}"#), "X");
         assert_eq!(summary(b"oops"), "function error");
     }

@@ -27,19 +27,9 @@ impl Memory {
 fn peak_kb(id: u32, depth: u32) -> u64 {
     const DEPTH_MAX: u32 = 8;
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmHWM:"))
-        .unwrap_or_default();
-    let own: u64 = line
-        .split_whitespace()
-        .next()
-        .and_then(|number| number.parse().ok())
-        .unwrap_or(0);
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    let own: u64 = line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0);
     let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
     let ids = children.split_whitespace().filter_map(|child| child.parse().ok());
-    own + ids
-        .filter(|_| depth < DEPTH_MAX)
-        .map(|child| peak_kb(child, depth + 1))
-        .sum::<u64>()
+    own + ids.filter(|_| depth < DEPTH_MAX).map(|child| peak_kb(child, depth + 1)).sum::<u64>()
 }

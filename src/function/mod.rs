@@ -104,12 +104,7 @@ impl Functions {
         let world =
             world.map_err(|error| format!("cannot start processes: {error}; is there a limit on threads?"));
         let (all, tasks, sweeping) = (RwLock::default(), TaskTracker::new(), OnceLock::new());
-        Functions(Arc::new(Shared {
-            world,
-            all,
-            tasks,
-            sweeping,
-        }))
+        Functions(Arc::new(Shared { world, all, tasks, sweeping }))
     }
 
     /// Makes the functions be these: new ones appear, changed ones get new environments while the old ones
@@ -118,13 +113,7 @@ impl Functions {
         let world = match &self.0.world {
             Ok(world) => world,
             Err(text) => {
-                return specs
-                    .into_keys()
-                    .map(|function| Problem {
-                        function,
-                        text: text.clone(),
-                    })
-                    .collect();
+                return specs.into_keys().map(|function| Problem { function, text: text.clone() }).collect();
             }
         };
         self.begin_sweeping(world);
@@ -145,17 +134,12 @@ impl Functions {
                 }
             };
             if let Err(text) = function.check().await {
-                problems.push(Problem {
-                    function: name.clone(),
-                    text,
-                });
+                problems.push(Problem { function: name.clone(), text });
             }
             next.insert(name, function);
         }
-        let before = std::mem::replace(
-            &mut *self.0.all.write().unwrap_or_else(PoisonError::into_inner),
-            next,
-        );
+        let before =
+            std::mem::replace(&mut *self.0.all.write().unwrap_or_else(PoisonError::into_inner), next);
         for (name, old) in before {
             if self.get(&name).is_none_or(|now| !Arc::ptr_eq(&now, &old)) {
                 old.retire();
@@ -166,12 +150,7 @@ impl Functions {
 
     /// The function of this name.
     pub fn get(&self, name: &str) -> Option<Arc<Function>> {
-        self.0
-            .all
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .get(name)
-            .cloned()
+        self.0.all.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// All functions, by name.

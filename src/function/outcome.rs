@@ -34,30 +34,18 @@ pub fn answered(answer: Answer, report: Report) -> Outcome {
 /// The outcome of a process that ended instead of answering.
 pub fn exited(request_id: &str, exit: Exit, report: Report) -> Outcome {
     let payload = logs::exit_payload(request_id, exit);
-    Outcome::Failed(Failure {
-        summary: exit.summary(),
-        payload,
-        report,
-    })
+    Outcome::Failed(Failure { summary: exit.summary(), payload, report })
 }
 
 /// The outcome of an invocation that took too long.
 pub fn timed_out(request_id: &str, limit: Duration, report: Report) -> Outcome {
     let summary = format!("Timeout after {:.2} s", limit.as_secs_f64());
-    Outcome::Failed(Failure {
-        summary,
-        payload: logs::timeout_payload(request_id, limit),
-        report,
-    })
+    Outcome::Failed(Failure { summary, payload: logs::timeout_payload(request_id, limit), report })
 }
 
 /// The outcome of a failure with this payload.
 pub fn failed(payload: Bytes, report: Report) -> Outcome {
-    Outcome::Failed(Failure {
-        summary: logs::summary(&payload),
-        payload,
-        report,
-    })
+    Outcome::Failed(Failure { summary: logs::summary(&payload), payload, report })
 }
 
 /// The outcome of an invocation without a process of ours, with its log. No answer means that it took too long.
@@ -69,20 +57,9 @@ pub fn concluded(answer: Option<Answer>, call: &Call, spec: &FunctionSpec, durat
         log.push_str(&logs::timed_out(real::now(), request_id, limit));
     }
     let status = answer.as_ref().map_or_else(|| logs::TIMEOUT.to_owned(), status);
-    let measured = Measured {
-        request_id,
-        duration,
-        memory_mb,
-        used_mb: 0,
-        init: None,
-        status: &status,
-    };
+    let measured = Measured { request_id, duration, memory_mb, used_mb: 0, init: None, status: &status };
     log.push_str(&logs::end_and_report(&measured));
-    let report = Report {
-        duration,
-        init: None,
-        log,
-    };
+    let report = Report { duration, init: None, log };
     match answer {
         Some(answer) => answered(answer, report),
         None => timed_out(request_id, limit, report),

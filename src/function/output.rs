@@ -44,10 +44,7 @@ impl Output {
         let (ours, theirs) = io::pipe()?;
         let both = theirs.try_clone()?;
         let pipe = pipe::Receiver::from_owned_fd(OwnedFd::from(ours))?;
-        let output = Output {
-            pipe,
-            lines: Mutex::new(Lines::new(live)),
-        };
+        let output = Output { pipe, lines: Mutex::new(Lines::new(live)) };
         Ok((Arc::new(output), Stdio::from(theirs), Stdio::from(both)))
     }
 
@@ -105,20 +102,12 @@ struct Lines {
 
 impl Lines {
     fn new(live: Live) -> Lines {
-        Lines {
-            live,
-            label: String::new(),
-            begun: Vec::new(),
-            cut: 0,
-            kept: Kept::default(),
-        }
+        Lines { live, label: String::new(), begun: Vec::new(), cut: 0, kept: Kept::default() }
     }
 
     fn feed(&mut self, bytes: &[u8]) {
         for part in bytes.split_inclusive(|byte| *byte == b'\n') {
-            let (text, ends) = part
-                .strip_suffix(b"\n")
-                .map_or((part, false), |text| (text, true));
+            let (text, ends) = part.strip_suffix(b"\n").map_or((part, false), |text| (text, true));
             if ends && self.begun.is_empty() && self.cut == 0 && text.len() <= LINE_MAX {
                 self.line(&String::from_utf8_lossy(text));
                 continue;
@@ -154,11 +143,7 @@ impl Lines {
         self.kept.push(line);
         if self.live.timeline.is_followed() {
             let id = (!self.label.is_empty()).then(|| self.label.clone());
-            let moment = Moment::Line {
-                id,
-                function: self.live.function.clone(),
-                text: line.to_owned(),
-            };
+            let moment = Moment::Line { id, function: self.live.function.clone(), text: line.to_owned() };
             self.live.timeline.note(self.live.clock.now(), moment);
         }
     }
@@ -194,17 +179,9 @@ impl Kept {
     }
 
     fn take(&mut self) -> String {
-        let Kept {
-            mut first,
-            last,
-            dropped_lines,
-            dropped_bytes,
-            ..
-        } = std::mem::take(self);
+        let Kept { mut first, last, dropped_lines, dropped_bytes, .. } = std::mem::take(self);
         if dropped_lines > 0 {
-            first.push_str(&format!(
-                "[left out here: {dropped_lines} lines, {dropped_bytes} bytes]\n"
-            ));
+            first.push_str(&format!("[left out here: {dropped_lines} lines, {dropped_bytes} bytes]\n"));
         }
         for line in last {
             first.push_str(&line);
@@ -220,11 +197,7 @@ mod tests {
 
     fn lines() -> Lines {
         let (clock, timeline) = (Clock::system(), Timeline::default());
-        Lines::new(Live {
-            clock,
-            timeline,
-            function: "f".into(),
-        })
+        Lines::new(Live { clock, timeline, function: "f".into() })
     }
 
     #[test]

@@ -36,12 +36,6 @@ pub fn die_with_parent(command: &mut tokio::process::Command) {
 pub fn own_session(command: &mut std::process::Command) {
     // SAFETY: setsid is async-signal-safe, and the closure allocates nothing.
     unsafe {
-        command.pre_exec(|| {
-            if libc::setsid() == -1 {
-                Err(std::io::Error::last_os_error())
-            } else {
-                Ok(())
-            }
-        });
+        command.pre_exec(|| if libc::setsid() == -1 { Err(std::io::Error::last_os_error()) } else { Ok(()) });
     }
 }

@@ -27,16 +27,8 @@ struct State {
 impl Pool {
     /// A pool that lets `limit` invocations run at once.
     pub fn new(limit: usize) -> Pool {
-        let state = State {
-            limit,
-            busy: 0,
-            idle: Vec::new(),
-            retired: false,
-        };
-        Pool {
-            state: Mutex::new(state),
-            freed: Notify::new(),
-        }
+        let state = State { limit, busy: 0, idle: Vec::new(), retired: false };
+        Pool { state: Mutex::new(state), freed: Notify::new() }
     }
 
     /// How many invocations may run at once.
@@ -108,9 +100,8 @@ impl Pool {
     /// Ends the environments that have waited for long.
     pub fn sweep(&self) {
         let mut state = self.state();
-        let (old, fresh) = std::mem::take(&mut state.idle)
-            .into_iter()
-            .partition(|idle| idle.idle_for() > IDLE_MAX);
+        let (old, fresh) =
+            std::mem::take(&mut state.idle).into_iter().partition(|idle| idle.idle_for() > IDLE_MAX);
         state.idle = fresh;
         drop(state);
         drop::<Vec<Environment>>(old);

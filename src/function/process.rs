@@ -47,12 +47,7 @@ impl fmt::Display for Exit {
         match *self {
             Exit::Code(code) => write!(f, "exit status {code}"),
             Exit::Signal(signal, core) => {
-                write!(
-                    f,
-                    "signal: {}{}",
-                    signal_name(signal),
-                    if core { " (core dumped)" } else { "" }
-                )
+                write!(f, "signal: {}{}", signal_name(signal), if core { " (core dumped)" } else { "" })
             }
         }
     }
@@ -114,13 +109,8 @@ impl Spawner {
     /// A spawner with its thread, which begins at once and ends with the last clone.
     pub fn begin() -> io::Result<Spawner> {
         let (orders, inbox) = mpsc::channel();
-        thread::Builder::new()
-            .name("spawner".into())
-            .spawn(move || work(&inbox))?;
-        Ok(Spawner {
-            orders,
-            reapers: TaskTracker::new(),
-        })
+        thread::Builder::new().name("spawner".into()).spawn(move || work(&inbox))?;
+        Ok(Spawner { orders, reapers: TaskTracker::new() })
     }
 
     /// Starts `command` as the leader of its own process group. Pipes that it asks for are in the [`Process`].
@@ -130,16 +120,8 @@ impl Spawner {
         let (reply, started) = oneshot::channel();
         let ended = || io::Error::other("the thread that starts processes has ended");
         let (runtime, spawner, _counted) = (Handle::current(), self.clone(), self.reapers.token());
-        let start = Start {
-            command,
-            runtime,
-            spawner,
-            reply,
-            _counted,
-        };
-        self.orders
-            .send(Order::Start(Box::new(start)))
-            .map_err(|_| ended())?;
+        let start = Start { command, runtime, spawner, reply, _counted };
+        self.orders.send(Order::Start(Box::new(start))).map_err(|_| ended())?;
         started.await.map_err(|_| ended())?
     }
 
@@ -164,13 +146,7 @@ impl Spawner {
             sender.send_replace(Some(status.map_or(Exit::Code(-1), Exit::from)));
         };
         self.reapers.spawn_on(reaper, runtime);
-        Ok(Process {
-            group,
-            alive,
-            exit,
-            stdin,
-            stdout,
-        })
+        Ok(Process { group, alive, exit, stdin, stdout })
     }
 
     /// Waits until every process that was started has ended and been reaped. Dropping them is the caller's.
@@ -193,13 +169,7 @@ fn work(inbox: &mpsc::Receiver<Order>) {
 
 impl Start {
     fn run(self, guard: &mut Guard) {
-        let Start {
-            mut command,
-            runtime,
-            spawner,
-            reply,
-            _counted,
-        } = self;
+        let Start { mut command, runtime, spawner, reply, _counted } = self;
         let child = {
             let _inside = runtime.enter();
             command.spawn()
@@ -245,11 +215,7 @@ impl Process {
     /// Waits until it has ended and its group was killed.
     pub async fn until_exit(&self) -> Exit {
         let mut exit = self.exit.clone();
-        let status = exit
-            .wait_for(Option::is_some)
-            .await
-            .ok()
-            .and_then(|status| *status);
+        let status = exit.wait_for(Option::is_some).await.ok().and_then(|status| *status);
         // No word from the reaper means that the async runtime is ending.
         status.unwrap_or(Exit::Signal(libc::SIGKILL, false))
     }
@@ -276,10 +242,7 @@ mod tests {
     fn exits_are_worded_as_the_service_words_them() {
         assert_eq!(Exit::Code(127).to_string(), "exit status 127");
         assert_eq!(Exit::Signal(9, false).to_string(), "signal: killed");
-        assert_eq!(
-            Exit::Signal(11, true).to_string(),
-            "signal: segmentation fault (core dumped)"
-        );
+        assert_eq!(Exit::Signal(11, true).to_string(), "signal: segmentation fault (core dumped)");
         assert_eq!(
             (Exit::Code(1).summary(), Exit::Signal(9, false).summary()),
             ("exit 1".into(), "killed".into())

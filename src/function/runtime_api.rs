@@ -45,11 +45,7 @@ impl RuntimeApi {
         let (sender, connections) = watch::channel(0);
         let mut server = JoinSet::new();
         server.spawn(serve(listener, desk, sender));
-        Ok(RuntimeApi {
-            address,
-            connections,
-            _server: server,
-        })
+        Ok(RuntimeApi { address, connections, _server: server })
     }
 
     /// Where it listens: the value of `AWS_LAMBDA_RUNTIME_API`.
@@ -98,11 +94,7 @@ async fn converse(stream: TcpStream, desk: Arc<Desk>) {
 async fn reply(desk: &Desk, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let path = request.uri().path().to_owned();
     let Some(call) = path.strip_prefix(RUNTIME) else {
-        return if path.ends_with("/ping") {
-            text(StatusCode::OK, "pong")
-        } else {
-            not_found(&path)
-        };
+        return if path.ends_with("/ping") { text(StatusCode::OK, "pong") } else { not_found(&path) };
     };
     if call == "invocation/next" && request.method() == Method::GET {
         return next(desk).await;
@@ -110,9 +102,7 @@ async fn reply(desk: &Desk, request: Request<Incoming>) -> Response<Full<Bytes>>
     if call == "init/error" && request.method() == Method::POST {
         return init_error(desk, request).await;
     }
-    let answer = call
-        .strip_prefix("invocation/")
-        .and_then(|rest| rest.rsplit_once('/'));
+    let answer = call.strip_prefix("invocation/").and_then(|rest| rest.rsplit_once('/'));
     match answer {
         Some((id, "response")) if request.method() == Method::POST => response(desk, id, request).await,
         Some((id, "error")) if request.method() == Method::POST => error(desk, id, request).await,
@@ -125,11 +115,9 @@ async fn next(desk: &Desk) -> Response<Full<Bytes>> {
         Next::Now(handed) => event(&handed),
         Next::Later(receiver) => match receiver.await {
             Ok(handed) => event(&handed),
-            Err(_) => refused(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "InternalServerError",
-                "Internal Server Error",
-            ),
+            Err(_) => {
+                refused(StatusCode::INTERNAL_SERVER_ERROR, "InternalServerError", "Internal Server Error")
+            }
         },
     }
 }
@@ -142,11 +130,7 @@ fn event(handed: &Handed) -> Response<Full<Bytes>> {
     // The official Python and Node clients crash without a content type.
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     put(headers, "lambda-runtime-aws-request-id", &event.request_id);
-    put(
-        headers,
-        "lambda-runtime-deadline-ms",
-        &handed.deadline.as_millis().to_string(),
-    );
+    put(headers, "lambda-runtime-deadline-ms", &handed.deadline.as_millis().to_string());
     put(headers, "lambda-runtime-invoked-function-arn", &event.arn);
     put(headers, "lambda-runtime-trace-id", &event.trace_id);
     response
@@ -215,24 +199,14 @@ async fn init_error(desk: &Desk, request: Request<Incoming>) -> Response<Full<By
 fn failed_midway(trailers: &HeaderMap) -> Option<Answer> {
     let kind = error_type(trailers);
     trailers.get(ERROR_TYPE)?;
-    let body = trailers
-        .get(ERROR_BODY)
-        .map(|value| base64::engine::general_purpose::STANDARD.decode(value));
-    Some(Answer::Error(
-        Bytes::from(body.and_then(Result::ok).unwrap_or_default()),
-        kind,
-    ))
+    let body = trailers.get(ERROR_BODY).map(|value| base64::engine::general_purpose::STANDARD.decode(value));
+    Some(Answer::Error(Bytes::from(body.and_then(Result::ok).unwrap_or_default()), kind))
 }
 
 /// The error type as it is kept for the log: `Runtime.Xyz`, `Function.Xyz`, or unknown.
 fn error_type(headers: &HeaderMap) -> String {
-    let said = headers
-        .get(ERROR_TYPE)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    let name = said
-        .strip_prefix("Runtime.")
-        .or_else(|| said.strip_prefix("Function."));
+    let said = headers.get(ERROR_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let name = said.strip_prefix("Runtime.").or_else(|| said.strip_prefix("Function."));
     let letters = name.is_some_and(|name| {
         name.len() > 1
             && name.starts_with(|c: char| c.is_ascii_uppercase())
@@ -275,11 +249,7 @@ async fn read(mut body: Incoming, limit: usize) -> hyper::Result<Body> {
         }
     }
     let whole = if rest.is_empty() { first } else { rest.freeze() };
-    Ok(if length > limit {
-        Body::TooLarge
-    } else {
-        Body::Whole(whole, trailers)
-    })
+    Ok(if length > limit { Body::TooLarge } else { Body::Whole(whole, trailers) })
 }
 
 fn accept(done: Result<(), Refusal>) -> Response<Full<Bytes>> {
@@ -307,11 +277,7 @@ fn too_large() -> Response<Full<Bytes>> {
 }
 
 fn truncated() -> Response<Full<Bytes>> {
-    refused(
-        StatusCode::BAD_REQUEST,
-        "TruncatedHTTPRequest",
-        "HTTP request detected as truncated",
-    )
+    refused(StatusCode::BAD_REQUEST, "TruncatedHTTPRequest", "HTTP request detected as truncated")
 }
 
 fn refused(status: StatusCode, kind: &str, message: &str) -> Response<Full<Bytes>> {
@@ -322,9 +288,7 @@ fn refused(status: StatusCode, kind: &str, message: &str) -> Response<Full<Bytes
 fn json(status: StatusCode, body: Bytes) -> Response<Full<Bytes>> {
     let mut response = Response::new(Full::new(body));
     *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
 }
 

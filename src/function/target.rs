@@ -38,13 +38,7 @@ impl Target for Function {
         };
         let (request_id, shown_id) = (parcel.request_id(), parcel.shown_id());
         let (request_id, shown_id) = (request_id.as_str(), shown_id.as_str());
-        self.run(&Call {
-            request_id,
-            shown_id,
-            payload: parcel.payload(),
-            attempt: parcel.attempt(),
-        })
-        .await
+        self.run(&Call { request_id, shown_id, payload: parcel.payload(), attempt: parcel.attempt() }).await
     }
 
     fn concurrency(&self) -> usize {
@@ -56,13 +50,7 @@ impl Function {
     /// A direct invocation: it waits in line for a slot.
     pub(super) async fn invoke(&self, payload: Bytes, request_id: &str) -> Outcome {
         let _slot = self.pool.enter().await;
-        self.run(&Call {
-            request_id,
-            shown_id: "",
-            payload,
-            attempt: 1,
-        })
-        .await
+        self.run(&Call { request_id, shown_id: "", payload, attempt: 1 }).await
     }
 
     /// This declaration says the same but for what needs no new environment: that is taken over.
@@ -73,10 +61,7 @@ impl Function {
 
     /// Lets go of the port that an attached process uses.
     pub(super) fn detach(&self) {
-        self.attached
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        self.attached.write().unwrap_or_else(PoisonError::into_inner).take();
     }
 
     /// Ends the environments that have waited for long.
@@ -113,12 +98,7 @@ impl Function {
     /// Whether environments of this function do for that declaration as well.
     pub(super) fn runs_as(&self, spec: &FunctionSpec) -> bool {
         let (concurrency, origin) = (self.spec.concurrency, self.spec.origin.clone());
-        self.spec
-            == FunctionSpec {
-                concurrency,
-                origin,
-                ..spec.clone()
-            }
+        self.spec == FunctionSpec { concurrency, origin, ..spec.clone() }
     }
 
     /// Whether it could run, as far as can be told without running it. Begins to listen if it is attached.
@@ -159,23 +139,17 @@ impl Function {
                 Ok(attached) => attached.run(call, world, spec).await,
                 Err(text) => Outcome::Unavailable(text),
             },
-            FunctionKind::Handler { .. } | FunctionKind::Run { .. } => self
-                .run_in_environment(call)
-                .await
-                .unwrap_or_else(Outcome::Unavailable),
+            FunctionKind::Handler { .. } | FunctionKind::Run { .. } => {
+                self.run_in_environment(call).await.unwrap_or_else(Outcome::Unavailable)
+            }
         }
     }
 
     /// In a warm environment if there is one that takes the event, else in a new one.
     async fn run_in_environment(&self, call: &Call<'_>) -> Result<Outcome, String> {
         let version = self.code.version();
-        if let FunctionKind::Run {
-            build: Some(words), ..
-        } = &self.spec.kind
-        {
-            self.build
-                .ensure(&self.world, (&self.spec, words), version)
-                .await?;
+        if let FunctionKind::Run { build: Some(words), .. } = &self.spec.kind {
+            self.build.ensure(&self.world, (&self.spec, words), version).await?;
         }
         while let Some(mut environment) = self.pool.take_warm(version) {
             match environment.handle(call, &self.world, &self.spec).await {
@@ -199,10 +173,9 @@ impl Function {
                 Ok(outcome)
             }
             Handled::Ended(outcome) => Ok(outcome),
-            Handled::Gone | Handled::TooSlow(_) => Err(format!(
-                "function {}: its new environment did not take the event",
-                self.spec.name
-            )),
+            Handled::Gone | Handled::TooSlow(_) => {
+                Err(format!("function {}: its new environment did not take the event", self.spec.name))
+            }
         }
     }
 
@@ -218,10 +191,7 @@ impl Function {
         }
         let attached = Attached::listen(&self.world, &self.spec.name).await;
         let attached = attached.map(Arc::new).map_err(|error| {
-            format!(
-                "function {}: cannot listen on 127.0.0.1 for its process: {error}",
-                self.spec.name
-            )
+            format!("function {}: cannot listen on 127.0.0.1 for its process: {error}", self.spec.name)
         })?;
         let mut slot = self.attached.write().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(slot.get_or_insert(attached)))
@@ -250,11 +220,7 @@ impl Function {
 
 /// How many invocations may run at once. One process at a time can be attached.
 fn limit(spec: &FunctionSpec) -> usize {
-    if spec.kind == FunctionKind::Attach {
-        spec.concurrency.min(1)
-    } else {
-        spec.concurrency
-    }
+    if spec.kind == FunctionKind::Attach { spec.concurrency.min(1) } else { spec.concurrency }
 }
 
 /// A function's kind in words.

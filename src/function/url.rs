@@ -44,17 +44,12 @@ pub async fn run(call: &Call<'_>, world: &World, (spec, url): (&FunctionSpec, &s
         None => None,
         Some(Ok(answer)) => Some(answer),
         Some(Err(Broken::Connect(error))) => {
-            let text = format!(
-                "function {}: nobody listens at {url} ({error}); start it there",
-                spec.name
-            );
+            let text = format!("function {}: nobody listens at {url} ({error}); start it there", spec.name);
             return Outcome::Unavailable(text);
         }
         Some(Err(Broken::Other(error))) => {
-            let payload = logs::payload(
-                "Sandbox.Failure",
-                &format!("RequestId: {} Error: {error}", call.request_id),
-            );
+            let payload =
+                logs::payload("Sandbox.Failure", &format!("RequestId: {} Error: {error}", call.request_id));
             Some(Answer::Error(payload, "Sandbox.Failure".to_owned()))
         }
     };
@@ -63,15 +58,12 @@ pub async fn run(call: &Call<'_>, world: &World, (spec, url): (&FunctionSpec, &s
 
 /// Whether events can be posted there at all.
 pub fn check(url: &str) -> Result<(), String> {
-    let plain = url
-        .parse::<http::Uri>()
-        .is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
+    let plain =
+        url.parse::<http::Uri>().is_ok_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some());
     if plain {
         Ok(())
     } else {
-        Err(format!(
-            "cannot post to {url}: only http://HOST[:PORT][/PATH] is spoken; correct `url`"
-        ))
+        Err(format!("cannot post to {url}: only http://HOST[:PORT][/PATH] is spoken; correct `url`"))
     }
 }
 
@@ -79,9 +71,7 @@ fn request(call: &Call, url: &str) -> Result<Request<Full<Bytes>>, String> {
     check(url)?;
     let request = Request::post(url).header(header::CONTENT_TYPE, "application/json");
     let request = request.header("x-amzn-requestid", call.request_id);
-    request
-        .body(Full::new(call.payload.clone()))
-        .map_err(|error| error.to_string())
+    request.body(Full::new(call.payload.clone())).map_err(|error| error.to_string())
 }
 
 /// Why there is no answer.
@@ -93,11 +83,7 @@ enum Broken {
 impl From<legacy::Error> for Broken {
     fn from(error: legacy::Error) -> Broken {
         let text = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
-        if error.is_connect() {
-            Broken::Connect(text)
-        } else {
-            Broken::Other(text)
-        }
+        if error.is_connect() { Broken::Connect(text) } else { Broken::Other(text) }
     }
 }
 
@@ -119,20 +105,9 @@ fn judge(status: StatusCode, headers: &HeaderMap, body: Bytes) -> Answer {
         return Answer::Error(body, "Function.Unknown".to_owned());
     }
     if status == StatusCode::OK {
-        return Answer::Response(if body.is_empty() {
-            Bytes::from_static(b"null")
-        } else {
-            body
-        });
+        return Answer::Response(if body.is_empty() { Bytes::from_static(b"null") } else { body });
     }
     let text: String = String::from_utf8_lossy(&body).trim().chars().take(1000).collect();
-    let message = if text.is_empty() {
-        status.to_string()
-    } else {
-        format!("{status}: {text}")
-    };
-    Answer::Error(
-        logs::payload("Function.HttpStatus", &message),
-        "Function.HttpStatus".to_owned(),
-    )
+    let message = if text.is_empty() { status.to_string() } else { format!("{status}: {text}") };
+    Answer::Error(logs::payload("Function.HttpStatus", &message), "Function.HttpStatus".to_owned())
 }

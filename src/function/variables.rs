@@ -29,12 +29,9 @@ pub struct Setting<'a> {
 pub fn of(setting: &Setting, reserved: &[(&str, &str)]) -> BTreeMap<OsString, OsString> {
     let spec = setting.spec;
     let mut all: BTreeMap<OsString, OsString> = BTreeMap::new();
-    for (name, unset) in [
-        ("PATH", "/usr/local/bin:/usr/bin:/bin"),
-        ("HOME", ""),
-        ("TMPDIR", ""),
-        ("LANG", "en_US.UTF-8"),
-    ] {
+    for (name, unset) in
+        [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", ""), ("TMPDIR", ""), ("LANG", "en_US.UTF-8")]
+    {
         let value = std::env::var_os(name).unwrap_or_else(|| unset.into());
         if !value.is_empty() {
             all.insert(name.into(), value);
@@ -94,9 +91,7 @@ fn handler(kind: &FunctionKind) -> String {
         FunctionKind::Handler { handler, .. } => handler.clone(),
         FunctionKind::Run { command, .. } | FunctionKind::Exec { command } => {
             let program = command.first().map(Path::new).and_then(Path::file_name);
-            program
-                .map(|name| name.to_string_lossy().into_owned())
-                .unwrap_or_default()
+            program.map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
         }
         _ => String::new(),
     }
@@ -118,24 +113,15 @@ mod tests {
             folder: "/x".into(),
             timeout: None,
             memory_mb: 256,
-            env: BTreeMap::from([
-                ("TZ".into(), "Europe/Berlin".into()),
-                ("_HANDLER".into(), "no".into()),
-            ]),
+            env: BTreeMap::from([("TZ".into(), "Europe/Berlin".into()), ("_HANDLER".into(), "no".into())]),
             concurrency: 1,
             origin: crate::config::Origin::default(),
         };
-        let setting = Setting {
-            spec: &spec,
-            place: &Place::default(),
-            runtimes: Path::new("/r"),
-            log_stream: "s",
-        };
+        let setting =
+            Setting { spec: &spec, place: &Place::default(), runtimes: Path::new("/r"), log_stream: "s" };
         let all = of(&setting, &[("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1")]);
-        let value = |name: &str| {
-            all.get(&OsString::from(name))
-                .map(|value| value.to_string_lossy().into_owned())
-        };
+        let value =
+            |name: &str| all.get(&OsString::from(name)).map(|value| value.to_string_lossy().into_owned());
         assert_eq!(value("TZ"), Some("Europe/Berlin".into()));
         assert_eq!(value("_HANDLER"), Some("app.go".into()));
         assert_eq!(value("AWS_EXECUTION_ENV"), Some("AWS_Lambda_python3.12".into()));

@@ -79,33 +79,20 @@ impl World {
     /// The name of the log stream of the next environment.
     pub fn log_stream(&self, function: &str) -> String {
         let number = self.environments.fetch_add(1, Ordering::Relaxed);
-        variables::log_stream(
-            self.clock.now(),
-            &[&self.seed, function.as_bytes(), &number.to_le_bytes()],
-        )
+        variables::log_stream(self.clock.now(), &[&self.seed, function.as_bytes(), &number.to_le_bytes()])
     }
 
     /// The event as a runtime gets it.
     pub fn event(&self, call: &Call, function: &str, limit: Duration) -> Event {
         let arn = Arn::function(&self.place, function).as_str().to_owned();
         let (request_id, trace_id) = (call.request_id.to_owned(), self.trace_id(call.request_id));
-        Event {
-            request_id,
-            payload: call.payload.clone(),
-            arn,
-            trace_id,
-            limit,
-        }
+        Event { request_id, payload: call.payload.clone(), arn, trace_id, limit }
     }
 
     /// `Root=1-8hex-24hex;Parent=16hex;Sampled=0`: the time, and digits that follow from the request id.
     pub fn trace_id(&self, request_id: &str) -> String {
         let digits = hex::encode(random::digest(&[b"trace", request_id.as_bytes()]));
         let seconds = self.clock.now().as_seconds();
-        format!(
-            "Root=1-{seconds:08x}-{};Parent={};Sampled=0",
-            &digits[..24],
-            &digits[24..40]
-        )
+        format!("Root=1-{seconds:08x}-{};Parent={};Sampled=0", &digits[..24], &digits[24..40])
     }
 }

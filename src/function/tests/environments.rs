@@ -28,10 +28,7 @@ async fn the_limit_is_kept_and_direct_calls_wait_in_line() {
     let mut bench = Bench::handler(
         "python3.12",
         "app.handler",
-        (
-            "app.py",
-            "import time\ndef handler(e, c):\n    time.sleep(e)\n    return 1\n",
-        ),
+        ("app.py", "import time\ndef handler(e, c):\n    time.sleep(e)\n    return 1\n"),
     );
     bench.spec.concurrency = 1;
     bench.declare().await;
@@ -39,15 +36,9 @@ async fn the_limit_is_kept_and_direct_calls_wait_in_line() {
     assert_eq!(function.concurrency(), 1);
     let one = || bench.functions.invoke("f", Bytes::from_static(b"0.05"), ID);
     let (first, second) = tokio::join!(one(), one());
-    assert!(matches!(
-        (first, second),
-        (Some(Outcome::Done(_)), Some(Outcome::Done(_)))
-    ));
+    assert!(matches!((first, second), (Some(Outcome::Done(_)), Some(Outcome::Done(_)))));
     let state = &bench.functions.list()[0];
-    assert_eq!(
-        (state.ok, state.cold_starts, state.warm, state.busy),
-        (2, 1, 1, 0)
-    );
+    assert_eq!((state.ok, state.cold_starts, state.warm, state.busy), (2, 1, 1, 0));
     bench.functions.stop().await;
 }
 
@@ -59,20 +50,13 @@ async fn a_changed_declaration_gets_new_environments() {
     let mut bench = Bench::handler(
         "python3.12",
         "app.handler",
-        (
-            "app.py",
-            "import os\ndef handler(e, c):\n    return os.environ.get('X', '')\n",
-        ),
+        ("app.py", "import os\ndef handler(e, c):\n    return os.environ.get('X', '')\n"),
     );
     assert_eq!(bench.result("1").await, "");
     bench.spec.concurrency = 5;
     bench.declare().await;
     let state = &bench.functions.list()[0];
-    assert_eq!(
-        (state.warm, state.cold_starts),
-        (1, 1),
-        "concurrency needs no new environment"
-    );
+    assert_eq!((state.warm, state.cold_starts), (1, 1), "concurrency needs no new environment");
     bench.spec.env.insert("X".into(), "new".into());
     bench.declare().await;
     assert_eq!(bench.result("1").await, "new");
@@ -116,16 +100,10 @@ async fn what_is_built_is_built_before_it_runs() {
     let build = |text: &str| Some(vec!["/bin/sh".into(), "-c".into(), text.into()]);
     let good = format!("printf '{script}' > made; chmod +x made; echo x >> builds");
     let (command, watch) = (vec!["./made".into()], vec!["*.src".into()]);
-    let mut bench = Bench::of(FunctionKind::Run {
-        command: command.clone(),
-        build: build(&good),
-        watch: watch.clone(),
-    });
+    let mut bench =
+        Bench::of(FunctionKind::Run { command: command.clone(), build: build(&good), watch: watch.clone() });
     let builds = |bench: &Bench| {
-        std::fs::read_to_string(bench.path().join("builds"))
-            .unwrap_or_default()
-            .lines()
-            .count()
+        std::fs::read_to_string(bench.path().join("builds")).unwrap_or_default().lines().count()
     };
     assert_eq!(bench.failure("1").await.summary, "exit 9");
     assert_eq!(bench.failure("1").await.summary, "exit 9");
@@ -137,15 +115,9 @@ async fn what_is_built_is_built_before_it_runs() {
         }
     };
     assert!(real::within(PATIENCE, again).await.is_some());
-    bench.spec.kind = FunctionKind::Run {
-        command,
-        build: build("echo broken; exit 2"),
-        watch,
-    };
+    bench.spec.kind = FunctionKind::Run { command, build: build("echo broken; exit 2"), watch };
     bench.declare().await;
-    let Outcome::Unavailable(text) = bench.invoke("1").await else {
-        panic!("it cannot be built")
-    };
+    let Outcome::Unavailable(text) = bench.invoke("1").await else { panic!("it cannot be built") };
     assert!(text.contains("exit status 2\nbroken"), "{text}");
     bench.functions.stop().await;
 }

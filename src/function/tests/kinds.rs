@@ -7,28 +7,19 @@ use super::*;
 use crate::config::Builtin;
 
 fn exec(script: &str) -> Bench {
-    Bench::of(FunctionKind::Exec {
-        command: vec!["/bin/sh".into(), "-c".into(), script.into()],
-    })
+    Bench::of(FunctionKind::Exec { command: vec!["/bin/sh".into(), "-c".into(), script.into()] })
 }
 
 #[tokio::test]
 async fn exec_takes_the_event_on_stdin() {
-    assert_eq!(
-        exec("cat").result(r#"{"a":1}"#).await,
-        serde_json::json!({"a": 1})
-    );
+    assert_eq!(exec("cat").result(r#"{"a":1}"#).await, serde_json::json!({"a": 1}));
     assert_eq!(exec("true").result("1").await, Value::Null);
     assert_eq!(exec("echo plain text").result("1").await, "plain text");
     assert_eq!(exec("echo $AWS_LAMBDA_REQUEST_ID").result("1").await, ID);
     let big = format!("\"{}\"", "x".repeat(3 << 20));
     assert_eq!(exec("echo '\"not read\"'").result(&big).await, "not read");
     let reply = exec("echo log >&2; echo 1").reply("1").await;
-    assert!(
-        reply.report.log.contains("$LATEST\nlog\nEND "),
-        "{}",
-        reply.report.log
-    );
+    assert!(reply.report.log.contains("$LATEST\nlog\nEND "), "{}", reply.report.log);
 }
 
 #[tokio::test]
@@ -45,11 +36,7 @@ async fn exec_fails_by_its_exit_code() {
     slow.spec.timeout = Some(Duration::from_millis(50));
     assert_eq!(slow.failure("1").await.summary, "Timeout after 0.05 s");
     let large = exec("head -c 7000000 /dev/zero").failure("1").await;
-    assert!(
-        large.summary.starts_with("Function.ResponseSizeTooLarge"),
-        "{}",
-        large.summary
-    );
+    assert!(large.summary.starts_with("Function.ResponseSizeTooLarge"), "{}", large.summary);
 }
 
 #[tokio::test]
@@ -57,27 +44,18 @@ async fn what_is_not_there_is_unavailable_and_says_the_way_out() {
     let check = async |kind: FunctionKind, says: &str| {
         let bench = Bench::of(kind);
         let problems = bench.declare().await;
-        assert!(
-            problems.iter().any(|problem| problem.text.contains(says)),
-            "{problems:?}"
-        );
+        assert!(problems.iter().any(|problem| problem.text.contains(says)), "{problems:?}");
         match bench.invoke("1").await {
             Outcome::Unavailable(text) => assert!(text.contains(says), "{text}"),
             other => panic!("{other:?}"),
         }
     };
     check(
-        FunctionKind::Exec {
-            command: vec!["no-such-program".into()],
-        },
+        FunctionKind::Exec { command: vec!["no-such-program".into()] },
         "no program no-such-program on PATH",
     )
     .await;
-    let run = FunctionKind::Run {
-        command: vec!["./bin/x".into()],
-        build: None,
-        watch: Vec::new(),
-    };
+    let run = FunctionKind::Run { command: vec!["./bin/x".into()], build: None, watch: Vec::new() };
     check(run, "build it, or correct the path").await;
     let handler = |runtime: &str| FunctionKind::Handler {
         runtime: runtime.into(),
@@ -86,13 +64,7 @@ async fn what_is_not_there_is_unavailable_and_says_the_way_out() {
     };
     check(handler("ruby3.2"), "start the program with `run`").await;
     check(handler("provided.al2023"), "needs a program named bootstrap").await;
-    check(
-        FunctionKind::Url {
-            url: "https://x".into(),
-        },
-        "only http://",
-    )
-    .await;
+    check(FunctionKind::Url { url: "https://x".into() }, "only http://").await;
 }
 
 /// Answers each connection's only request with this, and gives back what it was sent.
@@ -130,28 +102,19 @@ fn receive(stream: &mut BufReader<TcpStream>) -> (String, String) {
 #[tokio::test]
 async fn url_posts_the_event() {
     let (url, server) = serve("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\ntrue");
-    assert_eq!(
-        Bench::of(FunctionKind::Url { url }).result(r#"{"a":1}"#).await,
-        true
-    );
+    assert_eq!(Bench::of(FunctionKind::Url { url }).result(r#"{"a":1}"#).await, true);
     assert_eq!(server.join().expect("served"), r#"{"a":1}"#);
     let (url, _server) = serve(
         "HTTP/1.1 200 OK\r\nX-Amz-Function-Error: Unhandled\r\nContent-Length: 17\r\n\r\n{\"errorType\":\"X\"}",
     );
-    assert_eq!(
-        Bench::of(FunctionKind::Url { url }).failure("1").await.summary,
-        "X"
-    );
+    assert_eq!(Bench::of(FunctionKind::Url { url }).failure("1").await.summary, "X");
     let (url, _server) = serve("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\n\r\nno");
     assert_eq!(
         Bench::of(FunctionKind::Url { url }).failure("1").await.summary,
         "Function.HttpStatus: 500 Internal Server Error: no"
     );
     let url = "http://127.0.0.1:1/".to_owned();
-    assert!(matches!(
-        Bench::of(FunctionKind::Url { url }).invoke("1").await,
-        Outcome::Unavailable(_)
-    ));
+    assert!(matches!(Bench::of(FunctionKind::Url { url }).invoke("1").await, Outcome::Unavailable(_)));
 }
 
 #[tokio::test]
@@ -159,23 +122,11 @@ async fn builtins_do_as_they_are_told() {
     let builtin = |builtin| Bench::of(FunctionKind::Builtin(builtin));
     assert_eq!(builtin(Builtin::Echo).result("[1]").await, serde_json::json!([1]));
     assert_eq!(builtin(Builtin::Sink).result("[1]").await, Value::Null);
-    let failure = builtin(Builtin::Flaky {
-        fail_first: 1,
-        error: "Oops".into(),
-    })
-    .failure("1")
-    .await;
+    let failure = builtin(Builtin::Flaky { fail_first: 1, error: "Oops".into() }).failure("1").await;
     assert!(failure.summary.starts_with("Oops: "), "{}", failure.summary);
     let failure = builtin(Builtin::Fail { error: "Oops".into() }).failure("1").await;
     assert_eq!(json(&failure.payload)["errorType"], "Oops");
-    assert_eq!(
-        builtin(Builtin::Sleep {
-            duration: Duration::from_millis(2)
-        })
-        .result("1")
-        .await,
-        Value::Null
-    );
+    assert_eq!(builtin(Builtin::Sleep { duration: Duration::from_millis(2) }).result("1").await, Value::Null);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -202,20 +153,13 @@ async fn a_process_of_somebody_else_is_attached() {
         // Started anew in the middle of the event: the same event again.
         let mut second = open();
         second.get_mut().write_all(next.as_bytes()).expect("asked");
-        assert!(
-            receive(&mut second)
-                .0
-                .contains(&format!("Lambda-Runtime-Aws-Request-Id: {ID}\r\n"))
-        );
+        assert!(receive(&mut second).0.contains(&format!("Lambda-Runtime-Aws-Request-Id: {ID}\r\n")));
         let mut say = |path: String, body: &str| {
             let head = format!(
                 "POST /2018-06-01/runtime/{path} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
                 body.len()
             );
-            second
-                .get_mut()
-                .write_all(format!("{head}{body}").as_bytes())
-                .expect("said");
+            second.get_mut().write_all(format!("{head}{body}").as_bytes()).expect("said");
             let (head, body) = receive(&mut second);
             format!("{} {body}", head.split(' ').nth(1).expect("a status"))
         };
@@ -242,15 +186,9 @@ async fn a_process_of_somebody_else_is_attached() {
     assert!(head.contains(
         "Lambda-Runtime-Invoked-Function-Arn: arn:aws:lambda:us-east-1:000000000000:function:f\r\n"
     ));
-    assert_eq!(
-        wrong,
-        r#"400 {"errorMessage":"Invalid request ID","errorType":"InvalidRequestID"}"#
-    );
+    assert_eq!(wrong, r#"400 {"errorMessage":"Invalid request ID","errorType":"InvalidRequestID"}"#);
     assert_eq!(right, "202 {\"status\":\"OK\"}\n");
-    assert!(
-        again.contains("from RuntimeResponseSent to InvocationResponse failed"),
-        "{again}"
-    );
+    assert!(again.contains("from RuntimeResponseSent to InvocationResponse failed"), "{again}");
     assert!(
         init.starts_with("403 ")
             && init.contains("from RuntimeResponseSent to InitError failed for runtime."),

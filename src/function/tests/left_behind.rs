@@ -8,20 +8,13 @@ const FOLDER: &str = "DROPWIRE_TEST_FOLDER";
 async fn nothing_is_left_when_we_are_killed() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut parent = std::process::Command::new(std::env::current_exe().expect("this test"))
-        .args([
-            "--ignored",
-            "--exact",
-            "function::tests::left_behind::the_one_that_is_killed",
-        ])
+        .args(["--ignored", "--exact", "function::tests::left_behind::the_one_that_is_killed"])
         .env(FOLDER, folder.path())
         .stdout(std::process::Stdio::null())
         .spawn()
         .expect("it starts");
     let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).unwrap_or_default();
-    until("the tree of processes stands", || {
-        !read("grandchild").trim().is_empty()
-    })
-    .await;
+    until("the tree of processes stands", || !read("grandchild").trim().is_empty()).await;
     let ids = [read("child"), read("grandchild")];
     assert!(ids.iter().all(|id| runs(id)), "{ids:?}");
     parent.kill().expect("killed");

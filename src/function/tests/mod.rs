@@ -51,28 +51,14 @@ impl Bench {
         };
         let state = folder.path().join(".dropwire");
         let clock = Clock::system();
-        let functions = Functions::new(
-            Place::default(),
-            clock,
-            timeline.clone(),
-            Random::seeded(1),
-            state,
-        );
-        Bench {
-            folder,
-            functions,
-            spec,
-            timeline,
-        }
+        let functions = Functions::new(Place::default(), clock, timeline.clone(), Random::seeded(1), state);
+        Bench { folder, functions, spec, timeline }
     }
 
     /// A handler of this runtime, with its code in one file.
     fn handler(runtime: &str, handler: &str, (file, code): (&str, &str)) -> Bench {
-        let kind = FunctionKind::Handler {
-            runtime: runtime.into(),
-            handler: handler.into(),
-            code: "/".into(),
-        };
+        let kind =
+            FunctionKind::Handler { runtime: runtime.into(), handler: handler.into(), code: "/".into() };
         let mut bench = Bench::of(kind);
         if let FunctionKind::Handler { code, .. } = &mut bench.spec.kind {
             *code = bench.folder.path().to_owned();
@@ -84,11 +70,7 @@ impl Bench {
     /// A shell script as `run`.
     fn script(text: &str) -> Bench {
         let command = vec!["/bin/sh".into(), "-c".into(), text.into()];
-        Bench::of(FunctionKind::Run {
-            command,
-            build: None,
-            watch: Vec::new(),
-        })
+        Bench::of(FunctionKind::Run { command, build: None, watch: Vec::new() })
     }
 
     fn path(&self) -> &Path {
@@ -102,19 +84,14 @@ impl Bench {
 
     /// Declares the function as its spec says now.
     async fn declare(&self) -> Vec<super::Problem> {
-        self.functions
-            .replace(BTreeMap::from([("f".into(), self.spec.clone())]))
-            .await
+        self.functions.replace(BTreeMap::from([("f".into(), self.spec.clone())])).await
     }
     async fn invoke(&self, event: &str) -> Outcome {
         if self.functions.get("f").is_none() {
             assert_eq!(self.declare().await, []);
         }
         let invoked = self.functions.invoke("f", Bytes::from(event.to_owned()), ID);
-        real::within(PATIENCE, invoked)
-            .await
-            .expect("an answer in time")
-            .expect("the function is declared")
+        real::within(PATIENCE, invoked).await.expect("an answer in time").expect("the function is declared")
     }
     async fn reply(&self, event: &str) -> Reply {
         match self.invoke(event).await {
@@ -140,10 +117,7 @@ async fn until(what: &str, mut so: impl FnMut() -> bool) {
             real::sleep(Duration::from_millis(5)).await;
         }
     };
-    assert!(
-        real::within(PATIENCE, tried).await.is_some(),
-        "waited in vain until {what}"
-    );
+    assert!(real::within(PATIENCE, tried).await.is_some(), "waited in vain until {what}");
 }
 
 /// Whether this program is installed; says so if it is not.
@@ -162,18 +136,13 @@ fn json(bytes: &[u8]) -> Value {
 
 /// The keys of an object, in their order.
 fn keys(value: &Value) -> Vec<&str> {
-    value
-        .as_object()
-        .map(|object| object.keys().map(String::as_str).collect())
-        .unwrap_or_default()
+    value.as_object().map(|object| object.keys().map(String::as_str).collect()).unwrap_or_default()
 }
 
 /// Whether a process of this id runs (and is no zombie).
 fn runs(id: &str) -> bool {
-    let status = std::process::Command::new("ps")
-        .args(["-o", "stat=", "-p", id.trim()])
-        .output()
-        .expect("ps runs");
+    let status =
+        std::process::Command::new("ps").args(["-o", "stat=", "-p", id.trim()]).output().expect("ps runs");
     let status = String::from_utf8_lossy(&status.stdout).trim().to_owned();
     !status.is_empty() && !status.starts_with('Z')
 }

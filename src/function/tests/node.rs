@@ -20,24 +20,11 @@ async fn handlers_of_every_style_answer() {
         bench.functions.stop().await;
     };
     let one = || serde_json::json!({"a": "ü€😀"});
-    check(
-        "nodejs20.x",
-        ("index.js", "exports.handler = async (event) => event"),
-        one(),
-    )
-    .await;
-    check(
-        "nodejs20.x",
-        ("index.mjs", "export const handler = async (event) => event"),
-        one(),
-    )
-    .await;
+    check("nodejs20.x", ("index.js", "exports.handler = async (event) => event"), one()).await;
+    check("nodejs20.x", ("index.mjs", "export const handler = async (event) => event"), one()).await;
     check(
         "nodejs8.10",
-        (
-            "index.js",
-            "exports.handler = (event, context, callback) => callback(null, event)",
-        ),
+        ("index.js", "exports.handler = (event, context, callback) => callback(null, event)"),
         one(),
     )
     .await;
@@ -48,24 +35,9 @@ async fn handlers_of_every_style_answer() {
     let late =
         "let n = 0; exports.handler = (e, c, done) => { done(null, e); setTimeout(() => { e.a += '' }, 5) }";
     check("nodejs8.10", ("index.js", late), one()).await;
-    check(
-        "nodejs8.10",
-        ("index.js", "exports.handler = (e, c) => { c.succeed(e) }"),
-        one(),
-    )
-    .await;
-    check(
-        "nodejs20.x",
-        ("index.js", "exports.handler = async () => {}"),
-        Value::Null,
-    )
-    .await;
-    check(
-        "nodejs20.x",
-        ("index.js", "exports.handler = () => {}"),
-        Value::Null,
-    )
-    .await;
+    check("nodejs8.10", ("index.js", "exports.handler = (e, c) => { c.succeed(e) }"), one()).await;
+    check("nodejs20.x", ("index.js", "exports.handler = async () => {}"), Value::Null).await;
+    check("nodejs20.x", ("index.js", "exports.handler = () => {}"), Value::Null).await;
     let stream = "exports.handler = awslambda.streamifyResponse(async (e, out) => { out.write('{\"a\":'); out.end('\"ü€😀\"}') })";
     check("nodejs20.x", ("index.js", stream), one()).await;
 }
@@ -79,65 +51,22 @@ async fn failures_have_aws_shape() {
         let bench = node(code);
         let failure = bench.failure("{}").await;
         let payload = json(&failure.payload);
-        assert_eq!(
-            keys(&payload),
-            ["errorType", "errorMessage", "trace"],
-            "{payload}"
-        );
+        assert_eq!(keys(&payload), ["errorType", "errorMessage", "trace"], "{payload}");
         assert_eq!(payload["errorType"], kind, "{payload}");
-        assert!(
-            payload["errorMessage"]
-                .as_str()
-                .is_some_and(|text| text.contains(message)),
-            "{payload}"
-        );
+        assert!(payload["errorMessage"].as_str().is_some_and(|text| text.contains(message)), "{payload}");
         bench.functions.stop().await;
     };
-    check(
-        "exports.handler = async () => { throw new TypeError('no') }",
-        "TypeError",
-        "no",
-    )
-    .await;
-    check(
-        "exports.handler = (e, c, done) => done(new Error('no'))",
-        "Error",
-        "no",
-    )
-    .await;
+    check("exports.handler = async () => { throw new TypeError('no') }", "TypeError", "no").await;
+    check("exports.handler = (e, c, done) => done(new Error('no'))", "Error", "no").await;
     check("exports.handler = (e, c, done) => done('no')", "string", "no").await;
-    check(
-        "exports.handler = async () => 1n",
-        "Error",
-        "Unable to stringify response body",
-    )
-    .await;
-    check(
-        "exports.handler = () => { setTimeout(() => { throw new RangeError('x') }) }",
-        "RangeError",
-        "x",
-    )
-    .await;
+    check("exports.handler = async () => 1n", "Error", "Unable to stringify response body").await;
+    check("exports.handler = () => { setTimeout(() => { throw new RangeError('x') }) }", "RangeError", "x")
+        .await;
     let rejected = "exports.handler = () => { Promise.reject(new Error('lost')) }";
     check(rejected, "Runtime.UnhandledPromiseRejection", "Error: lost").await;
-    check(
-        "require('nowhere')",
-        "Runtime.ImportModuleError",
-        "Error: Cannot find module 'nowhere'",
-    )
-    .await;
-    check(
-        "exports.other = 1",
-        "Runtime.HandlerNotFound",
-        "index.handler is undefined or not exported",
-    )
-    .await;
-    check(
-        "exports.handler = (",
-        "Runtime.UserCodeSyntaxError",
-        "SyntaxError: ",
-    )
-    .await;
+    check("require('nowhere')", "Runtime.ImportModuleError", "Error: Cannot find module 'nowhere'").await;
+    check("exports.other = 1", "Runtime.HandlerNotFound", "index.handler is undefined or not exported").await;
+    check("exports.handler = (", "Runtime.UserCodeSyntaxError", "SyntaxError: ").await;
     check("throw new Error('start')", "Error", "start").await;
 }
 

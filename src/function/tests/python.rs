@@ -29,35 +29,16 @@ async fn a_handler_gets_its_event_and_context() {
     ]);
     assert_eq!(json(&reply.payload), expected);
     let log: Vec<&str> = reply.report.log.lines().collect();
-    assert_eq!(
-        log[..3],
-        [
-            "loaded",
-            &format!("START RequestId: {ID} Version: $LATEST"),
-            "héllo"
-        ]
-    );
-    assert!(
-        log[3].starts_with("[INFO]\t20") && log[3].ends_with(&format!("Z\t{ID}\tthere")),
-        "{}",
-        log[3]
-    );
+    assert_eq!(log[..3], ["loaded", &format!("START RequestId: {ID} Version: $LATEST"), "héllo"]);
+    assert!(log[3].starts_with("[INFO]\t20") && log[3].ends_with(&format!("Z\t{ID}\tthere")), "{}", log[3]);
     assert_eq!(log[4], format!("END RequestId: {ID}"));
     assert!(
         log[5].starts_with(&format!("REPORT RequestId: {ID}\tDuration: "))
             && log[5].contains("\tInit Duration: ")
     );
-    assert!(
-        !log[5].contains("Max Memory Used: 0 MB") || !cfg!(target_os = "linux"),
-        "{}",
-        log[5]
-    );
+    assert!(!log[5].contains("Max Memory Used: 0 MB") || !cfg!(target_os = "linux"), "{}", log[5]);
     let warm = bench.reply("null").await;
-    assert!(
-        warm.report.init.is_none() && !warm.report.log.contains("loaded"),
-        "{}",
-        warm.report.log
-    );
+    assert!(warm.report.init.is_none() && !warm.report.log.contains("loaded"), "{}", warm.report.log);
     bench.functions.stop().await;
 }
 
@@ -69,10 +50,7 @@ async fn an_exception_is_told_as_it_was_recorded() {
     let bench = Bench::handler(
         "python3.6",
         "sub/app.handler",
-        (
-            "sub/app.py",
-            "def handler(event, context):\n    raise Exception(\"Handler fails\")\n",
-        ),
+        ("sub/app.py", "def handler(event, context):\n    raise Exception(\"Handler fails\")\n"),
     );
     let failure = bench.failure("{}").await;
     let recorded: Value = json(include_bytes!("../golden/handler_exception_python.json"));
@@ -80,10 +58,7 @@ async fn an_exception_is_told_as_it_was_recorded() {
     let code = bench.path().join("sub/app.py");
     let payload = payload.replace(&*code.to_string_lossy(), "/var/task/lambda_handler_error.py");
     // Compared as text: the order of the keys is AWS's as well.
-    assert_eq!(
-        json(payload.as_bytes()).to_string(),
-        recorded["Payload"].to_string()
-    );
+    assert_eq!(json(payload.as_bytes()).to_string(), recorded["Payload"].to_string());
     assert_eq!(failure.summary, "Exception: Handler fails");
     assert!(
         failure
@@ -104,60 +79,20 @@ async fn code_that_cannot_be_loaded_says_why() {
         let bench = Bench::handler("python3.12", handler, ("app.py", code));
         let failure = bench.failure("{}").await;
         let payload = json(&failure.payload);
-        assert_eq!(
-            (&payload["errorType"], &payload["requestId"]),
-            (&kind.into(), &"".into()),
-            "{payload}"
-        );
-        assert!(
-            payload["errorMessage"]
-                .as_str()
-                .is_some_and(|text| text.contains(message)),
-            "{payload}"
-        );
-        let kept = if kind.starts_with("Runtime.") {
-            kind
-        } else {
-            "Runtime.Unknown"
-        };
+        assert_eq!((&payload["errorType"], &payload["requestId"]), (&kind.into(), &"".into()), "{payload}");
+        assert!(payload["errorMessage"].as_str().is_some_and(|text| text.contains(message)), "{payload}");
+        let kept = if kind.starts_with("Runtime.") { kind } else { "Runtime.Unknown" };
         let log = &failure.report.log;
-        assert!(
-            log.contains(&format!("\tPhase: init\tStatus: error\tError Type: {kept}\n")),
-            "{log}"
-        );
+        assert!(log.contains(&format!("\tPhase: init\tStatus: error\tError Type: {kept}\n")), "{log}");
         assert_eq!(bench.functions.list()[0].warm, 0);
         bench.functions.stop().await;
     };
     let missing = "Unable to import module 'app': No module named 'nowhere'";
-    check(
-        "app.handler",
-        "import nowhere",
-        "Runtime.ImportModuleError",
-        missing,
-    )
-    .await;
-    check(
-        "app.nope",
-        "",
-        "Runtime.HandlerNotFound",
-        "Handler 'nope' missing on module 'app'",
-    )
-    .await;
+    check("app.handler", "import nowhere", "Runtime.ImportModuleError", missing).await;
+    check("app.nope", "", "Runtime.HandlerNotFound", "Handler 'nope' missing on module 'app'").await;
     check("app", "", "Runtime.MalformedHandlerName", "Bad handler 'app'").await;
-    check(
-        "app.handler",
-        "def (",
-        "Runtime.UserCodeSyntaxError",
-        "Syntax error in module 'app': ",
-    )
-    .await;
-    check(
-        "app.handler",
-        "raise Exception('startup fails')",
-        "Exception",
-        "startup fails",
-    )
-    .await;
+    check("app.handler", "def (", "Runtime.UserCodeSyntaxError", "Syntax error in module 'app': ").await;
+    check("app.handler", "raise Exception('startup fails')", "Exception", "startup fails").await;
 }
 
 #[tokio::test]
@@ -205,17 +140,11 @@ async fn a_process_that_ends_is_replaced() {
         "{log}"
     );
     let failure = bench.failure("0").await;
-    assert_eq!(
-        failure.payload,
-        ended("Runtime exited without providing a reason")
-    );
+    assert_eq!(failure.payload, ended("Runtime exited without providing a reason"));
     let failure = bench.failure("\"kill\"").await;
     assert_eq!(
         (failure.payload, failure.summary),
-        (
-            ended("Runtime exited with error: signal: killed").into(),
-            "killed".into()
-        )
+        (ended("Runtime exited with error: signal: killed").into(), "killed".into())
     );
     assert_eq!(bench.result("null").await, 1);
     bench.functions.stop().await;
@@ -250,11 +179,7 @@ async fn ten_megabytes_of_output_stall_nothing() {
     }
     let bench = python("def handler(e, c):\n    for i in range(100000): print(i, 'x' * 100)\n");
     let reply = bench.reply("1").await;
-    assert!(
-        reply.report.log.len() < (1 << 20) + 2000,
-        "{} bytes are kept",
-        reply.report.log.len()
-    );
+    assert!(reply.report.log.len() < (1 << 20) + 2000, "{} bytes are kept", reply.report.log.len());
     assert!(reply.report.log.contains("\n0 xxx") && reply.report.log.contains("\n99999 xxx"));
     bench.functions.stop().await;
 }
@@ -267,11 +192,7 @@ async fn changed_code_is_loaded_for_the_next_event() {
     let bench = python("def handler(e, c):\n    open('out.txt', 'w').write('x')\n    return 1\n");
     assert_eq!(bench.result("1").await, 1);
     assert_eq!(bench.result("1").await, 1);
-    assert_eq!(
-        bench.functions.list()[0].cold_starts,
-        1,
-        "what a function writes is no code"
-    );
+    assert_eq!(bench.functions.list()[0].cold_starts, 1, "what a function writes is no code");
     bench.write("app.py", "def handler(e, c):\n    return 'two'\n");
     let changed = async {
         while bench.result("1").await != "two" {

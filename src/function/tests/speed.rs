@@ -55,20 +55,14 @@ async fn measure(name: &str, bench: &Bench, (lanes, count): (usize, usize)) {
     all(count).await;
     let each = begun.elapsed() / u32::try_from(count).expect("small");
     let rate = lanes as f64 / each.as_secs_f64();
-    eprintln!(
-        "{name}, {lanes} at once: {:.3} ms each, {rate:.0} a second",
-        each.as_secs_f64() * 1000.0
-    );
+    eprintln!("{name}, {lanes} at once: {:.3} ms each, {rate:.0} a second", each.as_secs_f64() * 1000.0);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "a measurement"]
 async fn warm_invocations() {
-    let mut bench = Bench::of(FunctionKind::Run {
-        command: vec!["./client".into()],
-        build: None,
-        watch: Vec::new(),
-    });
+    let mut bench =
+        Bench::of(FunctionKind::Run { command: vec!["./client".into()], build: None, watch: Vec::new() });
     bench.write("client.c", CLIENT);
     let built = std::process::Command::new("cc")
         .args(["-O2", "-o", "client", "client.c"])
@@ -81,31 +75,22 @@ async fn warm_invocations() {
         measure("compiled", &bench, (lanes, 3000)).await;
     }
     bench.functions.stop().await;
-    let mut bench = Bench::handler(
-        "python3.12",
-        "a.handler",
-        ("a.py", "def handler(e, c):\n    return True\n"),
-    );
+    let mut bench =
+        Bench::handler("python3.12", "a.handler", ("a.py", "def handler(e, c):\n    return True\n"));
     bench.spec.concurrency = 4;
     assert_eq!(bench.declare().await, []);
     for lanes in [1, 4] {
         measure("python", &bench, (lanes, 2000)).await;
     }
     bench.functions.stop().await;
-    let mut bench = Bench::handler(
-        "nodejs20.x",
-        "a.handler",
-        ("a.js", "exports.handler = async () => true"),
-    );
+    let mut bench = Bench::handler("nodejs20.x", "a.handler", ("a.js", "exports.handler = async () => true"));
     bench.spec.concurrency = 4;
     assert_eq!(bench.declare().await, []);
     for lanes in [1, 4] {
         measure("node", &bench, (lanes, 2000)).await;
     }
     bench.functions.stop().await;
-    let bench = Bench::of(FunctionKind::Exec {
-        command: vec!["/bin/cat".into()],
-    });
+    let bench = Bench::of(FunctionKind::Exec { command: vec!["/bin/cat".into()] });
     assert_eq!(bench.declare().await, []);
     measure("exec cat", &bench, (1, 200)).await;
 }

@@ -72,8 +72,12 @@ pub fn read(row: &LogRow, shape: &Shape) -> Told {
     let seq = row.seq;
     match (old, new) {
         (None, None) => {}
-        (Some((key, old)), None) => told.changes.push(Change { seq, part: 0, key, old: Some(old), new: None }),
-        (None, Some((key, new))) => told.changes.push(Change { seq, part: 0, key, old: None, new: Some(new) }),
+        (Some((key, old)), None) => {
+            told.changes.push(Change { seq, part: 0, key, old: Some(old), new: None })
+        }
+        (None, Some((key, new))) => {
+            told.changes.push(Change { seq, part: 0, key, old: None, new: Some(new) })
+        }
         (Some((key, old)), Some((new_key, new))) if key == new_key => {
             if old != new {
                 told.changes.push(Change { seq, part: 0, key, old: Some(old), new: Some(new) });
@@ -93,8 +97,9 @@ fn keyed(image: &str, shape: &Shape) -> Result<(Key, Item), String> {
     let mut key = Key::new();
     for spec in &shape.keys {
         let value = item.get(&spec.name).ok_or_else(|| format!("it has no `{}`", spec.name))?;
-        let value = as_key(value, spec.kind)
-            .ok_or_else(|| format!("its key `{}` is {} and not {}", spec.name, value.kind(), kind_name(spec.kind)))?;
+        let value = as_key(value, spec.kind).ok_or_else(|| {
+            format!("its key `{}` is {} and not {}", spec.name, value.kind(), kind_name(spec.kind))
+        })?;
         item.insert(spec.name.clone(), value.clone());
         key.push((spec.name.clone(), value));
     }
@@ -114,7 +119,8 @@ fn item(image: &str, shape: &Shape) -> Result<Item, String> {
         if shape.rest.as_ref() == Some(&name) {
             let json = rest_text(&literal);
             // The table's own CHECK keeps it an object; without it the text still is an attribute.
-            rest = attribute::item(&json).unwrap_or_else(|| Item::from([(name, Attribute::from_literal(&literal))]));
+            rest = attribute::item(&json)
+                .unwrap_or_else(|| Item::from([(name, Attribute::from_literal(&literal))]));
         } else {
             item.insert(name, Attribute::from_literal(&literal));
         }
@@ -139,7 +145,9 @@ fn rest_text(literal: &str) -> String {
 /// number for its digits. None if it cannot be.
 pub fn as_key(value: &Attribute, kind: KeyKind) -> Option<Attribute> {
     match (kind, value) {
-        (KeyKind::S, Attribute::S(_)) | (KeyKind::N, Attribute::N(_)) | (KeyKind::B, Attribute::B(_)) => Some(value.clone()),
+        (KeyKind::S, Attribute::S(_)) | (KeyKind::N, Attribute::N(_)) | (KeyKind::B, Attribute::B(_)) => {
+            Some(value.clone())
+        }
         (KeyKind::S, Attribute::N(number)) => Some(Attribute::S(number.as_str().to_owned())),
         (KeyKind::N, Attribute::S(text)) => Number::parse(text.trim()).map(Attribute::N),
         (KeyKind::B, Attribute::S(text)) => Some(Attribute::B(text.clone().into_bytes())),
@@ -177,7 +185,10 @@ mod tests {
             out
         };
         let key = |key: &Key| key.iter().map(|(_, value)| value.shown()).collect::<Vec<_>>().join("/");
-        told.changes.iter().map(|c| format!("{} {} {}>{}", c.part, key(&c.key), text(&c.old), text(&c.new))).collect()
+        told.changes
+            .iter()
+            .map(|c| format!("{} {} {}>{}", c.part, key(&c.key), text(&c.old), text(&c.new)))
+            .collect()
     }
 
     fn check(shape: &Shape, row: &LogRow, expected: &[&str]) {
@@ -192,26 +203,33 @@ mod tests {
         let (one, two) = (r#"{"id":"ta","n":"1"}"#, r#"{"id":"ta","n":"2"}"#);
         check(&by_id, &row(None, Some(one)), &[r#"0 a >{"id":{"S":"a"},"n":{"N":"1"}}"#]);
         check(&by_id, &row(Some(one), None), &[r#"0 a {"id":{"S":"a"},"n":{"N":"1"}}>"#]);
-        check(&by_id, &row(Some(one), Some(two)), &[
-            r#"0 a {"id":{"S":"a"},"n":{"N":"1"}}>{"id":{"S":"a"},"n":{"N":"2"}}"#,
-        ]);
+        check(
+            &by_id,
+            &row(Some(one), Some(two)),
+            &[r#"0 a {"id":{"S":"a"},"n":{"N":"1"}}>{"id":{"S":"a"},"n":{"N":"2"}}"#],
+        );
     }
 
     #[test]
     fn an_update_of_the_key_is_a_removal_and_an_insert() {
         let by_both = shape(&[("id", KeyKind::S), ("at", KeyKind::N)], None);
-        check(&by_both, &row(Some(r#"{"id":"ta","at":"1"}"#), Some(r#"{"id":"ta","at":"2"}"#)), &[
-            r#"0 a/1 {"at":{"N":"1"},"id":{"S":"a"}}>"#,
-            r#"1 a/2 >{"at":{"N":"2"},"id":{"S":"a"}}"#,
-        ]);
+        check(
+            &by_both,
+            &row(Some(r#"{"id":"ta","at":"1"}"#), Some(r#"{"id":"ta","at":"2"}"#)),
+            &[r#"0 a/1 {"at":{"N":"1"},"id":{"S":"a"}}>"#, r#"1 a/2 >{"at":{"N":"2"},"id":{"S":"a"}}"#],
+        );
     }
 
     #[test]
     fn what_is_the_same_value_is_no_change() {
         let own = shape(&[("id", KeyKind::S)], Some("item"));
-        let same = [(r#"{\"a\":1.0,\"b\":[]}"#, r#"{\"b\" : [], \"a\":1e0}"#), (r#"{\"s\":{\"SS\":[\"x\",\"y\"]}}"#, r#"{\"s\":{\"SS\":[\"y\",\"x\"]}}"#)];
+        let same = [
+            (r#"{\"a\":1.0,\"b\":[]}"#, r#"{\"b\" : [], \"a\":1e0}"#),
+            (r#"{\"s\":{\"SS\":[\"x\",\"y\"]}}"#, r#"{\"s\":{\"SS\":[\"y\",\"x\"]}}"#),
+        ];
         for (old, new) in same {
-            let (old, new) = (format!(r#"{{"id":"tk","item":"t{old}"}}"#), format!(r#"{{"id":"tk","item":"t{new}"}}"#));
+            let (old, new) =
+                (format!(r#"{{"id":"tk","item":"t{old}"}}"#), format!(r#"{{"id":"tk","item":"t{new}"}}"#));
             check(&own, &row(Some(&old), Some(&new)), &[]);
         }
         let attached = shape(&[("id", KeyKind::N)], None);
@@ -225,7 +243,11 @@ mod tests {
     fn other_attributes_come_from_the_json_and_columns_go_first() {
         let own = shape(&[("id", KeyKind::S)], Some("item"));
         let image = r#"{"id":"tk","item":"t{\"id\":9,\"note\":\"x\",\"a\":null}","note":"7"}"#;
-        check(&own, &row(None, Some(image)), &[r#"0 k >{"a":{"NULL":true},"id":{"S":"k"},"note":{"N":"7"}}"#]);
+        check(
+            &own,
+            &row(None, Some(image)),
+            &[r#"0 k >{"a":{"NULL":true},"id":{"S":"k"},"note":{"N":"7"}}"#],
+        );
         let blob = format!(r#"{{"id":"tk","item":"X'{}'"}}"#, hex::encode_upper(r#"{"a":1}"#));
         check(&own, &row(None, Some(&blob)), &[r#"0 k >{"a":{"N":"1"},"id":{"S":"k"}}"#]);
     }
@@ -233,15 +255,18 @@ mod tests {
     #[test]
     fn many_columns_come_in_several_objects() {
         let by_id = shape(&[("id", KeyKind::N)], None);
-        check(&by_id, &row(None, Some(r#"[{"id":"1","a":"2"},{"b":"3"}]"#)), &[
-            r#"0 1 >{"a":{"N":"2"},"b":{"N":"3"},"id":{"N":"1"}}"#,
-        ]);
+        check(
+            &by_id,
+            &row(None, Some(r#"[{"id":"1","a":"2"},{"b":"3"}]"#)),
+            &[r#"0 1 >{"a":{"N":"2"},"b":{"N":"3"},"id":{"N":"1"}}"#],
+        );
     }
 
     #[test]
     fn keys_take_the_declared_type_or_the_row_is_no_item() {
         let key = |literal: &str, kind| {
-            let told = read(&row(None, Some(&format!(r#"{{"id":"{literal}"}}"#))), &shape(&[("id", kind)], None));
+            let told =
+                read(&row(None, Some(&format!(r#"{{"id":"{literal}"}}"#))), &shape(&[("id", kind)], None));
             told.changes.first().map(|c| c.key[0].1.clone()).ok_or(told.unfit.unwrap_or_default())
         };
         assert_eq!(key("12", KeyKind::S), Ok(Attribute::S("12".into())));
@@ -251,7 +276,8 @@ mod tests {
         assert_eq!(key("tx", KeyKind::N), Err("its key `id` is S and not N".into()));
         assert!(read(&row(None, None), &shape(&[("id", KeyKind::S)], None)).unfit.is_some());
         // A row that becomes an item when it gets its key is inserted then.
-        let told = read(&row(Some(r#"{"id":"NULL"}"#), Some(r#"{"id":"tk"}"#)), &shape(&[("id", KeyKind::S)], None));
+        let told =
+            read(&row(Some(r#"{"id":"NULL"}"#), Some(r#"{"id":"tk"}"#)), &shape(&[("id", KeyKind::S)], None));
         assert_eq!(shown(&told), [r#"0 k >{"id":{"S":"k"}}"#]);
     }
 }

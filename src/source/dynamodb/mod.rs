@@ -191,7 +191,10 @@ impl EventSource for Table {
         let mut reader = self.reader.lock().await;
         let mut watch = Watch::start(&self.spec.sqlite, self.bell.clone());
         if let Some(why) = &watch.polled_because {
-            let text = format!("{} is looked at twice a second, since nothing tells when it changes: {why}", self.spec.sqlite.display());
+            let text = format!(
+                "{} is looked at twice a second, since nothing tells when it changes: {why}",
+                self.spec.sqlite.display()
+            );
             self.ground.timeline.notice(self.ground.clock.now(), "warning", text);
         }
         let mut trim_at = Some(Instant::now() + QUIET);
@@ -247,12 +250,17 @@ async fn make(spec: &TableSpec, ground: &Ground) -> Result<(), SourceError> {
     let failed = |error: sqlx::Error| sqlite_trouble(spec, "open", &error);
     let is_new = !spec.sqlite.exists();
     if is_new && spec.keys.is_empty() {
-        return Err(trouble(spec, "attach", "there is no such file; name the right one, or say the key to have one made: key = \"id:S\""));
+        return Err(trouble(
+            spec,
+            "attach",
+            "there is no such file; name the right one, or say the key to have one made: key = \"id:S\"",
+        ));
     }
     if is_new && let Some(folder) = spec.sqlite.parent() {
         std::fs::create_dir_all(folder).map_err(|error| trouble(spec, "make", &error.to_string()))?;
     }
-    let mut options = sqlx::sqlite::SqliteConnectOptions::new().filename(&spec.sqlite).create_if_missing(is_new);
+    let mut options =
+        sqlx::sqlite::SqliteConnectOptions::new().filename(&spec.sqlite).create_if_missing(is_new);
     if is_new {
         options = options.journal_mode(sqlx::sqlite::SqliteJournalMode::Wal);
     }
@@ -263,10 +271,21 @@ async fn make(spec: &TableSpec, ground: &Ground) -> Result<(), SourceError> {
         Lookup::Unfit(why) => return Err(trouble(spec, "attach", &why)),
         Lookup::Missing if spec.keys.is_empty() => {
             let names = table_names(&mut connection).await.map_err(failed)?;
-            return Err(trouble(spec, "attach", &format!("the file has no such table, only {names}; say the key to have it made: key = \"id:S\"")));
+            return Err(trouble(
+                spec,
+                "attach",
+                &format!(
+                    "the file has no such table, only {names}; say the key to have it made: key = \"id:S\""
+                ),
+            ));
         }
         Lookup::Missing => {
-            let seed = spec.seed.as_deref().map(table::read_seed).transpose().map_err(|why| trouble(spec, "make", &why))?;
+            let seed = spec
+                .seed
+                .as_deref()
+                .map(table::read_seed)
+                .transpose()
+                .map_err(|why| trouble(spec, "make", &why))?;
             let seed = seed.unwrap_or_default();
             let mut patience = file::Patience::new();
             while let Err(refusal) = table::make(&mut connection, spec, &seed).await {
@@ -274,7 +293,8 @@ async fn make(spec: &TableSpec, ground: &Ground) -> Result<(), SourceError> {
                     return Err(refused(spec, "make", refusal));
                 }
             }
-            let text = format!("made table `{}` in {}, with {} items", spec.name, spec.sqlite.display(), seed.len());
+            let text =
+                format!("made table `{}` in {}, with {} items", spec.name, spec.sqlite.display(), seed.len());
             ground.timeline.notice(ground.clock.now(), "info", text);
         }
     }

@@ -8,7 +8,6 @@ use std::time::Duration;
 use futures_util::TryStreamExt;
 use sqlx::{Connection, Row, SqliteConnection};
 
-use super::{Ground, QUIET};
 use super::changes::{self, LogRow};
 use super::event::{Mark, Stream, label};
 use super::file::{self, Owner, Prepared};
@@ -16,6 +15,7 @@ use super::position::Position;
 use super::schema::{Lookup, Schema, look_up};
 use super::table::schema_version;
 use super::trouble::{explained, is_busy, is_missing_table, sqlite_trouble, trouble};
+use super::{Ground, QUIET};
 use crate::arn::Arn;
 use crate::config::TableSpec;
 use crate::delivery::queue::StoreError;
@@ -132,7 +132,13 @@ impl Reader {
                 };
                 // Whatever it was, the position in the state database is what holds: read it again.
                 self.close().await;
-                self.say("error", format!("{}; trying again until it works", trouble(&self.spec, "read the changes of", &why)));
+                self.say(
+                    "error",
+                    format!(
+                        "{}; trying again until it works",
+                        trouble(&self.spec, "read the changes of", &why)
+                    ),
+                );
                 Ok(Seen::Absent)
             }
         }
@@ -141,7 +147,14 @@ impl Reader {
     async fn try_look(&mut self) -> Result<Seen, Failure> {
         let Some(identity) = self.identity() else {
             self.close().await;
-            self.say("warning", format!("{} is gone; table `{}` waits until it is back", self.spec.sqlite.display(), self.spec.name));
+            self.say(
+                "warning",
+                format!(
+                    "{} is gone; table `{}` waits until it is back",
+                    self.spec.sqlite.display(),
+                    self.spec.name
+                ),
+            );
             return Ok(Seen::Absent);
         };
         if self.open.as_ref().is_some_and(|open| open.identity != identity) {
@@ -191,7 +204,14 @@ impl Reader {
             Lookup::Found(schema) => schema,
             Lookup::Unfit(why) => return Err(Failure::Words(why)),
             Lookup::Missing => {
-                self.say("warning", format!("{} has no table `{}`; it is taken up when it is there", self.spec.sqlite.display(), self.spec.name));
+                self.say(
+                    "warning",
+                    format!(
+                        "{} has no table `{}`; it is taken up when it is there",
+                        self.spec.sqlite.display(),
+                        self.spec.name
+                    ),
+                );
                 return Ok(false);
             }
         };
@@ -201,7 +221,15 @@ impl Reader {
         let schema_version = schema_version(&mut connection).await?;
         let untrimmed = usize::from(position.seq > 0);
         self.said.clear();
-        self.open = Some(Open { connection, identity, schema, schema_version, position, is_table_there: true, untrimmed });
+        self.open = Some(Open {
+            connection,
+            identity,
+            schema,
+            schema_version,
+            position,
+            is_table_there: true,
+            untrimmed,
+        });
         Ok(true)
     }
 
@@ -218,19 +246,31 @@ impl Reader {
         })?;
         if let Some(other) = &prepared.taken_over_from {
             let file = self.spec.sqlite.display();
-            self.say("info", format!("the changes in {file} were read into the state {}, which is no more; now they are ours", other.state));
+            self.say(
+                "info",
+                format!(
+                    "the changes in {file} were read into the state {}, which is no more; now they are ours",
+                    other.state
+                ),
+            );
         }
         Ok(prepared)
     }
 
     async fn position(&self, token: &str) -> Result<Position, StoreError> {
         let names = (self.source.as_str(), self.spec.name.as_str());
-        let position = Position::load(&self.ground.store, names, token, &label(self.ground.clock.now())).await?;
+        let position =
+            Position::load(&self.ground.store, names, token, &label(self.ground.clock.now())).await?;
         self.ground.outlet.emit_with(Vec::new(), position.writes()).await?;
         Ok(position)
     }
 
-    async fn install(&mut self, connection: &mut SqliteConnection, schema: &Schema, read_to: i64) -> Result<bool, sqlx::Error> {
+    async fn install(
+        &mut self,
+        connection: &mut SqliteConnection,
+        schema: &Schema,
+        read_to: i64,
+    ) -> Result<bool, sqlx::Error> {
         for remark in &schema.remarks {
             self.say("warning", remark.clone());
         }
@@ -276,7 +316,9 @@ impl Reader {
 
     /// Whether the log goes on from where we were.
     fn continues(&self, page: &Page) -> bool {
-        self.open.as_ref().is_none_or(|open| open.position.seq == 0 || page.nonce == Some(open.position.nonce))
+        self.open
+            .as_ref()
+            .is_none_or(|open| open.position.seq == 0 || page.nonce == Some(open.position.nonce))
     }
 
     /// The schema changed: sees whether the table is there and its triggers are those it needs.
@@ -289,7 +331,12 @@ impl Reader {
                 let is_back = !open.is_table_there;
                 let changed = self.install(&mut open.connection, &schema, open.position.seq).await?;
                 if is_back {
-                    self.say("info", format!("table `{name}` is in {file} again; what happened to it before this was not seen"));
+                    self.say(
+                        "info",
+                        format!(
+                            "table `{name}` is in {file} again; what happened to it before this was not seen"
+                        ),
+                    );
                 } else if changed && open.schema != schema {
                     self.say("info", format!("the columns or indexes of table `{name}` in {file} changed; its triggers were made anew"));
                 } else if changed {
@@ -303,8 +350,12 @@ impl Reader {
             unusable => {
                 if open.is_table_there {
                     let why = match unusable {
-                        Lookup::Unfit(why) => format!("table `{name}` in {file} cannot be watched any more: {why}"),
-                        _ => format!("table `{name}` in {file} was dropped or renamed; it is taken up again when it is back"),
+                        Lookup::Unfit(why) => {
+                            format!("table `{name}` in {file} cannot be watched any more: {why}")
+                        }
+                        _ => format!(
+                            "table `{name}` in {file} was dropped or renamed; it is taken up again when it is back"
+                        ),
                     };
                     self.say("warning", why);
                     file::remove_triggers(&mut open.connection, &name).await?;
@@ -329,7 +380,9 @@ impl Reader {
         open.position.begin_again();
         self.ground.outlet.emit_with(Vec::new(), open.position.writes()).await?;
         let file = self.spec.sqlite.display();
-        let text = format!("{file} is not as it was left, but an earlier copy of it; going on with the changes that are in its log");
+        let text = format!(
+            "{file} is not as it was left, but an earlier copy of it; going on with the changes that are in its log"
+        );
         self.say("warning", text);
         Ok(())
     }

@@ -81,27 +81,34 @@ impl World {
 
     /// Runs SQL on the file as another program would.
     async fn sql(&self, sql: &str) {
-        let options = sqlx::sqlite::SqliteConnectOptions::new().filename(self.path("shop.db")).create_if_missing(true);
+        let options =
+            sqlx::sqlite::SqliteConnectOptions::new().filename(self.path("shop.db")).create_if_missing(true);
         let mut other = options.busy_timeout(Duration::from_secs(10)).connect().await.expect("connected");
         sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut other).await.expect(sql);
         other.close().await.expect("closed");
     }
 
     async fn count(&self, sql: &str) -> i64 {
-        let mut other = file::connect(&self.path("shop.db"), Duration::from_secs(10)).await.expect("connected");
+        let mut other =
+            file::connect(&self.path("shop.db"), Duration::from_secs(10)).await.expect("connected");
         sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut other).await.expect(sql)
     }
 
     /// The records stored so far, in order.
     async fn records(&self) -> Vec<Value> {
-        let rows = sqlx::query("SELECT record FROM event ORDER BY no").fetch_all(self.ground.store.read()).await;
-        let parse = |row: &sqlx::sqlite::SqliteRow| serde_json::from_str(row.get("record")).expect("a record is JSON");
+        let rows =
+            sqlx::query("SELECT record FROM event ORDER BY no").fetch_all(self.ground.store.read()).await;
+        let parse = |row: &sqlx::sqlite::SqliteRow| {
+            serde_json::from_str(row.get("record")).expect("a record is JSON")
+        };
         rows.expect("events").iter().map(parse).collect()
     }
 
     /// The records as `INSERT {"orderId":{"S":"o-1"}}`.
     async fn shown(&self) -> Vec<String> {
-        let show = |record: &Value| format!("{} {}", record["eventName"].as_str().unwrap_or("?"), record["dynamodb"]["Keys"]);
+        let show = |record: &Value| {
+            format!("{} {}", record["eventName"].as_str().unwrap_or("?"), record["dynamodb"]["Keys"])
+        };
         self.records().await.iter().map(show).collect()
     }
 
@@ -117,7 +124,9 @@ impl World {
             }
         };
         let found = real::within(DEADLINE, wait).await;
-        let Some(records) = found else { panic!("{count} records in time, there are {:?}", self.shown().await) };
+        let Some(records) = found else {
+            panic!("{count} records in time, there are {:?}", self.shown().await)
+        };
         assert_eq!(records.len(), count, "{:?}", self.shown().await);
         records
     }
@@ -177,7 +186,13 @@ fn has_shell() -> bool {
 }
 
 fn shell(file: &Path, sql: &str) {
-    let out = Command::new("sqlite3").arg("-cmd").arg(".timeout 10000").arg(file).arg(sql).output().expect("sqlite3 runs");
+    let out = Command::new("sqlite3")
+        .arg("-cmd")
+        .arg(".timeout 10000")
+        .arg(file)
+        .arg(sql)
+        .output()
+        .expect("sqlite3 runs");
     assert!(out.status.success(), "{sql}: {}", String::from_utf8_lossy(&out.stderr));
 }
 
@@ -199,9 +214,11 @@ fn replay(records: &[Value]) -> BTreeMap<String, Value> {
 
 /// Ids are all different, and sequence numbers grow.
 fn check_numbering(records: &[Value]) {
-    let ids: std::collections::BTreeSet<String> = records.iter().map(|record| record["eventID"].to_string()).collect();
+    let ids: std::collections::BTreeSet<String> =
+        records.iter().map(|record| record["eventID"].to_string()).collect();
     assert_eq!(ids.len(), records.len(), "each record has its own id");
-    let number = |record: &Value| record["dynamodb"]["SequenceNumber"].as_str().and_then(|n| n.parse::<u128>().ok());
+    let number =
+        |record: &Value| record["dynamodb"]["SequenceNumber"].as_str().and_then(|n| n.parse::<u128>().ok());
     assert!(records.windows(2).all(|pair| number(&pair[0]) < number(&pair[1])), "sequence numbers grow");
 }
 
@@ -209,29 +226,40 @@ fn check_numbering(records: &[Value]) {
 async fn whoever_writes_a_table_makes_a_record() {
     let world = World::new().await;
     let orders = world.start(world.orders()).await;
-    orders.table.put(&json!({"orderId": "o-1", "status": "new", "tags": {"SS": ["b", "a"]}, "n": 1.50})).await.expect("put");
+    orders
+        .table
+        .put(&json!({"orderId": "o-1", "status": "new", "tags": {"SS": ["b", "a"]}, "n": 1.50}))
+        .await
+        .expect("put");
     world.sql("UPDATE orders SET item = json_set(item, '$.status', 'paid') WHERE orderId = 'o-1'").await;
     world.until(2).await;
-    orders.table.put(&json!({"orderId": "o-1", "status": "paid", "n": 1.5, "tags": {"SS": ["a", "b"]}})).await.expect("the same");
+    orders
+        .table
+        .put(&json!({"orderId": "o-1", "status": "paid", "n": 1.5, "tags": {"SS": ["a", "b"]}}))
+        .await
+        .expect("the same");
     orders.table.delete(&json!({"orderId": "o-1"})).await.expect("deleted");
     orders.table.delete(&json!({"orderId": "o-1"})).await.expect("nothing is fine");
     let records = world.until(3).await;
     replay(&records);
     check_numbering(&records);
-    assert_eq!(records[1], json!({
-        "eventID": records[1]["eventID"], "eventName": "MODIFY", "eventVersion": "1.1", "eventSource": "aws:dynamodb",
-        "awsRegion": "us-east-1",
-        "dynamodb": {
-            "ApproximateCreationDateTime": 1_617_403_023,
-            "Keys": {"orderId": {"S": "o-1"}},
-            "NewImage": {"orderId": {"S": "o-1"}, "n": {"N": "1.5"}, "status": {"S": "paid"}, "tags": {"SS": ["a", "b"]}},
-            "OldImage": {"orderId": {"S": "o-1"}, "n": {"N": "1.5"}, "status": {"S": "new"}, "tags": {"SS": ["a", "b"]}},
-            "SequenceNumber": "200000000003218256369",
-            "SizeBytes": 10 + (10 + 4 + 10 + 6) + (10 + 4 + 9 + 6),
-            "StreamViewType": "NEW_AND_OLD_IMAGES",
-        },
-        "eventSourceARN": "arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/2021-04-02T22:37:03.187",
-    }));
+    assert_eq!(
+        records[1],
+        json!({
+            "eventID": records[1]["eventID"], "eventName": "MODIFY", "eventVersion": "1.1", "eventSource": "aws:dynamodb",
+            "awsRegion": "us-east-1",
+            "dynamodb": {
+                "ApproximateCreationDateTime": 1_617_403_023,
+                "Keys": {"orderId": {"S": "o-1"}},
+                "NewImage": {"orderId": {"S": "o-1"}, "n": {"N": "1.5"}, "status": {"S": "paid"}, "tags": {"SS": ["a", "b"]}},
+                "OldImage": {"orderId": {"S": "o-1"}, "n": {"N": "1.5"}, "status": {"S": "new"}, "tags": {"SS": ["a", "b"]}},
+                "SequenceNumber": "200000000003218256369",
+                "SizeBytes": 10 + (10 + 4 + 10 + 6) + (10 + 4 + 9 + 6),
+                "StreamViewType": "NEW_AND_OLD_IMAGES",
+            },
+            "eventSourceARN": "arn:aws:dynamodb:us-east-1:000000000000:table/orders/stream/2021-04-02T22:37:03.187",
+        })
+    );
     assert_eq!(records[2]["eventName"], "REMOVE");
     orders.stop().await;
 }
@@ -242,7 +270,10 @@ async fn the_sqlite3_program_is_heard() {
         return;
     }
     let world = World::new().await;
-    shell(&world.path("shop.db"), "PRAGMA journal_mode = WAL; CREATE TABLE orders (orderId TEXT PRIMARY KEY, status, note)");
+    shell(
+        &world.path("shop.db"),
+        "PRAGMA journal_mode = WAL; CREATE TABLE orders (orderId TEXT PRIMARY KEY, status, note)",
+    );
     let orders = world.start(world.spec("orders", &[])).await;
     let file = world.path("shop.db");
     shell(&file, "INSERT INTO orders VALUES ('o-1', 'new', 'a' || char(0) || 'b'), ('o-2', x'00ff', 2.5)");
@@ -251,8 +282,14 @@ async fn the_sqlite3_program_is_heard() {
     shell(&file, "PRAGMA recursive_triggers = 1; REPLACE INTO orders VALUES ('o-1', 'sent', NULL)");
     shell(&file, "ALTER TABLE orders DROP COLUMN note; DELETE FROM orders");
     let records = world.until(6).await;
-    assert_eq!(records[0]["dynamodb"]["NewImage"], json!({"orderId": {"S": "o-1"}, "status": {"S": "new"}, "note": {"S": "a\0b"}}));
-    assert_eq!(records[1]["dynamodb"]["NewImage"], json!({"orderId": {"S": "o-2"}, "status": {"B": "AP8="}, "note": {"N": "2.5"}}));
+    assert_eq!(
+        records[0]["dynamodb"]["NewImage"],
+        json!({"orderId": {"S": "o-1"}, "status": {"S": "new"}, "note": {"S": "a\0b"}})
+    );
+    assert_eq!(
+        records[1]["dynamodb"]["NewImage"],
+        json!({"orderId": {"S": "o-2"}, "status": {"B": "AP8="}, "note": {"N": "2.5"}})
+    );
     assert_eq!(records[3]["eventName"], "MODIFY");
     assert_eq!(records[3]["dynamodb"]["NewImage"]["note"], json!({"NULL": true}));
     check_numbering(&records);
@@ -295,7 +332,10 @@ async fn each_change_is_told_once_however_often_dropwire_is_killed() {
     writer.spawn(async move {
         let mut other = file::connect(&file, Duration::from_secs(20)).await.expect("connected");
         for i in 0..600 {
-            let sql = format!("INSERT OR REPLACE INTO orders (orderId, item) VALUES ('o-{}', json_object('i', {i}))", i % 7);
+            let sql = format!(
+                "INSERT OR REPLACE INTO orders (orderId, item) VALUES ('o-{}', json_object('i', {i}))",
+                i % 7
+            );
             sqlx::query(AssertSqlSafe(sql)).execute(&mut other).await.expect("written");
         }
     });
@@ -327,18 +367,27 @@ async fn two_tables_in_one_file_keep_their_own_streams() {
     world.sql(write).await;
     let records = world.until(4).await;
     let of = |name: &str| -> Vec<Value> {
-        let is_of = |record: &&Value| record["eventSourceARN"].as_str().is_some_and(|arn| arn.contains(&format!("table/{name}/")));
+        let is_of = |record: &&Value| {
+            record["eventSourceARN"].as_str().is_some_and(|arn| arn.contains(&format!("table/{name}/")))
+        };
         records.iter().filter(is_of).cloned().collect()
     };
     check_numbering(&of("orders"));
     check_numbering(&of("it-ems.2"));
     assert_eq!(of("it-ems.2")[1]["dynamodb"]["Keys"], json!({"item": {"N": "2.5"}, "at": {"B": ""}}));
     world.until_log_is_short().await;
-    items.table.put(&json!({"item": 7, "at": {"B": "AA=="}, "attributes": {"S": "x"}, "x": [1, {"M": {"S": 1}}]})).await.expect("put");
+    items
+        .table
+        .put(&json!({"item": 7, "at": {"B": "AA=="}, "attributes": {"S": "x"}, "x": [1, {"M": {"S": 1}}]}))
+        .await
+        .expect("put");
     let last = world.until(5).await.pop().expect("a record");
-    assert_eq!(last["dynamodb"]["NewImage"], json!({
-        "item": {"N": "7"}, "at": {"B": "AA=="}, "attributes": {"S": "x"}, "x": {"L": [{"N": "1"}, {"M": {"S": {"N": "1"}}}]},
-    }));
+    assert_eq!(
+        last["dynamodb"]["NewImage"],
+        json!({
+            "item": {"N": "7"}, "at": {"B": "AA=="}, "attributes": {"S": "x"}, "x": {"L": [{"N": "1"}, {"M": {"S": {"N": "1"}}}]},
+        })
+    );
     orders.stop().await;
     items.stop().await;
 }
@@ -347,7 +396,9 @@ async fn two_tables_in_one_file_keep_their_own_streams() {
 async fn each_journal_mode_is_captured_and_left_alone() {
     for mode in ["delete", "truncate", "persist", "wal"] {
         let world = World::new().await;
-        world.sql(&format!("PRAGMA journal_mode = {mode}; CREATE TABLE orders (id INTEGER PRIMARY KEY, n)")).await;
+        world
+            .sql(&format!("PRAGMA journal_mode = {mode}; CREATE TABLE orders (id INTEGER PRIMARY KEY, n)"))
+            .await;
         let orders = world.start(world.spec("orders", &[])).await;
         for i in 1..=3 {
             world.sql(&format!("PRAGMA journal_mode = {mode}; INSERT INTO orders (n) VALUES ({i})")).await;
@@ -355,7 +406,8 @@ async fn each_journal_mode_is_captured_and_left_alone() {
         }
         orders.stop().await;
         let mut other = file::connect(&world.path("shop.db"), DEADLINE).await.expect("connected");
-        let is: String = sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut other).await.expect("a mode");
+        let is: String =
+            sqlx::query_scalar("PRAGMA journal_mode").fetch_one(&mut other).await.expect("a mode");
         // Of the others only WAL is kept in the file.
         assert_eq!(is == "wal", mode == "wal", "{mode}");
     }
@@ -442,7 +494,10 @@ async fn one_dropwire_at_a_time_reads_a_log() {
     first.stop().await;
     let mut second = World::new().await;
     let refusal = second.refused(world.orders()).await;
-    assert!(refusal.contains("read by the dropwire whose state is") && refusal.contains("dropwire table detach"), "{refusal}");
+    assert!(
+        refusal.contains("read by the dropwire whose state is") && refusal.contains("dropwire table detach"),
+        "{refusal}"
+    );
     // The first one's state is deleted: its log goes to the next who asks.
     for name in ["state.db", "state.db-wal", "state.db-shm"] {
         std::fs::remove_file(world.path(name)).ok();
@@ -461,7 +516,11 @@ async fn detaching_leaves_nothing_of_ours() {
     world.sql("INSERT INTO orders (orderId) VALUES ('a')").await;
     world.until(1).await;
     let removed = detach(&world.path("shop.db")).await.expect("detached");
-    assert_eq!(removed.iter().filter(|line| line.starts_with("trigger dropwire_orders_")).count(), 6, "{removed:?}");
+    assert_eq!(
+        removed.iter().filter(|line| line.starts_with("trigger dropwire_orders_")).count(),
+        6,
+        "{removed:?}"
+    );
     assert_eq!(removed.len(), 9, "{removed:?}");
     world.until_said("was taken out of").await;
     assert_eq!(world.count("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'dropwire%'").await, 0);
@@ -484,9 +543,13 @@ async fn a_seed_is_what_a_new_table_begins_with() {
     let mut world = World::new().await;
     let mut spec = world.orders();
     spec.seed = Some(world.path("seed.jsonl"));
-    std::fs::write(world.path("seed.jsonl"), "{\"orderId\":\"a\",\"n\":1}\n\n{\"order\":\"b\"}\n").expect("a seed");
+    std::fs::write(world.path("seed.jsonl"), "{\"orderId\":\"a\",\"n\":1}\n\n{\"order\":\"b\"}\n")
+        .expect("a seed");
     let refusal = world.refused(spec.clone()).await;
-    assert!(refusal.contains("line 3") && refusal.contains("seed.jsonl") && refusal.contains("no key `orderId`"), "{refusal}");
+    assert!(
+        refusal.contains("line 3") && refusal.contains("seed.jsonl") && refusal.contains("no key `orderId`"),
+        "{refusal}"
+    );
     std::fs::write(world.path("seed.jsonl"), "{\"orderId\":\"a\",\"n\":1}\n{\"orderId\":").expect("a seed");
     let refusal = world.refused(spec.clone()).await;
     assert!(refusal.contains("line 2") && refusal.contains("no JSON"), "{refusal}");
@@ -519,9 +582,16 @@ async fn what_cannot_be_a_table_is_refused_in_words() {
     check_refusal("", &[], "there is no such file").await;
     check_refusal("CREATE TABLE other (x)", &[], "no such table, only other").await;
     check_refusal("CREATE TABLE orders (x)", &[], "no primary key; say which column").await;
-    check_refusal("CREATE TABLE orders (a, b, c, PRIMARY KEY (a, b, c))", &[], "primary key has 3 columns").await;
-    check_refusal("CREATE TABLE orders (x PRIMARY KEY, y)", &s, "no column `id` to be its key; it has x, y").await;
-    check_refusal("CREATE TABLE orders (x PRIMARY KEY, id)", &s, "CREATE UNIQUE INDEX \"orders_key\" ON \"orders\" (\"id\")").await;
+    check_refusal("CREATE TABLE orders (a, b, c, PRIMARY KEY (a, b, c))", &[], "primary key has 3 columns")
+        .await;
+    check_refusal("CREATE TABLE orders (x PRIMARY KEY, y)", &s, "no column `id` to be its key; it has x, y")
+        .await;
+    check_refusal(
+        "CREATE TABLE orders (x PRIMARY KEY, id)",
+        &s,
+        "CREATE UNIQUE INDEX \"orders_key\" ON \"orders\" (\"id\")",
+    )
+    .await;
     check_refusal("CREATE VIEW orders AS SELECT 1 AS id", &s, "it is a view").await;
     check_refusal("CREATE VIRTUAL TABLE orders USING fts5(id)", &s, "it is a virtual table").await;
     check_refusal("PRAGMA encoding = 'UTF-16le'; CREATE TABLE orders (id PRIMARY KEY)", &s, "UTF-16le").await;
@@ -530,7 +600,8 @@ async fn what_cannot_be_a_table_is_refused_in_words() {
 #[tokio::test]
 async fn what_is_no_database_is_refused_in_words() {
     let world = World::new().await;
-    std::fs::write(world.path("shop.db"), "this is a text, and long enough to be seen as one ".repeat(40)).expect("a file");
+    std::fs::write(world.path("shop.db"), "this is a text, and long enough to be seen as one ".repeat(40))
+        .expect("a file");
     let refusal = world.refused(world.orders()).await;
     assert!(refusal.contains("this is no SQLite database; name another file"), "{refusal}");
     std::fs::remove_file(world.path("shop.db")).expect("removed");
@@ -554,7 +625,9 @@ fn damage(file: &Path) {
 #[tokio::test]
 async fn items_that_do_not_fit_are_refused_in_words() {
     let world = World::new().await;
-    world.sql("CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT NOT NULL DEFAULT 'new', data BLOB)").await;
+    world
+        .sql("CREATE TABLE orders (id INTEGER PRIMARY KEY, status TEXT NOT NULL DEFAULT 'new', data BLOB)")
+        .await;
     let orders = world.start(world.spec("orders", &[])).await;
     for (item, expected) in [
         (json!([1]), "an item is a JSON object"),
@@ -570,8 +643,14 @@ async fn items_that_do_not_fit_are_refused_in_words() {
     // It replaces the item as a whole: the status is the default again.
     orders.table.put(&json!({"id": 1})).await.expect("put");
     let records = world.until(2).await;
-    assert_eq!(records[0]["dynamodb"]["NewImage"], json!({"id": {"N": "1"}, "status": {"S": "paid"}, "data": {"B": "AAE="}}));
-    assert_eq!(records[1]["dynamodb"]["NewImage"], json!({"id": {"N": "1"}, "status": {"S": "new"}, "data": {"NULL": true}}));
+    assert_eq!(
+        records[0]["dynamodb"]["NewImage"],
+        json!({"id": {"N": "1"}, "status": {"S": "paid"}, "data": {"B": "AAE="}})
+    );
+    assert_eq!(
+        records[1]["dynamodb"]["NewImage"],
+        json!({"id": {"N": "1"}, "status": {"S": "new"}, "data": {"NULL": true}})
+    );
     orders.stop().await;
 }
 
@@ -580,7 +659,10 @@ async fn whoever_holds_the_file_is_waited_for() {
     let world = World::new().await;
     world.sql("CREATE TABLE orders (id INTEGER PRIMARY KEY, n)").await;
     let mut other = file::connect(&world.path("shop.db"), DEADLINE).await.expect("connected");
-    sqlx::raw_sql("BEGIN EXCLUSIVE; INSERT INTO orders (n) VALUES (1)").execute(&mut other).await.expect("held");
+    sqlx::raw_sql("BEGIN EXCLUSIVE; INSERT INTO orders (n) VALUES (1)")
+        .execute(&mut other)
+        .await
+        .expect("held");
     let mut tasks = JoinSet::new();
     tasks.spawn(Table::open(world.spec("orders", &[]), world.ground.clone()));
     assert!(real::within(Duration::from_millis(100), tasks.join_next()).await.is_none(), "it waits");
@@ -588,7 +670,10 @@ async fn whoever_holds_the_file_is_waited_for() {
     assert!(matches!(real::within(DEADLINE, tasks.join_next()).await, Some(Some(Ok(Ok(_))))), "it opens");
     // A reader that finds the file held looks again.
     let orders = world.start(world.spec("orders", &[])).await;
-    sqlx::raw_sql("BEGIN EXCLUSIVE; INSERT INTO orders (n) VALUES (2)").execute(&mut other).await.expect("held");
+    sqlx::raw_sql("BEGIN EXCLUSIVE; INSERT INTO orders (n) VALUES (2)")
+        .execute(&mut other)
+        .await
+        .expect("held");
     orders.table.bell.notify_one();
     real::sleep(Duration::from_millis(50)).await;
     sqlx::raw_sql("COMMIT").execute(&mut other).await.expect("let go");
@@ -604,18 +689,27 @@ async fn measure_the_latency() {
         let mut world = World::new().await;
         let orders = world.start(world.orders()).await;
         let mut other = file::connect(&world.path("shop.db"), DEADLINE).await.expect("connected");
-        sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA synchronous = {synchronous}"))).execute(&mut other).await.expect("set");
+        sqlx::raw_sql(AssertSqlSafe(format!("PRAGMA synchronous = {synchronous}")))
+            .execute(&mut other)
+            .await
+            .expect("set");
         let mut micros: Vec<u128> = Vec::new();
         for i in 0..300 {
             let sql = format!("INSERT INTO orders (orderId) VALUES ('{i}')");
             sqlx::query(AssertSqlSafe(sql)).execute(&mut other).await.expect("written");
             let committed = Instant::now();
-            while !matches!(world.told.recv().await.map(|told| told.moment.clone()), Ok(Moment::Emitted { .. })) {}
+            while !matches!(
+                world.told.recv().await.map(|told| told.moment.clone()),
+                Ok(Moment::Emitted { .. })
+            ) {}
             micros.push(committed.elapsed().as_micros());
             real::sleep(Duration::from_millis(5)).await;
         }
         micros.sort_unstable();
-        eprintln!("{synchronous}: commit to stored event, µs: p50 {} p90 {} p99 {}", micros[150], micros[270], micros[297]);
+        eprintln!(
+            "{synchronous}: commit to stored event, µs: p50 {} p90 {} p99 {}",
+            micros[150], micros[270], micros[297]
+        );
         orders.stop().await;
     }
 }

@@ -135,7 +135,9 @@ impl Subject {
     fn after_insert(&self) -> Vec<String> {
         // Ours is the one stash of an insert of this key, or of a key not yet chosen.
         let mine = match self.key_is_rowid {
-            true => format!("tbl = {} AND op = 'I' AND b1 IN ({}, -1)", literal(&self.tag), self.key("NEW", 0)),
+            true => {
+                format!("tbl = {} AND op = 'I' AND b1 IN ({}, -1)", literal(&self.tag), self.key("NEW", 0))
+            }
             false => self.stashed_by("I", "NEW"),
         };
         vec![
@@ -153,9 +155,13 @@ impl Subject {
 
     fn after_update(&self) -> Vec<String> {
         let mine = self.stashed_by("U", "OLD");
-        let same_key = self.each_key(|i, _| format!("{} COLLATE BINARY IS {}", self.key("OLD", i), self.key("NEW", i)));
+        let same_key =
+            self.each_key(|i, _| format!("{} COLLATE BINARY IS {}", self.key("OLD", i), self.key("NEW", i)));
         vec![
-            self.log_gone(&mine, &format!("NOT ({}) AND NOT ({})", self.stashed_is("OLD"), self.stashed_is("NEW"))),
+            self.log_gone(
+                &mine,
+                &format!("NOT ({}) AND NOT ({})", self.stashed_is("OLD"), self.stashed_is("NEW")),
+            ),
             format!(
                 "INSERT INTO dropwire_log (tbl, k1, k2, old) SELECT s.tbl, s.k1, s.k2, s.old FROM dropwire_stash AS s \
                  WHERE {mine} AND {} AND NOT ({same_key});",
@@ -207,7 +213,12 @@ impl Subject {
         let by_key = format!("({})", self.each_key(|i, name| format!("c.{name} = {}", self.key(COMING, i))));
         let by_index = self.unique.iter().map(|columns| {
             let equal = columns.iter().map(|(name, collation)| {
-                format!("c.{} COLLATE {} = {}", identifier(name), identifier(collation), self.value(COMING, name))
+                format!(
+                    "c.{} COLLATE {} = {}",
+                    identifier(name),
+                    identifier(collation),
+                    self.value(COMING, name)
+                )
             });
             format!("({})", equal.collect::<Vec<_>>().join(" AND "))
         });
@@ -285,7 +296,12 @@ impl Subject {
     }
 
     fn each_key(&self, says: impl Fn(usize, &str) -> String) -> String {
-        self.keys.iter().enumerate().map(|(i, name)| says(i, &identifier(name))).collect::<Vec<_>>().join(" AND ")
+        self.keys
+            .iter()
+            .enumerate()
+            .map(|(i, name)| says(i, &identifier(name)))
+            .collect::<Vec<_>>()
+            .join(" AND ")
     }
 
     /// The row `r` has the key that `row` holds in these columns: first as the index finds it, then to the letter.
@@ -300,7 +316,10 @@ impl Subject {
     fn image(&self, row: Row<'_>, columns: &[impl AsRef<str>]) -> String {
         let value = |name: &String| {
             let column = identifier(name);
-            format!("{}, CASE typeof({column}) WHEN 'text' THEN 't' || {column} ELSE quote({column}) END", literal(name))
+            format!(
+                "{}, CASE typeof({column}) WHEN 'text' THEN 't' || {column} ELSE quote({column}) END",
+                literal(name)
+            )
         };
         let objects: Vec<String> = self
             .columns
@@ -311,7 +330,8 @@ impl Subject {
             [one] => one.clone(),
             many => format!("json_array({})", many.join(", ")),
         };
-        let stand_ins: Vec<String> = self.columns.iter().map(|name| format!("NULL AS {}", identifier(name))).collect();
+        let stand_ins: Vec<String> =
+            self.columns.iter().map(|name| format!("NULL AS {}", identifier(name))).collect();
         format!(
             "(SELECT (SELECT {json} FROM {} AS r WHERE {}) FROM (SELECT {}))",
             identifier(&self.table),

@@ -91,18 +91,9 @@ impl Walk<'_> {
             // Removed, or replaced by something else, in the meantime.
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return ControlFlow::Continue(()),
             Err(errno) => {
-                let text = format!(
-                    "cannot be listed: {}; what is in it is not looked at",
-                    errno.desc()
-                );
-                self.batch.remarks.push(Remark {
-                    key: key.to_owned(),
-                    text,
-                });
-                return self.push(Found {
-                    key: key.to_owned(),
-                    stamp: None,
-                });
+                let text = format!("cannot be listed: {}; what is in it is not looked at", errno.desc());
+                self.batch.remarks.push(Remark { key: key.to_owned(), text });
+                return self.push(Found { key: key.to_owned(), stamp: None });
             }
         };
         for (name, is_folder) in listing.iter() {
@@ -133,17 +124,14 @@ impl Walk<'_> {
 
     fn list(&mut self, key: &str) -> nix::Result<Listing> {
         let folder = platform::open_folder(&self.root, key)?;
-        let again = folder
-            .try_clone()
-            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
+        let again =
+            folder.try_clone().map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
         let mut listing = Listing::default();
         let listed = platform::list(again, |name, kind| {
             let Some(text) = name.to_str() else {
                 let shown = format!("{key}{}", Path::new(name).display());
-                return self.remark(
-                    &shown,
-                    "has a name that is no UTF-8, which no key can have; it is passed by",
-                );
+                return self
+                    .remark(&shown, "has a name that is no UTF-8, which no key can have; it is passed by");
             };
             if is_ignored(self.ignore, text) {
                 return;
@@ -158,10 +146,9 @@ impl Walk<'_> {
                 Kind::File => listing.push(text, false),
                 Kind::Folder => listing.push(text, true),
                 Kind::Link => self.remark(&format!("{key}{text}"), "is a symbolic link and is not followed"),
-                Kind::Special => self.remark(
-                    &format!("{key}{text}"),
-                    "is a fifo, socket or device, which is no object",
-                ),
+                Kind::Special => {
+                    self.remark(&format!("{key}{text}"), "is a fifo, socket or device, which is no object")
+                }
                 // Gone again.
                 Kind::Unknown => {}
             }
@@ -174,29 +161,18 @@ impl Walk<'_> {
     fn remark(&mut self, key: &str, text: &str) {
         // A folder full of links must not fill the memory; so many are enough to say.
         if self.batch.remarks.len() < BATCH {
-            self.batch.remarks.push(Remark {
-                key: key.to_owned(),
-                text: text.to_owned(),
-            });
+            self.batch.remarks.push(Remark { key: key.to_owned(), text: text.to_owned() });
         }
     }
 
     fn push(&mut self, found: Found) -> ControlFlow<()> {
         self.batch.found.push(found);
-        if self.batch.found.len() >= BATCH {
-            self.send()
-        } else {
-            ControlFlow::Continue(())
-        }
+        if self.batch.found.len() >= BATCH { self.send() } else { ControlFlow::Continue(()) }
     }
 
     fn send(&mut self) -> ControlFlow<()> {
         let batch = std::mem::take(&mut self.batch);
-        if self.out.blocking_send(batch).is_ok() {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
+        if self.out.blocking_send(batch).is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 }
 
@@ -211,14 +187,7 @@ mod tests {
         let entered = RefCell::new(Vec::new());
         let root = platform::open_root(folder).expect("opens");
         let enter = |key: &str| entered.borrow_mut().push(key.to_owned());
-        Walk {
-            root,
-            ignore,
-            enter: &enter,
-            out: sender,
-            batch: Batch::default(),
-        }
-        .run(key);
+        Walk { root, ignore, enter: &enter, out: sender, batch: Batch::default() }.run(key);
         let (mut keys, mut remarks) = (Vec::new(), Vec::new());
         while let Some(batch) = receiver.blocking_recv() {
             keys.extend(batch.found.into_iter().map(|found| found.key));
@@ -230,29 +199,15 @@ mod tests {
     #[test]
     fn files_come_in_the_order_of_keys_and_folders_are_entered_first() {
         let folder = tempfile::tempdir().expect("a folder");
-        let keys = [
-            "a!",
-            "a-b",
-            "a.txt",
-            "a/b/c",
-            "a/b0",
-            "a/ü %+\n",
-            "a0",
-            "z/.git/x",
-            "z/y.tmp",
-            "z/z",
-        ];
+        let keys = ["a!", "a-b", "a.txt", "a/b/c", "a/b0", "a/ü %+\n", "a0", "z/.git/x", "z/y.tmp", "z/z"];
         for key in keys {
             let path = folder.path().join(key);
             std::fs::create_dir_all(path.parent().expect("a parent")).expect("makes folders");
             std::fs::write(path, key).expect("writes");
         }
         let (found, entered, remarks) = walk(folder.path(), "", &["*.tmp".into(), ".git".into()]);
-        let mut expected: Vec<&str> = keys
-            .iter()
-            .copied()
-            .filter(|k| !k.contains(".tmp") && !k.contains(".git"))
-            .collect();
+        let mut expected: Vec<&str> =
+            keys.iter().copied().filter(|k| !k.contains(".tmp") && !k.contains(".git")).collect();
         expected.sort_unstable();
         assert_eq!(found, expected);
         assert_eq!(entered, ["", "a/", "a/b/", "z/"]);

@@ -21,10 +21,7 @@ async fn ten_thousand_files_at_once_are_ten_thousand_events() {
     world.sh("cp -r ../src in");
     let copied = begun.elapsed();
     world.until("all", |events| events.len() >= 10_000).await;
-    println!(
-        "10,000 files: copied in {copied:?}, all told after {:?}",
-        begun.elapsed()
-    );
+    println!("10,000 files: copied in {copied:?}, all told after {:?}", begun.elapsed());
     let mut events = world.all().await;
     events.dedup();
     assert_eq!(events.len(), 10_000);
@@ -64,21 +61,9 @@ async fn a_folder_that_gives_no_hints_is_polled() {
     world.start().await;
     world.notice("looked through every second").await;
     world.sh("mkdir d; printf 1 >d/1; printf 2 >2; touch empty; rm old");
-    world
-        .check(&["Put d/1", "Put 2", "Put empty", "Delete old"])
-        .await;
+    world.check(&["Put d/1", "Put 2", "Put empty", "Delete old"]).await;
     world.sh("printf 22 >2; mv d e");
-    world
-        .check(&[
-            "Put d/1",
-            "Put 2",
-            "Put empty",
-            "Delete old",
-            "Put 2",
-            "Put e/1",
-            "Delete d/1",
-        ])
-        .await;
+    world.check(&["Put d/1", "Put 2", "Put empty", "Delete old", "Put 2", "Put e/1", "Delete d/1"]).await;
 }
 
 #[tokio::test]
@@ -143,9 +128,7 @@ async fn figures() {
 impl World {
     /// How many events are stored.
     async fn outlet_calls(&self) -> i64 {
-        let count = sqlx::query("SELECT coalesce(max(no), 0) FROM event")
-            .fetch_one(self.store.read())
-            .await;
+        let count = sqlx::query("SELECT coalesce(max(no), 0) FROM event").fetch_one(self.store.read()).await;
         count.expect("reads").get(0)
     }
 }
@@ -153,12 +136,6 @@ impl World {
 /// Memory of this process, in kB.
 fn resident() -> i64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS"))
-        .unwrap_or_default();
-    line.split_whitespace()
-        .nth(1)
-        .and_then(|number| number.parse().ok())
-        .unwrap_or(0)
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or(0)
 }
