@@ -1,7 +1,5 @@
 //! The `dropwire` program: runs the command line and returns its exit code.
 
-mod cli;
-
 fn main() -> std::process::ExitCode {
-    cli::run()
+    dropwire::cli::run()
 }

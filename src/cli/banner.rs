@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dropwire::control::{Listed, Status};
+use crate::control::{Listed, Status};
 use serde_json::json;
 
 use super::client::STATE_FOLDER;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use dropwire::config::Config;
+use crate::config::Config;
 use serde_json::json;
 
 use super::failure::Done;

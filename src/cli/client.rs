@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::real;
+use crate::control::{BASE, Listed, RUNNING_FILE, Refusal, Running, Status, TOKEN_HEADER};
+use crate::timeline::Told;
 use bytes::Bytes;
-use dropwire::clock::real;
-use dropwire::control::{BASE, Listed, RUNNING_FILE, Refusal, Running, Status, TOKEN_HEADER};
-use dropwire::timeline::Told;
 use http::{Method, Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use crate::clock::Timestamp;
+use crate::config::ClockStart;
+use crate::control::{ClockChange, ClockShown};
 use clap::Subcommand;
-use dropwire::clock::Timestamp;
-use dropwire::config::ClockStart;
-use dropwire::control::{ClockChange, ClockShown};
 
 use super::client::Client;
 use super::failure::Done;

@@ -1,7 +1,7 @@
 //! `dropwire dead`: the dead letters, what events became that were given up.
 
+use crate::control::{DeadChosen, DeadLetter};
 use clap::Subcommand;
-use dropwire::control::{DeadChosen, DeadLetter};
 use serde_json::Value;
 
 use super::client::{Client, encoded};

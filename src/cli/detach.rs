@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use dropwire::clock::real;
+use crate::clock::real;
 
 use super::banner;
 use super::client::{Client, STATE_FOLDER};

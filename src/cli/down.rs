@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dropwire::clock::real;
+use crate::clock::real;
 use serde_json::json;
 
 use super::client::Client;

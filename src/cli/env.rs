@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use dropwire::config::Config;
+use crate::config::Config;
 use serde_json::{Map, Value};
 
 use super::client::Client;

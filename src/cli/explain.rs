@@ -1,6 +1,6 @@
 //! `dropwire explain`: the long form of an error code.
 
-use dropwire::config;
+use crate::config;
 use serde_json::json;
 
 use super::failure::{Done, Failure};

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use dropwire::control::Refusal;
+use crate::control::Refusal;
 use serde::Serialize;
 use serde_json::Value;
 

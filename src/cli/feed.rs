@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use dropwire::timeline::Told;
+use crate::timeline::Told;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
 

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::clock::real;
+use crate::control::{Fire, Fired};
 use clap::Subcommand;
-use dropwire::clock::real;
-use dropwire::control::{Fire, Fired};
 use serde_json::Value;
 
 use super::client::Client;

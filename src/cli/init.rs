@@ -4,7 +4,7 @@ use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use dropwire::config::{Config, From, FunctionKind, FunctionSpec};
+use crate::config::{Config, From, FunctionKind, FunctionSpec};
 use serde_json::json;
 
 use super::failure::{Done, Failure};

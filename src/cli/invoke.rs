@@ -2,7 +2,7 @@
 
 use std::io::Read;
 
-use dropwire::control::Invoked;
+use crate::control::Invoked;
 
 use super::client::{Client, encoded};
 use super::failure::{Done, Failure};

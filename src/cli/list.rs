@@ -1,7 +1,7 @@
 //! `dropwire list`: what there is.
 
+use crate::control::{EventListed, Listed};
 use clap::ValueEnum;
-use dropwire::control::{EventListed, Listed};
 use serde_json::json;
 
 use super::client::Client;

@@ -2,8 +2,8 @@
 
 use std::collections::HashSet;
 
-use dropwire::control::LogShown;
-use dropwire::timeline::Moment;
+use crate::control::LogShown;
+use crate::timeline::Moment;
 
 use super::client::{Client, encoded};
 use super::failure::Done;

@@ -1,6 +1,6 @@
 //! `dropwire replay`: sends stored events again, as they were, under new ids.
 
-use dropwire::control::{EventListed, EventShown, Fired, Replay};
+use crate::control::{EventListed, EventShown, Fired, Replay};
 
 use super::client::{Client, encoded, event_id};
 use super::failure::{Done, Failure};

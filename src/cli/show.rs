@@ -1,6 +1,6 @@
 //! `dropwire show`: one event, its tries, and what was logged.
 
-use dropwire::control::{AttemptShown, DeliveryShown, EventShown};
+use crate::control::{AttemptShown, DeliveryShown, EventShown};
 
 use super::client::{Client, encoded, event_id};
 use super::failure::Done;

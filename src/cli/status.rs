@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dropwire::control::Status;
+use crate::control::Status;
 
 use super::client::Client;
 use super::failure::Done;

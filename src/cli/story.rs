@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use dropwire::timeline::{Moment, Told};
+use crate::timeline::{Moment, Told};
 use serde::Serialize;
 
 use super::client::event_id;

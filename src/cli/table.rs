@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::source::dynamodb;
 use clap::Subcommand;
-use dropwire::source::dynamodb;
 
 use super::failure::{Done, Failure};
 use super::voice::Voice;

@@ -3,9 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use dropwire::clock::Timestamp;
-use dropwire::control::{ClockShown, EventListed};
-use dropwire::timeline::{Moment, Told};
+use crate::clock::Timestamp;
+use crate::control::{ClockShown, EventListed};
+use crate::timeline::{Moment, Told};
 
 use super::client::{Client, encoded, event_id};
 use super::failure::{Done, Failure};

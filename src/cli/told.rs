@@ -1,7 +1,7 @@
 //! Moments as they come over the control API's stream, read back into the timeline's own types.
 
-use dropwire::clock::Timestamp;
-use dropwire::timeline::{Moment, Told};
+use crate::clock::Timestamp;
+use crate::timeline::{Moment, Told};
 use serde::{Deserialize, Deserializer};
 
 /// One line of the stream; none if it is no moment.

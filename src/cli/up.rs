@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use dropwire::app::{App, Options, StartError};
-use dropwire::clock::real;
+use crate::app::{App, Options, StartError};
+use crate::clock::real;
 
 use super::client::Client;
 use super::failure::{Done, Failure, exit};
@@ -41,7 +41,7 @@ pub struct Args {
     strict_port: bool,
     /// How time begins: real, frozen, a time, or x60
     #[arg(long, value_name = "HOW", value_parser = clock::parse_start)]
-    clock: Option<dropwire::config::ClockStart>,
+    clock: Option<crate::config::ClockStart>,
     /// What ids are drawn from
     #[arg(long, value_name = "N")]
     seed: Option<u64>,

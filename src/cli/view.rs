@@ -133,7 +133,7 @@ impl<'a> View<'a> {
 
     /// Shows what has been told already.
     async fn drain(&mut self) -> Result<(), Failure> {
-        while let Some(fed) = dropwire::clock::real::within(LAST_WORDS, self.feed.next()).await {
+        while let Some(fed) = crate::clock::real::within(LAST_WORDS, self.feed.next()).await {
             if self.take(fed) {
                 break;
             }

@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use dropwire::clock::real;
-use dropwire::control::{AttemptShown, DeliveryShown, EventShown, Fired};
-use dropwire::timeline::Moment;
+use crate::clock::real;
+use crate::control::{AttemptShown, DeliveryShown, EventShown, Fired};
+use crate::timeline::Moment;
 use serde_json::json;
 
 use super::client::{Client, Lines, encoded};

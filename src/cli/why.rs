@@ -1,6 +1,6 @@
 //! `dropwire why`: why an event reached what it reached, or why a function was not called.
 
-use dropwire::control::{FindingSaid, Why, WhyMissing, WireSaid};
+use crate::control::{FindingSaid, Why, WhyMissing, WireSaid};
 
 use super::client::{Client, encoded, event_id};
 use super::failure::Done;
@@ -158,7 +158,7 @@ fn missing_reason(wire: &WireSaid, page: Page) -> [String; 2] {
 mod tests {
     use super::super::page::Look;
     use super::*;
-    use dropwire::control::EventListed;
+    use crate::control::EventListed;
 
     fn wire(id: &str, findings: &[(&str, bool, &str)], delivery: Option<&str>) -> WireSaid {
         let said = |(rule, held, says): &(&str, bool, &str)| FindingSaid {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use dropwire::config::{Complaints, Config};
+use crate::config::{Complaints, Config};
 use serde_json::json;
 
 use super::failure::{Failure, exit};

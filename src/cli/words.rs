@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use dropwire::clock::Timestamp;
+use crate::clock::Timestamp;
 
 /// `42 B`, `47.1 kB`, `3.0 MB`.
 pub fn size(bytes: u64) -> String {

@@ -1,6 +1,6 @@
 //! One line of the live view: its parts, and how they fit the screen.
 
-use dropwire::timeline::{Moment, Told};
+use crate::timeline::{Moment, Told};
 
 use super::super::page::{Page, Tone, visible_width};
 use super::super::words;

@@ -1,7 +1,7 @@
 //! Moments for the tests of the command line.
 
-use dropwire::clock::Timestamp;
-use dropwire::timeline::{Moment, Told};
+use crate::clock::Timestamp;
+use crate::timeline::{Moment, Told};
 
 /// A moment a second after the epoch.
 pub fn told(moment: Moment) -> Told {
