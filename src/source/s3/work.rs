@@ -17,6 +17,7 @@ use super::later::{Later, Wait};
 use super::look::{Depth, Eye, now_nanos};
 use super::say::Said;
 use super::survey::{End, Report, Surveyor};
+use super::walk::Remark;
 use super::watch::{self, Hints, Told, Watches};
 use super::{Bucket, SourceError, Watching, platform};
 use crate::clock::real;
@@ -246,6 +247,10 @@ impl Worker {
         for told in told.drain(..) {
             let (key, hint) = match told {
                 Told::Missed => (String::new(), Hint::Found),
+                Told::NoKey(shown) => {
+                    self.said.remark(Remark::no_key(&shown));
+                    continue;
+                }
                 Told::Look(key, hint) => (key, hint),
                 Told::Left(key) => {
                     // A watch follows the folder it was put on: under its new name it would tell of the old one.
@@ -263,7 +268,11 @@ impl Worker {
             };
             if key.is_empty() {
                 self.to_survey.insert(key);
-            } else if key.len() <= KEY_MAX && !key_is_ignored(&self.bucket.spec.ignore, &key) {
+            } else if key_is_ignored(&self.bucket.spec.ignore, &key) {
+                // Nobody wants to know.
+            } else if key.len() > KEY_MAX {
+                self.said.remark(Remark::too_long(&key));
+            } else {
                 let place = *places.entry(key.clone()).or_insert(items.len());
                 match items.get_mut(place) {
                     Some((_, before)) => *before = hint.max(*before),
