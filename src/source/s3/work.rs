@@ -15,11 +15,12 @@ use super::folder::{Hint, KEY_MAX, Reason, Sight, key_is_ignored};
 use super::index;
 use super::later::{Later, Wait};
 use super::look::{Depth, Eye, now_nanos};
+use super::means::{Means, means};
 use super::say::Said;
 use super::survey::{End, Report, Surveyor};
 use super::walk::Remark;
-use super::watch::{self, Hints, Told, Watches};
-use super::{Bucket, SourceError, Watching, platform};
+use super::watch::{Hints, Told};
+use super::{Bucket, SourceError};
 use crate::clock::real;
 
 /// How many files go into one transaction.
@@ -371,46 +372,6 @@ impl Worker {
             self.next_recheck = Instant::now() + POLL;
         }
         self.said.polled(why);
-    }
-}
-
-/// How changes in a folder can be noticed.
-struct Means {
-    watches: Option<Watches>,
-    hints: Hints,
-    /// Why surveys are all there is, if so.
-    polled: Option<String>,
-    asks_writers: bool,
-}
-
-fn means(bucket: &Bucket) -> Means {
-    let folder = &bucket.spec.folder;
-    let shown = folder.display();
-    let silent = platform::open_root(folder)
-        .ok()
-        .and_then(|root| platform::silent_file_system(&root));
-    let why = match (bucket.watching, silent) {
-        (Watching::Surveys, _) => format!("{shown} is not watched, as asked"),
-        (_, Some(name)) => format!("{shown} lies on {name}, which does not tell of every change"),
-        (Watching::Hints, None) => match watch::start(folder) {
-            Ok((watches, hints)) => {
-                return Means {
-                    watches: Some(watches),
-                    hints,
-                    polled: None,
-                    asks_writers: true,
-                };
-            }
-            Err(why) => format!("cannot watch {shown}: {why}"),
-        },
-    };
-    // Writers on other machines hold no lease that this kernel knows of.
-    let asks_writers = bucket.watching == Watching::Hints && silent.is_none();
-    Means {
-        watches: None,
-        hints: watch::silence(),
-        polled: Some(why),
-        asks_writers,
     }
 }
 

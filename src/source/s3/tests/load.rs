@@ -123,7 +123,8 @@ async fn figures() {
         world.emitted().await;
         emits.push(begun.elapsed());
     }
-    (writes.sort(), emits.sort());
+    writes.sort();
+    emits.sort();
     println!(
         "close to durable: median {:?}, p99 {:?}",
         writes[250], writes[495]
