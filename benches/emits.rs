@@ -30,7 +30,9 @@ fn main() {
     }
     let (ours, bare) = (median(ours), median(bare));
     println!("durable emits        {ours:>9.0}/s   ({PRODUCERS} producers, {BODY}-byte records)");
-    println!("bare batched inserts {bare:>9.0}/s   ({BATCH} rows a transaction, same bytes, same durability)");
+    println!(
+        "bare batched inserts {bare:>9.0}/s   ({BATCH} rows a transaction, same bytes, same durability)"
+    );
     println!("share                {:>9.2}", ours / bare);
 }
 

@@ -36,6 +36,7 @@ CREATE TABLE delivery (
 CREATE INDEX delivery_waiting ON delivery (wire, due, id) WHERE state = 0;
 CREATE INDEX delivery_claimed ON delivery (state) WHERE state = 1;
 CREATE INDEX delivery_by_event ON delivery (event);
+CREATE INDEX delivery_given_up ON delivery (state) WHERE state = 3;
 
 -- Each attempt, with what was measured and what the function wrote.
 CREATE TABLE attempt (

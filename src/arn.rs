@@ -13,10 +13,7 @@ pub struct Place {
 
 impl Default for Place {
     fn default() -> Place {
-        Place {
-            region: "us-east-1".into(),
-            account: "000000000000".into(),
-        }
+        Place { region: "us-east-1".into(), account: "000000000000".into() }
     }
 }
 
@@ -31,10 +28,7 @@ impl Arn {
     }
     /// `arn:aws:dynamodb:R:A:table/NAME`.
     pub fn table(place: &Place, name: &str) -> Arn {
-        Arn(format!(
-            "arn:aws:dynamodb:{}:{}:table/{name}",
-            place.region, place.account
-        ))
+        Arn(format!("arn:aws:dynamodb:{}:{}:table/{name}", place.region, place.account))
     }
     /// `arn:aws:sns:R:A:NAME`.
     pub fn topic(place: &Place, name: &str) -> Arn {
@@ -46,10 +40,7 @@ impl Arn {
     }
     /// `arn:aws:lambda:R:A:function:NAME`.
     pub fn function(place: &Place, name: &str) -> Arn {
-        Arn(format!(
-            "arn:aws:lambda:{}:{}:function:{name}",
-            place.region, place.account
-        ))
+        Arn(format!("arn:aws:lambda:{}:{}:function:{name}", place.region, place.account))
     }
     /// Reads an ARN: six parts, the first two `arn` and a partition. None if it is none.
     pub fn parse(text: &str) -> Option<Arn> {
@@ -68,10 +59,7 @@ impl Arn {
     /// The thing's own name, without `table/` or `function:` before it.
     pub fn name(&self) -> &str {
         let resource = self.0.splitn(6, ':').nth(5).unwrap_or_default();
-        resource
-            .strip_prefix("table/")
-            .or_else(|| resource.strip_prefix("function:"))
-            .unwrap_or(resource)
+        resource.strip_prefix("table/").or_else(|| resource.strip_prefix("function:")).unwrap_or(resource)
     }
     /// The word the wiring file uses for this kind of thing: `s3`, `table`, `topic`, `queue`, `function`.
     pub fn kind(&self) -> &str {
@@ -110,24 +98,9 @@ mod tests {
     fn each_kind_is_written_as_aws_writes_it() {
         let place = Place::default();
         check(&Arn::bucket("b"), "arn:aws:s3:::b", "s3", "b");
-        check(
-            &Arn::table(&place, "t"),
-            "arn:aws:dynamodb:us-east-1:000000000000:table/t",
-            "table",
-            "t",
-        );
-        check(
-            &Arn::topic(&place, "n"),
-            "arn:aws:sns:us-east-1:000000000000:n",
-            "topic",
-            "n",
-        );
-        check(
-            &Arn::queue(&place, "q"),
-            "arn:aws:sqs:us-east-1:000000000000:q",
-            "queue",
-            "q",
-        );
+        check(&Arn::table(&place, "t"), "arn:aws:dynamodb:us-east-1:000000000000:table/t", "table", "t");
+        check(&Arn::topic(&place, "n"), "arn:aws:sns:us-east-1:000000000000:n", "topic", "n");
+        check(&Arn::queue(&place, "q"), "arn:aws:sqs:us-east-1:000000000000:q", "queue", "q");
         check(
             &Arn::function(&place, "f"),
             "arn:aws:lambda:us-east-1:000000000000:function:f",

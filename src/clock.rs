@@ -37,10 +37,7 @@ impl Timestamp {
     }
     /// This point and `by` more.
     pub fn plus(self, by: Duration) -> Timestamp {
-        Timestamp(
-            self.0
-                .saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)),
-        )
+        Timestamp(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
     }
     /// How long after `earlier` this is; nothing if it is before it.
     pub fn since(self, earlier: Timestamp) -> Duration {
@@ -68,11 +65,7 @@ impl Timestamp {
         let (days, second_of_day) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
         let (year, month, day) = civil(days);
         let (h, m, s) = (second_of_day / 3600, second_of_day / 60 % 60, second_of_day % 60);
-        (
-            format!("{year:04}-{month:02}-{day:02}"),
-            format!("{h:02}:{m:02}:{s:02}"),
-            micros,
-        )
+        (format!("{year:04}-{month:02}-{day:02}"), format!("{h:02}:{m:02}:{s:02}"), micros)
     }
 }
 
@@ -86,11 +79,7 @@ fn civil(days: i64) -> (i64, i64, i64) {
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = year_of_era + era * 400 + i64::from(month <= 2);
     (year, month, day)
 }
@@ -158,29 +147,17 @@ impl Clock {
     }
     /// A clock that shows `at` now and runs on from there with real time.
     pub fn starting_at(at: Timestamp) -> Clock {
-        Clock::at_pace(Pace::Running {
-            offset: at.0 - real::now().0,
-        })
+        Clock::at_pace(Pace::Running { offset: at.0 - real::now().0 })
     }
     /// A clock that shows the machine's time now and runs on at `rate` simulated seconds in a real one.
     pub fn scaled(rate: f64) -> Clock {
         let wall = real::now();
-        Clock::at_pace(Pace::Scaled {
-            from_wall: wall,
-            from: wall,
-            rate,
-        })
+        Clock::at_pace(Pace::Scaled { from_wall: wall, from: wall, rate })
     }
     /// A clock at this pace.
     pub fn at_pace(pace: Pace) -> Clock {
-        let state = State {
-            pace,
-            sleepers: BTreeMap::new(),
-        };
-        Clock(Arc::new(Inner {
-            state: Mutex::new(state),
-            moved: Notify::new(),
-        }))
+        let state = State { pace, sleepers: BTreeMap::new() };
+        Clock(Arc::new(Inner { state: Mutex::new(state), moved: Notify::new() }))
     }
 
     /// What time it is in the simulated world.
@@ -204,8 +181,16 @@ impl Clock {
     /// Runs on with real time from where it is.
     pub fn resume(&self) {
         let now = self.now();
-        self.set_pace(Pace::Running {
-            offset: now.0 - real::now().0,
+        self.set_pace(Pace::Running { offset: now.0 - real::now().0 });
+    }
+
+    /// Shows `at` from now on, whether that is earlier or later, and goes on as it went.
+    pub fn set_to(&self, at: Timestamp) {
+        let wall = real::now();
+        self.set_pace(match self.pace() {
+            Pace::Frozen { .. } => Pace::Frozen { at },
+            Pace::Running { .. } => Pace::Running { offset: at.0 - wall.0 },
+            Pace::Scaled { rate, .. } => Pace::Scaled { from_wall: wall, from: at, rate },
         });
     }
 
@@ -233,32 +218,33 @@ impl Clock {
     }
 
     /// Moves the time to `to` in the order in which things fall due: each due time is shown for itself, and
-    /// `settled` is awaited after each, so that what falls due runs at *its* time. Never moves backwards.
-    /// Returns the due times that were passed. A frozen clock stays frozen; another runs on from `to`.
-    pub async fn advance_to<F: AsyncFn()>(&self, to: Timestamp, settled: F) -> Vec<Timestamp> {
+    /// `settled` is awaited after each, so that what falls due runs at *its* time. `ahead` names the next due
+    /// time of those who are not asleep at this moment. Never moves backwards. Returns the due times that were
+    /// passed. A frozen clock stays frozen; another runs on from `to`.
+    pub async fn advance_to<S, F>(
+        &self,
+        to: Timestamp,
+        settled: S,
+        ahead: impl Fn() -> Option<Timestamp>,
+    ) -> Vec<Timestamp>
+    where
+        S: Fn() -> F,
+        F: Future<Output = ()>,
+    {
         let pace = self.pace();
         let mut passed = Vec::new();
         self.freeze();
         settled().await;
-        while let Some(due) = self.next_due().filter(|due| *due <= to) {
+        let next = || [self.next_due(), ahead()].into_iter().flatten().min();
+        while let Some(due) = next().filter(|due| *due <= to) {
             let at = due.max(self.now());
             self.set_pace(Pace::Frozen { at });
             passed.push(due);
             self.wait_for_wakeup(due).await;
             settled().await;
         }
-        let end = to.max(self.now());
-        self.set_pace(match pace {
-            Pace::Frozen { .. } => Pace::Frozen { at: end },
-            Pace::Running { .. } => Pace::Running {
-                offset: end.0 - real::now().0,
-            },
-            Pace::Scaled { rate, .. } => Pace::Scaled {
-                from_wall: real::now(),
-                from: end,
-                rate,
-            },
-        });
+        self.set_pace(pace);
+        self.set_to(to.max(self.now()));
         settled().await;
         passed
     }
@@ -271,24 +257,27 @@ impl Clock {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0
-            .state
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.0.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
 impl Pace {
+    /// `real`, `frozen`, `x60`, or `moved` for one that runs, but not at the machine's time.
+    pub fn in_words(&self) -> String {
+        match self {
+            Pace::Running { offset: 0 } => "real".into(),
+            Pace::Running { .. } => "moved".into(),
+            Pace::Frozen { .. } => "frozen".into(),
+            Pace::Scaled { rate, .. } => format!("x{rate}"),
+        }
+    }
+
     /// The simulated time at this pace.
     fn now(&self) -> Timestamp {
         match *self {
             Pace::Running { offset } => Timestamp(real::now().0 + offset),
             Pace::Frozen { at } => at,
-            Pace::Scaled {
-                from_wall,
-                from,
-                rate,
-            } => {
+            Pace::Scaled { from_wall, from, rate } => {
                 let real_micros = (real::now().0 - from_wall.0) as f64;
                 Timestamp(from.0 + (real_micros * rate) as i64)
             }
@@ -301,11 +290,9 @@ impl Pace {
         match *self {
             Pace::Running { .. } => Some(ahead),
             Pace::Frozen { .. } => ahead.is_zero().then_some(ahead),
-            Pace::Scaled { rate, .. } => Some(if ahead.is_zero() {
-                ahead
-            } else {
-                ahead.div_f64(rate).max(Duration::from_micros(1))
-            }),
+            Pace::Scaled { rate, .. } => {
+                Some(if ahead.is_zero() { ahead } else { ahead.div_f64(rate).max(Duration::from_micros(1)) })
+            }
         }
     }
 }
@@ -342,19 +329,13 @@ pub mod real {
     use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
     /// What the machine's clock shows.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that asks the machine for the time"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place that asks the machine for the time")]
     pub fn now() -> Timestamp {
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
     }
     /// Waits in real time.
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the one place that waits for real time to pass"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "the one place that waits for real time to pass")]
     pub async fn sleep(wait: Duration) {
         tokio::time::sleep(wait).await;
     }
@@ -370,10 +351,7 @@ mod tests {
 
     fn check_iso(micros: i64, expected: &str) {
         assert_eq!(Timestamp::from_micros(micros).iso_millis(), expected);
-        assert_eq!(
-            Timestamp::parse(expected).map(|t| t.as_millis()),
-            Some(micros.div_euclid(1000))
-        );
+        assert_eq!(Timestamp::parse(expected).map(|t| t.as_millis()), Some(micros.div_euclid(1000)));
     }
 
     #[test]
@@ -400,11 +378,7 @@ mod tests {
         while clock.state().sleepers.len() < 4 {
             tokio::task::yield_now().await;
         }
-        let passed = clock
-            .advance_to(Timestamp::from_millis(5_000), async || {
-                tokio::task::yield_now().await
-            })
-            .await;
+        let passed = clock.advance_to(Timestamp::from_millis(5_000), tokio::task::yield_now, || None).await;
         assert_eq!(passed.len(), 3);
         for expected in [1_000, 2_000, 3_000] {
             assert_eq!(seen.recv().await, Some((expected, expected)));
@@ -425,9 +399,7 @@ mod tests {
             tokio::task::yield_now().await;
         }
         assert!(!sleeper.is_finished());
-        clock.set_pace(Pace::Frozen {
-            at: Timestamp::from_millis(10),
-        });
+        clock.set_pace(Pace::Frozen { at: Timestamp::from_millis(10) });
         sleeper.await.expect("the sleeper wakes");
     }
 }

@@ -20,10 +20,7 @@ struct Stream {
 impl Random {
     /// The stream of this seed, from its beginning.
     pub fn seeded(seed: u64) -> Random {
-        Random(Arc::new(Stream {
-            seed,
-            next: AtomicU64::new(0),
-        }))
+        Random(Arc::new(Stream { seed, next: AtomicU64::new(0) }))
     }
 
     /// A stream whose seed the operating system chose.
@@ -44,9 +41,7 @@ impl Random {
     /// A random number.
     pub fn number(&self) -> u64 {
         let bytes = self.bytes();
-        u64::from_le_bytes([
-            bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7],
-        ])
+        u64::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3], bytes[4], bytes[5], bytes[6], bytes[7]])
     }
     /// A random UUID with this version nibble (AWS: 4 for most ids, 5 for SNS message ids).
     pub fn uuid(&self, version: u8) -> String {
@@ -59,10 +54,7 @@ impl Random {
         while text.len() < count && !letters.is_empty() {
             let bytes = self.bytes();
             text.extend(
-                bytes
-                    .iter()
-                    .take(count - text.len())
-                    .map(|b| letters[usize::from(*b) % letters.len()]),
+                bytes.iter().take(count - text.len()).map(|b| letters[usize::from(*b) % letters.len()]),
             );
         }
         text
@@ -90,14 +82,7 @@ fn uuid_from(bytes: &[u8; 32], version: u8) -> String {
     id[6] = (id[6] & 0x0f) | (version << 4);
     id[8] = (id[8] & 0x3f) | 0x80;
     let hex = hex::encode(id);
-    format!(
-        "{}-{}-{}-{}-{}",
-        &hex[..8],
-        &hex[8..12],
-        &hex[12..16],
-        &hex[16..20],
-        &hex[20..]
-    )
+    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
 }
 
 #[cfg(test)]
@@ -107,10 +92,7 @@ mod tests {
     #[test]
     fn one_seed_makes_one_run() {
         let (a, b) = (Random::seeded(42), Random::seeded(42));
-        assert_eq!(
-            (a.uuid(4), a.number(), a.text("ABC", 40)),
-            (b.uuid(4), b.number(), b.text("ABC", 40))
-        );
+        assert_eq!((a.uuid(4), a.number(), a.text("ABC", 40)), (b.uuid(4), b.number(), b.text("ABC", 40)));
         assert_ne!(a.uuid(4), a.uuid(4));
         assert_ne!(Random::seeded(1).number(), Random::seeded(2).number());
     }

@@ -101,11 +101,7 @@ pub type After = Box<dyn FnOnce(Result<Returned, StoreError>) + Send>;
 
 enum Job {
     Commit(Vec<Statement>, After),
-    Query(
-        &'static str,
-        Vec<Cell>,
-        oneshot::Sender<Result<Vec<sqlx::sqlite::SqliteRow>, StoreError>>,
-    ),
+    Query(&'static str, Vec<Cell>, oneshot::Sender<Result<Vec<sqlx::sqlite::SqliteRow>, StoreError>>),
     Close(oneshot::Sender<()>),
 }
 
@@ -114,6 +110,7 @@ enum Job {
 pub struct Store {
     readers: SqlitePool,
     jobs: mpsc::Sender<Job>,
+    checkpoint: mpsc::Sender<()>,
     path: PathBuf,
 }
 
@@ -148,13 +145,9 @@ impl Store {
             .await
             .map_err(unusable)?;
         let (jobs, waiting) = mpsc::channel(JOBS_MAX);
-        let checkpointer = start(Checkpointer::open(path).await.map_err(unusable)?);
-        start_writer(writer, waiting, checkpointer);
-        Ok(Store {
-            readers,
-            jobs,
-            path: path.to_owned(),
-        })
+        let checkpoint = start(Checkpointer::open(path).await.map_err(unusable)?);
+        start_writer(writer, waiting, checkpoint.clone());
+        Ok(Store { readers, jobs, checkpoint, path: path.to_owned() })
     }
 
     /// Connections that only read. What they see may be one commit old.
@@ -173,17 +166,13 @@ impl Store {
             // Whoever asked may have gone away; the rows are written all the same.
             sender.send(result.map(|_| ())).ok();
         });
-        self.commit(writes.into_iter().map(Statement::Each).collect(), after)
-            .await?;
+        self.commit(writes.into_iter().map(Statement::Each).collect(), after).await?;
         answer.await.map_err(|_| StoreError::Stopping)?
     }
 
     /// Hands a transaction to the writer. Returns when it has been taken; `after` runs when it is durable.
     pub async fn commit(&self, statements: Vec<Statement>, after: After) -> Result<(), StoreError> {
-        self.jobs
-            .send(Job::Commit(statements, after))
-            .await
-            .map_err(|_| StoreError::Stopping)
+        self.jobs.send(Job::Commit(statements, after)).await.map_err(|_| StoreError::Stopping)
     }
 
     /// Runs one statement on the writer's connection, in a transaction of its own, and returns its rows.
@@ -193,11 +182,14 @@ impl Store {
         cells: Vec<Cell>,
     ) -> Result<Vec<sqlx::sqlite::SqliteRow>, StoreError> {
         let (sender, answer) = oneshot::channel();
-        self.jobs
-            .send(Job::Query(sql, cells, sender))
-            .await
-            .map_err(|_| StoreError::Stopping)?;
+        self.jobs.send(Job::Query(sql, cells, sender)).await.map_err(|_| StoreError::Stopping)?;
         answer.await.map_err(|_| StoreError::Stopping)?
+    }
+
+    /// Has the log folded into the database, beside everything else.
+    pub async fn checkpoint(&self) {
+        // One that is asked for already is enough.
+        self.checkpoint.try_send(()).ok();
     }
 
     /// Writes what waits, folds the log into the database and closes it.
@@ -219,13 +211,7 @@ const MIGRATIONS: [(i64, &str, &str); 3] = [
 
 fn migrator() -> Migrator {
     let each = MIGRATIONS.map(|(version, about, sql)| {
-        Migration::new(
-            version,
-            about.into(),
-            MigrationType::Simple,
-            sql.into_sql_str(),
-            false,
-        )
+        Migration::new(version, about.into(), MigrationType::Simple, sql.into_sql_str(), false)
     });
     Migrator::with_migrations(each.to_vec())
 }
@@ -259,26 +245,16 @@ struct Checkpointer {
 
 impl Checkpointer {
     async fn open(path: &Path) -> Result<Checkpointer, sqlx::Error> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .busy_timeout(Duration::from_secs(1));
-        Ok(Checkpointer {
-            connection: SqliteConnection::connect_with(&options).await?,
-        })
+        let options = SqliteConnectOptions::new().filename(path).busy_timeout(Duration::from_secs(1));
+        Ok(Checkpointer { connection: SqliteConnection::connect_with(&options).await? })
     }
     async fn run(&mut self) {
         // Busy readers only postpone it to the next time.
-        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)")
-            .execute(&mut self.connection)
-            .await
-            .ok();
+        sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut self.connection).await.ok();
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "ends by itself when the writer, which owns the bell, ends"
-)]
+#[expect(clippy::disallowed_methods, reason = "ends by itself when the writer, which owns the bell, ends")]
 fn start(mut checkpointer: Checkpointer) -> mpsc::Sender<()> {
     let (bell, mut rung) = mpsc::channel(1);
     tokio::spawn(async move {
@@ -290,10 +266,7 @@ fn start(mut checkpointer: Checkpointer) -> mpsc::Sender<()> {
     bell
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the writer ends when every Store is gone or closed"
-)]
+#[expect(clippy::disallowed_methods, reason = "the writer ends when every Store is gone or closed")]
 fn start_writer(
     mut connection: SqliteConnection,
     mut jobs: mpsc::Receiver<Job>,
@@ -314,10 +287,7 @@ fn start_writer(
                     }
                     Job::Close(done) => {
                         commit_group(&mut connection, std::mem::take(&mut commits)).await;
-                        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)")
-                            .execute(&mut connection)
-                            .await
-                            .ok();
+                        sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await.ok();
                         connection.close().await.ok();
                         done.send(()).ok();
                         return;
@@ -364,11 +334,7 @@ async fn commit_group(connection: &mut SqliteConnection, commits: Vec<(Vec<State
         Err(error) if afters.len() == 1 => afters.into_iter().for_each(|after| after(Err(error.clone()))),
         Err(_) => {
             for (statements, after) in statements.iter().zip(afters) {
-                after(
-                    run_transaction(connection, Merged::of(statements))
-                        .await
-                        .map(Arc::new),
-                );
+                after(run_transaction(connection, Merged::of(statements)).await.map(Arc::new));
             }
         }
     }
@@ -459,12 +425,7 @@ fn prev_power_of_two(number: usize) -> usize {
 
 fn insert_text(insert: Insert, rows: usize) -> String {
     let row = format!("({})", vec!["?"; insert.columns].join(","));
-    format!(
-        "{} VALUES {} {}",
-        insert.head,
-        vec![row.as_str(); rows].join(","),
-        insert.tail
-    )
+    format!("{} VALUES {} {}", insert.head, vec![row.as_str(); rows].join(","), insert.tail)
 }
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;

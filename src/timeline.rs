@@ -129,10 +129,7 @@ const LAG_MAX: usize = 4096;
 
 impl Default for Timeline {
     fn default() -> Timeline {
-        Timeline(Arc::new(Live {
-            sender: broadcast::channel(LAG_MAX).0,
-            next: AtomicU64::new(1),
-        }))
+        Timeline(Arc::new(Live { sender: broadcast::channel(LAG_MAX).0, next: AtomicU64::new(1) }))
     }
 }
 
@@ -144,12 +141,7 @@ impl Timeline {
     /// Tells the followers.
     pub fn note(&self, at: Timestamp, moment: Moment) {
         let seq = self.0.next.fetch_add(1, Ordering::Relaxed);
-        let told = Told {
-            seq,
-            at,
-            wall: crate::clock::real::now(),
-            moment,
-        };
+        let told = Told { seq, at, wall: crate::clock::real::now(), moment };
         // Nobody listening is no error.
         self.0.sender.send(Arc::new(told)).ok();
     }

@@ -41,11 +41,7 @@ impl Wire {
     }
     /// The ARN that SNS would give this subscription: the topic's, and an id that follows from the wire's.
     pub fn subscription(&self) -> String {
-        format!(
-            "{}:{}",
-            self.source,
-            random::uuid_of(&[b"subscription", self.id.as_bytes()], 4)
-        )
+        format!("{}:{}", self.source, random::uuid_of(&[b"subscription", self.id.as_bytes()], 4))
     }
 }
 
@@ -86,11 +82,7 @@ pub struct Finding {
 pub fn wants(event: &Event, filter: &Filter) -> bool {
     match filter {
         Filter::All => true,
-        Filter::Keys {
-            events,
-            prefix,
-            suffix,
-        } => {
+        Filter::Keys { events, prefix, suffix } => {
             names_match(events, &event.name)
                 && event.subject.starts_with(prefix.as_str())
                 && event.subject.ends_with(suffix.as_str())
@@ -109,26 +101,15 @@ pub fn wants(event: &Event, filter: &Filter) -> bool {
 /// The same rule by rule, in words: what `why` prints.
 pub fn explain(event: &Event, filter: &Filter) -> Vec<Finding> {
     match filter {
-        Filter::All => vec![Finding {
-            rule: "all".into(),
-            held: true,
-            says: "this wire has no filter".into(),
-        }],
-        Filter::Keys {
-            events,
-            prefix,
-            suffix,
-        } => explain_keys(event, events, prefix, suffix),
+        Filter::All => {
+            vec![Finding { rule: "all".into(), held: true, says: "this wire has no filter".into() }]
+        }
+        Filter::Keys { events, prefix, suffix } => explain_keys(event, events, prefix, suffix),
         Filter::Record(patterns) => {
             let record = event.record.value();
             // Any one pattern is enough: show the one that held, or else the first.
-            let chosen = patterns
-                .iter()
-                .find(|pattern| pattern.matches(&record))
-                .or(patterns.first());
-            chosen
-                .map(|pattern| findings(pattern.explain(&record)))
-                .unwrap_or_default()
+            let chosen = patterns.iter().find(|pattern| pattern.matches(&record)).or(patterns.first());
+            chosen.map(|pattern| findings(pattern.explain(&record))).unwrap_or_default()
         }
         Filter::Attributes(policy) => {
             let record = event.record.value();
@@ -160,42 +141,23 @@ fn explain_keys(event: &Event, events: &[String], prefix: &str, suffix: &str) ->
     let mut found = vec![Finding {
         rule: "event".into(),
         held: named,
-        says: format!(
-            "{name} is {}in {}",
-            if named { "" } else { "not " },
-            events.join(", ")
-        ),
+        says: format!("{name} is {}in {}", if named { "" } else { "not " }, events.join(", ")),
     }];
     if !prefix.is_empty() {
         let held = key.starts_with(prefix);
         let verb = if held { "starts" } else { "does not start" };
-        found.push(Finding {
-            rule: "prefix".into(),
-            held,
-            says: format!("`{key}` {verb} with `{prefix}`"),
-        });
+        found.push(Finding { rule: "prefix".into(), held, says: format!("`{key}` {verb} with `{prefix}`") });
     }
     if !suffix.is_empty() {
         let held = key.ends_with(suffix);
         let verb = if held { "ends" } else { "does not end" };
-        found.push(Finding {
-            rule: "suffix".into(),
-            held,
-            says: format!("`{key}` {verb} with `{suffix}`"),
-        });
+        found.push(Finding { rule: "suffix".into(), held, says: format!("`{key}` {verb} with `{suffix}`") });
     }
     found
 }
 
 fn findings(checks: Vec<Check>) -> Vec<Finding> {
-    checks
-        .into_iter()
-        .map(|c| Finding {
-            rule: c.path,
-            held: c.held,
-            says: c.says,
-        })
-        .collect()
+    checks.into_iter().map(|c| Finding { rule: c.path, held: c.held, says: c.says }).collect()
 }
 
 /// The message body of an SNS record, if it is a JSON object.
@@ -208,13 +170,8 @@ fn message_body(event: &Event) -> Option<serde_json::Value> {
 /// A failed attribute that the body has is the most common mistake: say so.
 fn hint_at_body(event: &Event, found: &mut [Finding]) {
     let Some(body) = message_body(event) else { return };
-    for finding in found
-        .iter_mut()
-        .filter(|finding| !finding.held && body.get(&finding.rule).is_some())
-    {
-        finding
-            .says
-            .push_str(" (the body has one; the filter reads the attributes)");
+    for finding in found.iter_mut().filter(|finding| !finding.held && body.get(&finding.rule).is_some()) {
+        finding.says.push_str(" (the body has one; the filter reads the attributes)");
     }
 }
 
@@ -249,25 +206,16 @@ impl WiresBySource {
 impl Wiring {
     /// The wires in force now.
     pub fn now(&self) -> Arc<WiresBySource> {
-        self.wires
-            .read()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
-            .clone()
+        self.wires.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
     }
     /// From now on these wires are in force.
     pub fn replace(&self, wires: Vec<Wire>) {
         let mut new = WiresBySource::default();
         for wire in wires.into_iter().map(Arc::new) {
-            new.by_source
-                .entry(wire.source.clone())
-                .or_default()
-                .push(wire.clone());
+            new.by_source.entry(wire.source.clone()).or_default().push(wire.clone());
             new.by_id.insert(wire.id.clone(), wire);
         }
-        *self
-            .wires
-            .write()
-            .unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(new);
+        *self.wires.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(new);
     }
 }
 
@@ -293,11 +241,7 @@ mod tests {
 
     fn check_keys(rule: (&[&str], &str, &str), name: &str, key: &str, expected: &[(&str, bool)]) {
         let events = rule.0.iter().map(|e| (*e).to_owned()).collect();
-        let filter = Filter::Keys {
-            events,
-            prefix: rule.1.into(),
-            suffix: rule.2.into(),
-        };
+        let filter = Filter::Keys { events, prefix: rule.1.into(), suffix: rule.2.into() };
         let event = event(name, key, "{}");
         let found = explain(&event, &filter);
         let said: Vec<(&str, bool)> = found.iter().map(|f| (f.rule.as_str(), f.held)).collect();
@@ -326,18 +270,8 @@ mod tests {
             "in/a",
             &[("event", false), ("prefix", true), ("suffix", false)],
         );
-        check_keys(
-            (&["ObjectRemoved:Delete"], "", ""),
-            "ObjectRemoved:Delete",
-            "x",
-            &[("event", true)],
-        );
-        check_keys(
-            (&["ObjectCreated:Put"], "", ""),
-            "ObjectCreated:PutX",
-            "x",
-            &[("event", false)],
-        );
+        check_keys((&["ObjectRemoved:Delete"], "", ""), "ObjectRemoved:Delete", "x", &[("event", true)]);
+        check_keys((&["ObjectCreated:Put"], "", ""), "ObjectCreated:PutX", "x", &[("event", false)]);
     }
 
     #[test]
@@ -349,14 +283,7 @@ mod tests {
         let attributes = Filter::Attributes(policy(r#"{"status":["paid"]}"#, Dialect::SnsAttributes));
         assert!(wants(&event, &body));
         assert!(!wants(&event, &attributes));
-        assert!(
-            explain(&event, &attributes)[0]
-                .says
-                .ends_with("the filter reads the attributes)")
-        );
-        assert!(wants(
-            &event,
-            &Filter::Attributes(policy(r#"{"kind":["o"]}"#, Dialect::SnsAttributes))
-        ));
+        assert!(explain(&event, &attributes)[0].says.ends_with("the filter reads the attributes)"));
+        assert!(wants(&event, &Filter::Attributes(policy(r#"{"kind":["o"]}"#, Dialect::SnsAttributes))));
     }
 }

@@ -7,8 +7,48 @@ use std::time::Duration;
 use crate::arn::Place;
 use crate::clock::Timestamp;
 
+mod check;
+mod complaint;
+mod conventions;
+mod explain;
+mod functions;
+mod names;
+mod parse;
+mod programs;
+mod reader;
+pub mod resolve;
+mod s3_events;
+mod sources;
+#[cfg(test)]
+mod tests;
+mod units;
+mod wire_tables;
+mod wires;
+
+pub use complaint::{Complaint, Complaints};
+pub use explain::{codes, explain};
+
+/// Globs over file names that editors, browsers and systems leave behind; `ignore` of a bucket replaces them.
+pub const IGNORED_BY_DEFAULT: &[&str] = &[
+    ".DS_Store",
+    "Thumbs.db",
+    "desktop.ini",
+    "*~",
+    ".*.sw?",
+    ".*.swpx",
+    "4913",
+    ".#*",
+    "#*#",
+    "~$*",
+    "*.tmp",
+    "*.part",
+    "*.crdownload",
+    ".goutputstream-*",
+    ".nfs*",
+];
+
 /// Everything the wiring file (or the folders, by convention) says. All paths are absolute.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     /// The folder that relative paths start from: where the wiring file lies, or would.
     pub root: PathBuf,
@@ -54,6 +94,18 @@ pub struct Sim {
     pub seed: Option<u64>,
     /// What S3 records carry as `eventVersion`, "2.6" by default; "2.1" on request.
     pub event_version: String,
+}
+
+impl Default for Sim {
+    fn default() -> Sim {
+        Sim {
+            place: Place::default(),
+            port: 4566,
+            clock: ClockStart::Real,
+            seed: None,
+            event_version: "2.6".into(),
+        }
+    }
 }
 
 /// How the simulated clock starts.

@@ -6,6 +6,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub mod server;
+
+mod act;
+mod ask;
+
 use crate::timeline::Told;
 use crate::wire::Finding;
 

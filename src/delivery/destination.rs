@@ -51,11 +51,8 @@ fn batch(lost: &Parcel, outcome: &Outcome, reason: Reason, at: Timestamp) -> Val
     });
     if reason == Reason::RetriesExhausted {
         // Recorded: null when the function named the failures itself, Unhandled when it failed.
-        let function_error = if matches!(outcome, Outcome::Done(_)) {
-            Value::Null
-        } else {
-            json!("Unhandled")
-        };
+        let function_error =
+            if matches!(outcome, Outcome::Done(_)) { Value::Null } else { json!("Unhandled") };
         record["responseContext"] =
             json!({"statusCode": 200, "executedVersion": "$LATEST", "functionError": function_error});
     }
@@ -96,9 +93,9 @@ mod tests {
     /// The paths of all members in their order, with the kind of each value.
     fn shape(value: &Value, path: &str, found: &mut Vec<String>) {
         match value {
-            Value::Object(members) => members
-                .iter()
-                .for_each(|(name, v)| shape(v, &format!("{path}.{name}"), found)),
+            Value::Object(members) => {
+                members.iter().for_each(|(name, v)| shape(v, &format!("{path}.{name}"), found))
+            }
             Value::Null => found.push(format!("{path} null")),
             Value::Number(_) => found.push(format!("{path} number")),
             _ => found.push(format!("{path} text")),
@@ -113,10 +110,7 @@ mod tests {
 
     fn stream_parcel() -> Parcel {
         let mut parcel = parcel_of(1);
-        let wire = Wire {
-            policy: DeliveryPolicy::Stream(StreamPolicy::default()),
-            ..(*parcel.wire).clone()
-        };
+        let wire = Wire { policy: DeliveryPolicy::Stream(StreamPolicy::default()), ..(*parcel.wire).clone() };
         parcel.wire = Arc::new(wire);
         let record = r#"{"dynamodb":{"SequenceNumber":"1"},"eventSourceARN":"arn:stream"}"#;
         let mut event = (*parcel.deliveries[0].event).clone();
@@ -130,37 +124,20 @@ mod tests {
     #[test]
     fn a_given_up_batch_is_described_as_recorded() {
         let failed = Outcome::Failed(Failure::default());
-        let ours = failure_record(
-            &stream_parcel(),
-            &failed,
-            Reason::RetriesExhausted,
-            Timestamp::from_millis(0),
-        );
-        assert_eq!(
-            shape_of(&ours),
-            shape_of(include_str!("golden/dynamodb_sqs.json"))
-        );
+        let ours =
+            failure_record(&stream_parcel(), &failed, Reason::RetriesExhausted, Timestamp::from_millis(0));
+        assert_eq!(shape_of(&ours), shape_of(include_str!("golden/dynamodb_sqs.json")));
         let named = Outcome::Done(Reply::default());
-        let ours = failure_record(
-            &stream_parcel(),
-            &named,
-            Reason::RetriesExhausted,
-            Timestamp::from_millis(0),
-        );
-        assert_eq!(
-            shape_of(&ours),
-            shape_of(include_str!("golden/dynamodb_partial_batch_failure.json"))
-        );
+        let ours =
+            failure_record(&stream_parcel(), &named, Reason::RetriesExhausted, Timestamp::from_millis(0));
+        assert_eq!(shape_of(&ours), shape_of(include_str!("golden/dynamodb_partial_batch_failure.json")));
     }
 
     #[test]
     fn a_given_up_event_is_described_as_recorded() {
         let mut parcel = parcel_of(1);
         parcel.deliveries[0].attempts = 2;
-        let failure = Failure {
-            payload: r#"{"errorType":"E"}"#.into(),
-            ..Failure::default()
-        };
+        let failure = Failure { payload: r#"{"errorType":"E"}"#.into(), ..Failure::default() };
         let ours = failure_record(
             &parcel,
             &Outcome::Failed(failure),

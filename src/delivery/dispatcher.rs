@@ -30,18 +30,12 @@ struct Loops {
 }
 
 /// How long running attempts may take to end when dropwire stops.
-const STOP_MAX: Duration = Duration::from_secs(5);
+const STOP_MAX: Duration = Duration::from_secs(2);
 
 impl Dispatcher {
     /// A dispatcher without targets.
     pub fn new(queue: Arc<Queue>, clock: Clock, timeline: Timeline) -> Dispatcher {
-        Dispatcher {
-            queue,
-            clock,
-            timeline,
-            stop: CancellationToken::new(),
-            loops: Mutex::default(),
-        }
+        Dispatcher { queue, clock, timeline, stop: CancellationToken::new(), loops: Mutex::default() }
     }
 
     /// From now on these are the targets. What runs for others ends its attempt; what waits keeps waiting.

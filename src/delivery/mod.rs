@@ -27,6 +27,8 @@ pub mod dispatcher;
 pub mod policy;
 pub mod queue;
 pub mod settlement;
+#[cfg(test)]
+mod simulation;
 pub mod stream;
 
 /// The number of a delivery's row.
@@ -68,12 +70,7 @@ impl Parcel {
     pub fn request_id(&self) -> String {
         let first = self.first();
         random::uuid_of(
-            &[
-                b"request",
-                self.wire.id.as_bytes(),
-                &first.event.id.0,
-                &first.id.0.to_le_bytes(),
-            ],
+            &[b"request", self.wire.id.as_bytes(), &first.event.id.0, &first.id.0.to_le_bytes()],
             4,
         )
     }
@@ -200,10 +197,7 @@ mod tests {
             declared_at: String::new(),
         };
         let deliveries = (1..=count as i64).map(delivery).collect();
-        Parcel {
-            wire: Arc::new(wire),
-            deliveries,
-        }
+        Parcel { wire: Arc::new(wire), deliveries }
     }
 
     fn delivery(number: i64) -> Delivery {
@@ -233,10 +227,7 @@ mod tests {
         let mut parcel = parcel_of(2);
         let first = parcel.request_id();
         parcel.deliveries.iter_mut().for_each(|d| d.attempts = 2);
-        assert_eq!(
-            (parcel.request_id(), parcel.attempt(), parcel.shown_id()),
-            (first, 3, "e1.3".into())
-        );
+        assert_eq!((parcel.request_id(), parcel.attempt(), parcel.shown_id()), (first, 3, "e1.3".into()));
     }
 
     #[test]

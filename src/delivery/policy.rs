@@ -33,20 +33,12 @@ impl AsyncPolicy {
     /// Lambda's own: two retries, after one minute and two.
     pub fn lambda() -> AsyncPolicy {
         let backoff = vec![Duration::from_secs(60), Duration::from_secs(120)];
-        AsyncPolicy {
-            retries: 2,
-            backoff,
-            age_max: ASYNC_AGE_MAX,
-        }
+        AsyncPolicy { retries: 2, backoff, age_max: ASYNC_AGE_MAX }
     }
     /// For messages: three retries, after 1 s, 2 s and 4 s.
     pub fn sns() -> AsyncPolicy {
         let backoff = [1, 2, 4].map(Duration::from_secs).to_vec();
-        AsyncPolicy {
-            retries: 3,
-            backoff,
-            age_max: ASYNC_AGE_MAX,
-        }
+        AsyncPolicy { retries: 3, backoff, age_max: ASYNC_AGE_MAX }
     }
 }
 
@@ -55,11 +47,9 @@ impl DeliveryPolicy {
     pub fn settle(&self, parcel: &Parcel, outcome: &Outcome, now: Timestamp) -> Vec<(DeliveryId, Settle)> {
         match self {
             DeliveryPolicy::Stream(policy) => stream::settle(policy, parcel, outcome, now),
-            DeliveryPolicy::Async(policy) => parcel
-                .deliveries
-                .iter()
-                .map(|d| (d.id, policy.settle_one(d, outcome, now)))
-                .collect(),
+            DeliveryPolicy::Async(policy) => {
+                parcel.deliveries.iter().map(|d| (d.id, policy.settle_one(d, outcome, now))).collect()
+            }
         }
     }
 
@@ -107,11 +97,7 @@ pub(super) fn refusal_delay(refusals: u32) -> Duration {
 }
 
 fn nth_or_last(delays: &[Duration], index: u32) -> Duration {
-    delays
-        .get(index as usize)
-        .or(delays.last())
-        .copied()
-        .unwrap_or_default()
+    delays.get(index as usize).or(delays.last()).copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -171,21 +157,15 @@ mod tests {
     #[test]
     fn nothing_waits_for_an_age_it_cannot_reach() {
         // Recorded: with a maximum age of 60 s there is one attempt, with 90 s there are two.
-        let aged = |seconds| AsyncPolicy {
-            age_max: Duration::from_secs(seconds),
-            ..AsyncPolicy::lambda()
-        };
+        let aged = |seconds| AsyncPolicy { age_max: Duration::from_secs(seconds), ..AsyncPolicy::lambda() };
         check(&aged(59), "x", "EventAgeExceeded");
         check(&aged(90), "xx", "+60s EventAgeExceeded");
     }
 
     #[test]
     fn the_last_delay_repeats() {
-        let policy = AsyncPolicy {
-            retries: 4,
-            backoff: vec![Duration::from_secs(3)],
-            ..AsyncPolicy::lambda()
-        };
+        let policy =
+            AsyncPolicy { retries: 4, backoff: vec![Duration::from_secs(3)], ..AsyncPolicy::lambda() };
         check(&policy, "xxxxx", "+3s +3s +3s +3s RetriesExhausted");
         check(&AsyncPolicy { retries: 0, ..policy }, "x", "RetriesExhausted");
     }

@@ -56,14 +56,8 @@ impl Settlement {
             }
         }
         let mut statements = vec![Statement::Insert(INSERT_ATTEMPT, self.attempt_row(wire))];
-        statements.push(Statement::Each(Write {
-            sql: DELIVERED,
-            rows: delivered,
-        }));
-        statements.push(Statement::Each(Write {
-            sql: MOVED,
-            rows: moved,
-        }));
+        statements.push(Statement::Each(Write { sql: DELIVERED, rows: delivered }));
+        statements.push(Statement::Each(Write { sql: MOVED, rows: moved }));
         let letters = self.dead_rows(wire);
         if !letters.is_empty() {
             statements.push(Statement::Insert(INSERT_DEAD, letters));
@@ -96,12 +90,7 @@ impl Settlement {
             (Some(queue), None) => format!("{}: dead letters {}", reason.as_str(), to(queue)),
             (None, Some(queue)) => format!("{}: failure record in {}", reason.as_str(), to(queue)),
             (Some(dead), Some(failed)) => {
-                format!(
-                    "{}: dead letters {}, failure record in {}",
-                    reason.as_str(),
-                    to(dead),
-                    to(failed)
-                )
+                format!("{}: dead letters {}, failure record in {}", reason.as_str(), to(dead), to(failed))
             }
             (None, None) => format!("{}: this wire names no dlq", reason.as_str()),
         }
@@ -145,12 +134,7 @@ impl Settlement {
         let together = delivery.cohort.or(is_stream.then_some(first));
         let (id, attempts) = (delivery.id.0, delivery.attempts);
         // A stream's rows go by number, so they are never due later; until when they wait is noted apart.
-        let place = |then: &Timestamp| {
-            (
-                i64::from(keeps_place),
-                if is_stream { 0 } else { then.as_micros() },
-            )
-        };
+        let place = |then: &Timestamp| (i64::from(keeps_place), if is_stream { 0 } else { then.as_micros() });
         match settle {
             Settle::RetryAt(then) => {
                 let (state, due) = place(then);
@@ -162,16 +146,7 @@ impl Settlement {
             }
             Settle::PutBack(then) => {
                 let (state, due) = place(then);
-                json!([
-                    id,
-                    state,
-                    due,
-                    attempts,
-                    delivery.refusals + 1,
-                    together,
-                    then.as_micros(),
-                    null
-                ])
+                json!([id, state, due, attempts, delivery.refusals + 1, together, then.as_micros(), null])
             }
             Settle::GiveUp(reason) => json!([id, 3, 0, attempts + 1, 0, null, 0, reason.as_str()]),
             Settle::Delivered => json!([id, 2, 0, attempts + 1, 0, null, 0, null]),
@@ -214,29 +189,17 @@ impl Settlement {
             return Vec::new();
         };
         let lost = self.parcel.deliveries.iter().zip(&self.verdicts);
-        let lost: Vec<_> = lost
-            .filter(|(_, (_, s))| matches!(s, Settle::GiveUp(_)))
-            .map(|(d, _)| d.clone())
-            .collect();
-        let lost = Parcel {
-            wire: self.parcel.wire.clone(),
-            deliveries: lost,
-        };
-        let Wire {
-            dead_letters,
-            on_failure,
-            ..
-        } = &*self.parcel.wire;
+        let lost: Vec<_> =
+            lost.filter(|(_, (_, s))| matches!(s, Settle::GiveUp(_))).map(|(d, _)| d.clone()).collect();
+        let lost = Parcel { wire: self.parcel.wire.clone(), deliveries: lost };
+        let Wire { dead_letters, on_failure, .. } = &*self.parcel.wire;
         let body = |text: String| (text, lost.first().number.0);
         let letter = dead_letters
             .iter()
             .map(|queue| (queue, body(String::from_utf8_lossy(&lost.payload()).into_owned())));
-        let record = on_failure.iter().map(|queue| {
-            (
-                queue,
-                body(destination::failure_record(&lost, &self.outcome, reason, self.at)),
-            )
-        });
+        let record = on_failure
+            .iter()
+            .map(|queue| (queue, body(destination::failure_record(&lost, &self.outcome, reason, self.at))));
         let ids = json!(lost.deliveries.iter().map(|d| d.id.0).collect::<Vec<_>>()).to_string();
         let rows = letter.chain(record).flat_map(|(queue, (body, first))| {
             vec![

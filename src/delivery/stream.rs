@@ -97,11 +97,7 @@ pub fn next<'a>(policy: &StreamPolicy, mut line: impl Iterator<Item = &'a InLine
     let gathered = 1 + rest.iter().copied().take_while(fits).count();
     let complete = gathered >= policy.batch || gathered <= rest.len();
     let closes = head.since.plus(policy.window);
-    if complete || closes <= now {
-        Next::Batch(gathered)
-    } else {
-        Next::Wait(closes)
-    }
+    if complete || closes <= now { Next::Batch(gathered) } else { Next::Wait(closes) }
 }
 
 /// What this outcome means for each delivery of a batch.
@@ -127,10 +123,7 @@ pub fn settle(
         Outcome::Failed(_) => failed(policy, batch, policy.bisect, now),
         Outcome::Throttled | Outcome::Unavailable(_) => {
             let then = now.plus(refusal_delay(parcel.first().refusals));
-            batch
-                .iter()
-                .map(|d| (d.id, if_young(policy, d, then, Settle::PutBack(then))))
-                .collect()
+            batch.iter().map(|d| (d.id, if_young(policy, d, then, Settle::PutBack(then)))).collect()
         }
     }
 }
@@ -160,19 +153,12 @@ fn failed(
         return all(batch, &Settle::GiveUp(Reason::RetriesExhausted));
     }
     let then = now.plus(retry_delay(policy, attempts));
-    batch
-        .iter()
-        .map(|d| (d.id, if_young(policy, d, then, Settle::RetryAt(then))))
-        .collect()
+    batch.iter().map(|d| (d.id, if_young(policy, d, then, Settle::RetryAt(then)))).collect()
 }
 
 fn if_young(policy: &StreamPolicy, delivery: &Delivery, then: Timestamp, settle: Settle) -> Settle {
     let too_old = then.since(delivery.event.occurred_at) > policy.age_max;
-    if too_old {
-        Settle::GiveUp(Reason::EventAgeExceeded)
-    } else {
-        settle
-    }
+    if too_old { Settle::GiveUp(Reason::EventAgeExceeded) } else { settle }
 }
 
 fn retry_delay(policy: &StreamPolicy, attempts: u32) -> Duration {
@@ -200,11 +186,8 @@ fn first_failure(answer: &[u8], batch: &[Delivery]) -> Reported {
     let mut lowest = None;
     for failure in failures {
         let named = failure.get("itemIdentifier").and_then(Value::as_str);
-        let position = named.and_then(|id| {
-            batch
-                .iter()
-                .position(|d| sequence_number(d).as_deref() == Some(id))
-        });
+        let position =
+            named.and_then(|id| batch.iter().position(|d| sequence_number(d).as_deref() == Some(id)));
         let Some(position) = position else {
             return Reported::Everything;
         };
@@ -235,21 +218,14 @@ mod tests {
         with_cohort
             .map(|(mut delivery, cohort)| {
                 delivery.cohort = *cohort;
-                InLine {
-                    delivery,
-                    since: at(0),
-                    not_before: at(0),
-                }
+                InLine { delivery, since: at(0), not_before: at(0) }
             })
             .collect()
     }
 
     fn check_next(batch: usize, window_ms: u64, cohorts: &[Option<i64>], now: i64, expected: Next) {
-        let policy = StreamPolicy {
-            batch,
-            window: Duration::from_millis(window_ms),
-            ..StreamPolicy::default()
-        };
+        let policy =
+            StreamPolicy { batch, window: Duration::from_millis(window_ms), ..StreamPolicy::default() };
         assert_eq!(next(&policy, line(cohorts).iter(), at(now)), expected);
     }
 
@@ -274,14 +250,8 @@ mod tests {
     fn a_failed_head_blocks_the_line() {
         let mut line = line(&[Some(1), None]);
         line[0].not_before = at(1000);
-        assert_eq!(
-            next(&StreamPolicy::default(), line.iter(), at(999)),
-            Next::Wait(at(1000))
-        );
-        assert_eq!(
-            next(&StreamPolicy::default(), line.iter(), at(1000)),
-            Next::Batch(1)
-        );
+        assert_eq!(next(&StreamPolicy::default(), line.iter(), at(999)), Next::Wait(at(1000)));
+        assert_eq!(next(&StreamPolicy::default(), line.iter(), at(1000)), Next::Batch(1));
     }
 
     /// One word a record: `done`, `+Ns` (retry), `cN` (in the half that begins with N), or the reason.
@@ -302,19 +272,13 @@ mod tests {
     }
 
     fn answered(json: &str) -> Outcome {
-        Outcome::Done(Reply {
-            payload: json.to_owned().into(),
-            ..Reply::default()
-        })
+        Outcome::Done(Reply { payload: json.to_owned().into(), ..Reply::default() })
     }
 
     #[test]
     fn a_failing_batch_is_retried_until_its_retries_are_used() {
         let failed = Outcome::Failed(Failure::default());
-        let twice = StreamPolicy {
-            retries: Some(2),
-            ..StreamPolicy::default()
-        };
+        let twice = StreamPolicy { retries: Some(2), ..StreamPolicy::default() };
         check_settle(&twice, 2, 0, &failed, "+1s +1s");
         check_settle(&twice, 2, 1, &failed, "+2s +2s");
         check_settle(&twice, 2, 2, &failed, "RetriesExhausted RetriesExhausted");
@@ -323,11 +287,7 @@ mod tests {
 
     #[test]
     fn bisecting_halves_a_batch_without_using_retries() {
-        let policy = StreamPolicy {
-            bisect: true,
-            retries: Some(0),
-            ..StreamPolicy::default()
-        };
+        let policy = StreamPolicy { bisect: true, retries: Some(0), ..StreamPolicy::default() };
         let failed = Outcome::Failed(Failure::default());
         check_settle(&policy, 5, 0, &failed, "c1 c1 c3 c3 c3");
         check_settle(&policy, 1, 0, &failed, "RetriesExhausted");
@@ -335,34 +295,17 @@ mod tests {
 
     #[test]
     fn records_are_given_up_at_their_age() {
-        let policy = StreamPolicy {
-            age_max: Duration::from_millis(500),
-            ..StreamPolicy::default()
-        };
-        check_settle(
-            &policy,
-            1,
-            0,
-            &Outcome::Failed(Failure::default()),
-            "EventAgeExceeded",
-        );
+        let policy = StreamPolicy { age_max: Duration::from_millis(500), ..StreamPolicy::default() };
+        check_settle(&policy, 1, 0, &Outcome::Failed(Failure::default()), "EventAgeExceeded");
     }
 
     #[test]
     fn an_answer_may_name_the_records_that_failed() {
-        let policy = StreamPolicy {
-            report_failures: true,
-            ..StreamPolicy::default()
-        };
+        let policy = StreamPolicy { report_failures: true, ..StreamPolicy::default() };
         let check = |answer: &str, expected: &str| check_settle(&policy, 3, 0, &answered(answer), expected);
-        for success in [
-            "[]",
-            "null",
-            "{}",
-            r#"{"batchItemFailures":[]}"#,
-            r#"{"batchItemFailures":null}"#,
-            r#""""#,
-        ] {
+        for success in
+            ["[]", "null", "{}", r#"{"batchItemFailures":[]}"#, r#"{"batchItemFailures":null}"#, r#""""#]
+        {
             check(success, "done done done");
         }
         for failure in [
@@ -374,10 +317,7 @@ mod tests {
         ] {
             check(&format!(r#"{{"batchItemFailures":[{failure}]}}"#), "+1s +1s +1s");
         }
-        check(
-            r#"{"batchItemFailures":[{"itemIdentifier":"3"},{"itemIdentifier":"2"}]}"#,
-            "done +1s +1s",
-        );
+        check(r#"{"batchItemFailures":[{"itemIdentifier":"3"},{"itemIdentifier":"2"}]}"#, "done +1s +1s");
         check_settle(
             &StreamPolicy::default(),
             2,

@@ -39,13 +39,9 @@ impl EventNo {
     /// Reads `e7k2`; None if it is no event number.
     pub fn parse(text: &str) -> Option<EventNo> {
         let digits = text.strip_prefix('e')?;
-        let plain = !digits.is_empty()
-            && digits
-                .bytes()
-                .all(|b| b.is_ascii_digit() || b.is_ascii_lowercase());
-        plain
-            .then(|| i64::from_str_radix(digits, 36).ok().map(EventNo))
-            .flatten()
+        let plain =
+            !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit() || b.is_ascii_lowercase());
+        plain.then(|| i64::from_str_radix(digits, 36).ok().map(EventNo)).flatten()
     }
 }
 
@@ -59,11 +55,7 @@ impl fmt::Display for EventNo {
                 break;
             }
         }
-        write!(
-            f,
-            "e{}",
-            digits.iter().rev().map(|d| char::from(*d)).collect::<String>()
-        )
+        write!(f, "e{}", digits.iter().rev().map(|d| char::from(*d)).collect::<String>())
     }
 }
 
@@ -119,17 +111,11 @@ const SLOT: char = '\u{1a}';
 impl Record {
     /// A record that travels in `{"Records":[…]}`. `text` is the element: a JSON object without the envelope.
     pub fn element(text: String) -> Record {
-        Record {
-            text,
-            form: Form::Records,
-        }
+        Record { text, form: Form::Records }
     }
     /// A record that travels as it is.
     pub fn whole(text: String) -> Record {
-        Record {
-            text,
-            form: Form::Whole,
-        }
+        Record { text, form: Form::Whole }
     }
     /// The mark to write where the word `name` of the wire shall stand: `wire` or `subscription`.
     pub fn slot(name: &str) -> String {
@@ -149,9 +135,7 @@ impl Record {
             return self.text.clone();
         }
         let parts = self.text.split(SLOT).enumerate();
-        parts
-            .map(|(i, part)| if i % 2 == 0 { part.to_owned() } else { word(part) })
-            .collect()
+        parts.map(|(i, part)| if i % 2 == 0 { part.to_owned() } else { word(part) }).collect()
     }
     /// The record as a value, for a filter to read; slots empty. Null if it is no JSON.
     pub fn value(&self) -> Value {
@@ -183,13 +167,9 @@ mod tests {
 
     #[test]
     fn event_numbers_are_short_and_read_back() {
-        for (number, text) in [
-            (1, "e1"),
-            (35, "ez"),
-            (36, "e10"),
-            (351_938, "e7jk2"),
-            (i64::MAX, "e1y2p0ij32e8e7"),
-        ] {
+        for (number, text) in
+            [(1, "e1"), (35, "ez"), (36, "e10"), (351_938, "e7jk2"), (i64::MAX, "e1y2p0ij32e8e7")]
+        {
             assert_eq!(EventNo(number).to_string(), text);
             assert_eq!(EventNo::parse(text), Some(EventNo(number)));
         }
@@ -203,10 +183,7 @@ mod tests {
         let record = Record::element(format!(r#"{{"id":"{}","x":"a"}}"#, Record::slot("wire")));
         assert_eq!(record.value()["id"], "");
         let payload = payload(&[&record, &record], &|name| format!("<{name}>"));
-        assert_eq!(
-            payload,
-            r#"{"Records":[{"id":"<wire>","x":"a"},{"id":"<wire>","x":"a"}]}"#
-        );
+        assert_eq!(payload, r#"{"Records":[{"id":"<wire>","x":"a"},{"id":"<wire>","x":"a"}]}"#);
     }
 
     #[test]

@@ -1,1 +1,197 @@
-//! placeholder
+//! Functions: plain local processes that get their events as on AWS, over the real Lambda Runtime API.
+//!
+//! ```text
+//! attempt ─▶ pool ──warm, or started──▶ environment ─▶ desk ◀──next, response── process
+//!                                            └── output: what the process writes, for its log
+//! ```
+//!
+//! Other kinds have no environment: `exec` starts a process an event, `url` posts it, `attach` waits for a
+//! process that somebody else starts, and builtins are part of dropwire. No process outlives us, however we
+//! end: see [`process`].
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+use tokio_util::task::TaskTracker;
+
+use crate::arn::Place;
+use crate::clock::{Clock, real};
+use crate::config::FunctionSpec;
+use crate::delivery::Outcome;
+use crate::random::Random;
+use crate::timeline::Timeline;
+
+mod attach;
+mod build;
+mod builtin;
+mod code;
+mod desk;
+mod environment;
+mod exec;
+mod guard;
+mod interpreter;
+mod logs;
+mod memory;
+mod outcome;
+mod output;
+mod platform;
+mod pool;
+mod process;
+mod runtime_api;
+mod target;
+mod url;
+mod variables;
+mod world;
+
+#[cfg(test)]
+mod tests;
+
+pub use target::Function;
+use world::World;
+
+/// How often environments that have nothing to do are looked for.
+const SWEEP: Duration = Duration::from_secs(30);
+
+/// All functions, by name. Clones share them.
+#[derive(Clone)]
+pub struct Functions(Arc<Shared>);
+
+struct Shared {
+    world: Result<Arc<World>, String>,
+    all: RwLock<BTreeMap<String, Arc<Function>>>,
+    tasks: TaskTracker,
+    sweeping: OnceLock<()>,
+}
+
+/// What is wrong with a function; the others work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// Its name.
+    pub function: String,
+    /// What we tried, why not, and what to do.
+    pub text: String,
+}
+
+/// A function as people see it.
+#[derive(Clone, Debug, Serialize)]
+pub struct FunctionState {
+    /// Its name.
+    pub name: String,
+    /// How it runs: `python3.12`, `run`, `exec`, `url`, `attach`, `builtin echo`.
+    pub kind: String,
+    /// Environments that wait for an event.
+    pub warm: usize,
+    /// Invocations that run.
+    pub busy: usize,
+    /// Invocations that succeeded since the start.
+    pub ok: u64,
+    /// Invocations that failed since the start.
+    pub failed: u64,
+    /// Environments that were started since the start.
+    pub cold_starts: u64,
+    /// Where it is declared, as `dropwire.toml:12`; empty if nowhere.
+    pub origin: String,
+}
+
+impl Functions {
+    /// No functions yet. `state` is the `.dropwire` folder: our runtimes are written below it.
+    pub fn new(place: Place, clock: Clock, timeline: Timeline, random: Random, state: PathBuf) -> Functions {
+        let world = World::new(place, clock, timeline, (&random, state)).map(Arc::new);
+        let world =
+            world.map_err(|error| format!("cannot start processes: {error}; is there a limit on threads?"));
+        let (all, tasks, sweeping) = (RwLock::default(), TaskTracker::new(), OnceLock::new());
+        Functions(Arc::new(Shared { world, all, tasks, sweeping }))
+    }
+
+    /// Makes the functions be these: new ones appear, changed ones get new environments while the old ones
+    /// finish their event, those that are gone end. Says what is wrong with which one; the others work.
+    pub async fn replace(&self, specs: BTreeMap<String, FunctionSpec>) -> Vec<Problem> {
+        let world = match &self.0.world {
+            Ok(world) => world,
+            Err(text) => {
+                return specs.into_keys().map(|function| Problem { function, text: text.clone() }).collect();
+            }
+        };
+        self.begin_sweeping(world);
+        let mut next = BTreeMap::new();
+        let mut problems = Vec::new();
+        for (name, spec) in specs {
+            let function = match self.get(&name).filter(|known| known.runs_as(&spec)) {
+                Some(known) => {
+                    known.adopt(spec);
+                    known
+                }
+                None => {
+                    // A changed function that is attached keeps its port, so the old one has to let go of it.
+                    if let Some(known) = self.get(&name) {
+                        known.detach();
+                    }
+                    Arc::new(Function::new(spec, Arc::clone(world)))
+                }
+            };
+            if let Err(text) = function.check().await {
+                problems.push(Problem { function: name.clone(), text });
+            }
+            next.insert(name, function);
+        }
+        let before =
+            std::mem::replace(&mut *self.0.all.write().unwrap_or_else(PoisonError::into_inner), next);
+        for (name, old) in before {
+            if self.get(&name).is_none_or(|now| !Arc::ptr_eq(&now, &old)) {
+                old.retire();
+            }
+        }
+        problems
+    }
+
+    /// The function of this name.
+    pub fn get(&self, name: &str) -> Option<Arc<Function>> {
+        self.0.all.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
+    }
+
+    /// All functions, by name.
+    pub fn list(&self) -> Vec<FunctionState> {
+        let all = self.0.all.read().unwrap_or_else(PoisonError::into_inner);
+        all.values().map(|function| function.shown()).collect()
+    }
+
+    /// Invokes a function directly: in line with its deliveries, it waits for a free environment. None if there
+    /// is no such function.
+    pub async fn invoke(&self, name: &str, payload: Bytes, request_id: &str) -> Option<Outcome> {
+        Some(self.get(name)?.invoke(payload, request_id).await)
+    }
+
+    /// Ends all processes, those in the middle of an event as well, and returns when none is left.
+    pub async fn stop(&self) {
+        let Ok(world) = &self.0.world else { return };
+        world.ending.cancel();
+        let all: Vec<Arc<Function>> = {
+            let all = self.0.all.read().unwrap_or_else(PoisonError::into_inner);
+            all.values().cloned().collect()
+        };
+        for function in all {
+            function.retire();
+            function.detach();
+        }
+        self.0.tasks.close();
+        self.0.tasks.wait().await;
+        world.spawner.until_all_ended().await;
+    }
+
+    fn begin_sweeping(&self, world: &Arc<World>) {
+        self.0.sweeping.get_or_init(|| {
+            let (shared, ending) = (Arc::downgrade(&self.0), world.ending.clone());
+            self.0.tasks.spawn(async move {
+                while ending.run_until_cancelled(real::sleep(SWEEP)).await.is_some() {
+                    let Some(shared) = shared.upgrade() else { return };
+                    let all = shared.all.read().unwrap_or_else(PoisonError::into_inner);
+                    all.values().for_each(|function| function.sweep());
+                }
+            });
+        });
+    }
+}

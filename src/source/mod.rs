@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
 use crate::delivery::queue::{Queue, StoreError};
-use crate::event::Event;
+use crate::event::{Event, EventNo};
 use crate::store::Write;
 
 pub mod dynamodb;
@@ -45,6 +45,11 @@ impl Outlet {
     /// Stores the event for everyone who wants it. Durable when it returns; an event whose id is known is not stored twice.
     pub async fn emit(&self, event: Event) -> Result<(), StoreError> {
         self.emit_with(vec![event], Vec::new()).await
+    }
+    /// Stores the event, and says under which number.
+    pub async fn emit_numbered(&self, event: Event) -> Result<EventNo, StoreError> {
+        let numbers = self.queue.emit(vec![event], Vec::new()).await?;
+        numbers.first().copied().ok_or(StoreError::Stopping)
     }
     /// Stores events in this order together with the source's own rows, all or nothing.
     pub async fn emit_with(&self, events: Vec<Event>, writes: Vec<Write>) -> Result<(), StoreError> {

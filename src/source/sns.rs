@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{Outlet, SourceError};
 use crate::arn::{Arn, Place};
 use crate::clock::{Clock, Timestamp};
-use crate::event::{Event, EventId, Record};
+use crate::event::{Event, EventId, EventNo, Record};
 use crate::random::{self, Random};
 
 /// A topic.
@@ -42,6 +42,15 @@ pub struct Attribute {
     pub value: String,
 }
 
+/// What became of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Published {
+    /// A UUID.
+    pub message_id: String,
+    /// The event's number.
+    pub number: EventNo,
+}
+
 /// Body and attributes together, in bytes (semantics: SNS errors).
 const MESSAGE_MAX: usize = 262_144;
 
@@ -49,14 +58,7 @@ impl Topic {
     /// The topic of this name.
     pub fn new(name: &str, place: &Place, clock: Clock, random: Random, outlet: Outlet) -> Arc<Topic> {
         let (arn, place) = (Arn::topic(place, name), place.clone());
-        Arc::new(Topic {
-            name: name.into(),
-            arn,
-            place,
-            clock,
-            random,
-            outlet,
-        })
+        Arc::new(Topic { name: name.into(), arn, place, clock, random, outlet })
     }
     /// Its ARN: what wires start at.
     pub fn arn(&self) -> &Arn {
@@ -66,15 +68,14 @@ impl Topic {
     pub fn name(&self) -> &str {
         &self.name
     }
-    /// Publishes a message and returns its id, once it is stored. Refuses what SNS refuses, in its words.
-    pub async fn publish(&self, message: &Message) -> Result<String, SourceError> {
+    /// Publishes a message; it is stored when this returns. Refuses what SNS refuses, in its words.
+    pub async fn publish(&self, message: &Message) -> Result<Published, SourceError> {
         check(message)
             .map_err(|why| SourceError(format!("cannot publish to topic `{}`: {why}", self.name)))?;
         let message_id = self.random.uuid(5);
-        self.outlet
-            .emit(self.describe(message, &message_id, self.clock.now()))
-            .await?;
-        Ok(message_id)
+        let event = self.describe(message, &message_id, self.clock.now());
+        let number = self.outlet.emit_numbered(event).await?;
+        Ok(Published { message_id, number })
     }
 
     /// How SNS tells a function of this message (event samples: SNS → Lambda).
@@ -113,9 +114,8 @@ impl Topic {
 /// 256 bytes that look like a signature: nothing local could check a real one.
 fn signature(message_id: &str) -> String {
     use base64::Engine;
-    let bytes: Vec<u8> = (0..8u8)
-        .flat_map(|i| random::digest(&[b"signature", message_id.as_bytes(), &[i]]))
-        .collect();
+    let bytes: Vec<u8> =
+        (0..8u8).flat_map(|i| random::digest(&[b"signature", message_id.as_bytes(), &[i]])).collect();
     base64::engine::general_purpose::STANDARD.encode(bytes)
 }
 
@@ -132,24 +132,15 @@ fn check(message: &Message) -> Result<(), String> {
     if message.body.is_empty() {
         return Err("Invalid parameter: Empty message".into());
     }
-    let attributes: usize = message
-        .attributes
-        .iter()
-        .map(|a| a.name.len() + a.kind.len() + a.value.len())
-        .sum();
+    let attributes: usize =
+        message.attributes.iter().map(|a| a.name.len() + a.kind.len() + a.value.len()).sum();
     if message.body.len() + attributes > MESSAGE_MAX {
         return Err(format!(
             "Invalid parameter: Message too long (at most {MESSAGE_MAX} bytes with its attributes)"
         ));
     }
-    if message
-        .subject
-        .as_deref()
-        .is_some_and(|subject| !is_subject(subject))
-    {
-        return Err(
-            "Invalid parameter: Subject (1 to 100 printable ASCII characters, no line breaks)".into(),
-        );
+    if message.subject.as_deref().is_some_and(|subject| !is_subject(subject)) {
+        return Err("Invalid parameter: Subject (1 to 100 printable ASCII characters, no line breaks)".into());
     }
     message.attributes.iter().try_for_each(check_attribute)
 }
@@ -188,9 +179,7 @@ fn check_attribute(attribute: &Attribute) -> Result<(), String> {
         ));
     }
     if kind.starts_with("Number") && value.trim().parse::<f64>().is_err() {
-        return Err(format!(
-            "the message attribute `{name}` is of type Number, and `{value}` is none"
-        ));
+        return Err(format!("the message attribute `{name}` is of type Number, and `{value}` is none"));
     }
     Ok(())
 }
@@ -200,11 +189,7 @@ mod tests {
     use super::*;
 
     fn attribute(name: &str, kind: &str, value: &str) -> Attribute {
-        Attribute {
-            name: name.into(),
-            kind: kind.into(),
-            value: value.into(),
-        }
+        Attribute { name: name.into(), kind: kind.into(), value: value.into() }
     }
 
     fn check_refused(message: Message, words: &str) {
@@ -214,39 +199,15 @@ mod tests {
 
     #[test]
     fn a_message_is_refused_as_sns_refuses_it() {
-        let body = || Message {
-            body: "b".into(),
-            ..Message::default()
-        };
+        let body = || Message { body: "b".into(), ..Message::default() };
         check_refused(Message::default(), "Empty message");
-        check_refused(
-            Message {
-                body: "x".repeat(MESSAGE_MAX + 1),
-                ..body()
-            },
-            "Message too long",
-        );
+        check_refused(Message { body: "x".repeat(MESSAGE_MAX + 1), ..body() }, "Message too long");
         for subject in ["", " x", "a\u{a}b", &"x".repeat(101), "ü"] {
-            check_refused(
-                Message {
-                    subject: Some(subject.into()),
-                    ..body()
-                },
-                "Subject",
-            );
+            check_refused(Message { subject: Some(subject.into()), ..body() }, "Subject");
         }
-        let with = |a| Message {
-            attributes: vec![a],
-            ..body()
-        };
-        check_refused(
-            with(attribute("a", "Text", "v")),
-            "invalid message attribute type",
-        );
-        check_refused(
-            with(attribute("a", "String", "")),
-            "non-empty message attribute value",
-        );
+        let with = |a| Message { attributes: vec![a], ..body() };
+        check_refused(with(attribute("a", "Text", "v")), "invalid message attribute type");
+        check_refused(with(attribute("a", "String", "")), "non-empty message attribute value");
         check_refused(with(attribute(".a", "String", "v")), "must not begin");
         check_refused(with(attribute("a^", "String", "v")), "can only have");
         check_refused(with(attribute("a", "Number", "x")), "is none");

@@ -39,9 +39,7 @@ pub struct Sequencer(u64);
 impl Sequencer {
     /// The sequencer of a write at this time.
     pub fn at(time: Timestamp) -> Sequencer {
-        let seconds = u64::try_from(time.as_seconds())
-            .unwrap_or(0)
-            .min(u64::from(u32::MAX));
+        let seconds = u64::try_from(time.as_seconds()).unwrap_or(0).min(u64::from(u32::MAX));
         let micros = u64::try_from(time.as_micros().rem_euclid(1_000_000)).unwrap_or(0);
         Sequencer(seconds << 32 | ((micros << 32) / 1_000_000))
     }
@@ -78,11 +76,7 @@ impl Voice {
     pub fn new(place: &Place, name: &str, event_version: &str, salt: [u8; 32]) -> Voice {
         let arn = Arn::bucket(name);
         let principal = |what: &str| {
-            letters(&random::digest(&[
-                what.as_bytes(),
-                place.account.as_bytes(),
-                name.as_bytes(),
-            ]))
+            letters(&random::digest(&[what.as_bytes(), place.account.as_bytes(), name.as_bytes()]))
         };
         let (user, owner) = (principal("user"), principal("owner"));
         let start = format!(
@@ -100,13 +94,7 @@ impl Voice {
             &owner[..13],
             json(arn.as_str())
         );
-        Voice {
-            arn,
-            salt,
-            start,
-            requester,
-            bucket,
-        }
+        Voice { arn, salt, start, requester, bucket }
     }
 
     /// The bucket's ARN.
@@ -158,10 +146,8 @@ impl Voice {
     /// `C3D13FE58DE4C810","x-amz-id-2":"FMyU…`: they follow from the event, so that the order in which
     /// events are noticed does not change them.
     fn push_request_ids(&self, text: &mut String, id: EventId) {
-        let (one, two) = (
-            random::digest(&[&self.salt, &id.0, b"1"]),
-            random::digest(&[&self.salt, &id.0, b"2"]),
-        );
+        let (one, two) =
+            (random::digest(&[&self.salt, &id.0, b"1"]), random::digest(&[&self.salt, &id.0, b"2"]));
         text.push_str(&letters(&one)[..16]);
         text.push_str("\",\"x-amz-id-2\":\"");
         let mut long = [0; 57];
@@ -247,20 +233,13 @@ mod tests {
         assert_eq!(shape(&record), shape(&golden["Records"][0]));
     }
 
-    const NINE: Change<'_> = Change::Written {
-        size: 9,
-        etag: "437b930db84b8079c2dd804a71936b5f",
-    };
+    const NINE: Change<'_> = Change::Written { size: 9, etag: "437b930db84b8079c2dd804a71936b5f" };
 
     #[test]
     fn records_have_the_recorded_shape() {
         check_golden(include_str!("golden/object_created_put.json"), "my_key_0", NINE);
         check_golden(include_str!("golden/key_encoding.json"), "a@b", NINE);
-        check_golden(
-            include_str!("golden/object_removed_delete.json"),
-            "my-key-2",
-            Change::Removed,
-        );
+        check_golden(include_str!("golden/object_removed_delete.json"), "my-key-2", Change::Removed);
     }
 
     #[test]
@@ -270,20 +249,11 @@ mod tests {
         let all =
             |value: &Value, test: fn(char) -> bool| value.as_str().is_some_and(|text| text.chars().all(test));
         let ids = &record["responseElements"];
-        assert!(
-            all(&ids["x-amz-request-id"], |c| c.is_ascii_uppercase()
-                || c.is_ascii_digit()),
-            "{ids}"
-        );
+        assert!(all(&ids["x-amz-request-id"], |c| c.is_ascii_uppercase() || c.is_ascii_digit()), "{ids}");
         assert_eq!(ids["x-amz-request-id"].as_str().map(str::len), Some(16));
         assert_eq!(ids["x-amz-id-2"].as_str().map(str::len), Some(76));
         let owner = &record["s3"]["bucket"]["ownerIdentity"]["principalId"];
-        assert!(
-            owner
-                .as_str()
-                .is_some_and(|text| text.len() == 14 && text.starts_with('A')),
-            "{owner}"
-        );
+        assert!(owner.as_str().is_some_and(|text| text.len() == 14 && text.starts_with('A')), "{owner}");
         let user = record["userIdentity"]["principalId"].as_str().expect("a text");
         assert!(user.starts_with("AWS:AIDA") && user.len() == 25, "{user}");
     }
@@ -298,10 +268,7 @@ mod tests {
             assert_eq!(record.event_name.as_deref(), Some(change.name()));
             assert_eq!(record.s3.configuration_id.as_deref(), Some("wire-1"));
             assert_eq!(record.s3.object.key.as_deref(), Some("a+b/%C3%BC.txt"));
-            assert_eq!(
-                record.s3.object.size,
-                matches!(change, Change::Written { .. }).then_some(9)
-            );
+            assert_eq!(record.s3.object.size, matches!(change, Change::Written { .. }).then_some(9));
         }
     }
 
@@ -333,13 +300,6 @@ mod tests {
     fn the_same_change_tells_the_same_whoever_notices_first() {
         assert_eq!(event("k", NINE), event("k", NINE));
         assert_ne!(event("k", NINE).record, event("l", NINE).record);
-        assert_eq!(
-            event("k", NINE)
-                .record
-                .text()
-                .matches(&Record::slot("wire"))
-                .count(),
-            1
-        );
+        assert_eq!(event("k", NINE).record.text().matches(&Record::slot("wire")).count(), 1);
     }
 }

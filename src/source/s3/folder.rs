@@ -94,19 +94,16 @@ impl Comparison {
                 Some(new.then_some(found.key))
             }
             (Some(found), Some(known)) if found.key == known.key => {
-                let same = found
-                    .stamp
-                    .is_none_or(|stamp| stamp == known.stamp && !young.contains(&stamp.mtime));
+                let same =
+                    found.stamp.is_none_or(|stamp| stamp == known.stamp && !young.contains(&stamp.mtime));
                 self.known.pop_front();
                 let found = self.found.pop_front()?;
                 Some((!same).then_some(found.key))
             }
             _ => {
                 let known = self.known.pop_front()?;
-                let covered = self
-                    .unreadable
-                    .as_ref()
-                    .is_some_and(|folder| known.key.starts_with(folder.as_str()));
+                let covered =
+                    self.unreadable.as_ref().is_some_and(|folder| known.key.starts_with(folder.as_str()));
                 Some((!covered).then_some(known.key))
             }
         }
@@ -178,11 +175,7 @@ pub fn judge(sight: &Sight, known: Option<&Known>, gone_before: bool) -> Verdict
             let same = |known: &Known| {
                 known.stamp == *stamp && (known.etag.is_empty() || etag.is_empty() || known.etag == *etag)
             };
-            if known.is_some_and(same) {
-                Verdict::Nothing
-            } else {
-                Verdict::Written
-            }
+            if known.is_some_and(same) { Verdict::Nothing } else { Verdict::Written }
         }
         Sight::Gone | Sight::Folder | Sight::Other(_) => match known {
             None => Verdict::Nothing,
@@ -271,9 +264,7 @@ pub fn refusal(key: &str) -> Option<&'static str> {
     if key.split('/').any(|name| name == "." || name == "..") {
         return Some("`.` and `..` would lead elsewhere");
     }
-    key.split('/')
-        .any(|name| name.len() > 255)
-        .then_some("a file name has at most 255 bytes between two `/`")
+    key.split('/').any(|name| name.len() > 255).then_some("a file name has at most 255 bytes between two `/`")
 }
 
 #[cfg(test)]

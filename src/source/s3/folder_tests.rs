@@ -7,27 +7,15 @@ use proptest::prelude::*;
 use super::*;
 
 fn stamp(size: u64) -> Stamp {
-    Stamp {
-        size,
-        mtime: 1_000,
-        inode: size + 1,
-    }
+    Stamp { size, mtime: 1_000, inode: size + 1 }
 }
 
 fn known(key: &str, size: u64) -> Known {
-    Known {
-        key: key.into(),
-        stamp: stamp(size),
-        etag: format!("e{size}"),
-        sequencer: Sequencer::default(),
-    }
+    Known { key: key.into(), stamp: stamp(size), etag: format!("e{size}"), sequencer: Sequencer::default() }
 }
 
 fn found(key: &str, size: u64) -> Found {
-    Found {
-        key: key.into(),
-        stamp: Some(stamp(size)),
-    }
+    Found { key: key.into(), stamp: Some(stamp(size)) }
 }
 
 /// Compares with both streams read in pieces of these sizes.
@@ -99,21 +87,12 @@ proptest! {
 #[test]
 fn young_files_and_files_of_unknown_state() {
     let objects = || vec![known("a", 1), known("b", 2)];
-    let mut comparison = Comparison {
-        found: [found("a", 1), found("b", 2)].into(),
-        ..Comparison::default()
-    };
+    let mut comparison = Comparison { found: [found("a", 1), found("b", 2)].into(), ..Comparison::default() };
     comparison.known = objects().into();
     (comparison.all_found, comparison.all_known) = (true, true);
     assert_eq!(comparison.differences(&(1_000..=2_000)), ["a", "b"]);
-    let unknown = Found {
-        key: "a".into(),
-        stamp: None,
-    };
-    assert_eq!(
-        compare(vec![unknown, found("b", 2)], objects(), (1, 1)),
-        Vec::<String>::new()
-    );
+    let unknown = Found { key: "a".into(), stamp: None };
+    assert_eq!(compare(vec![unknown, found("b", 2)], objects(), (1, 1)), Vec::<String>::new());
 }
 
 fn check_judged(sight: Sight, before: Option<&Known>, first: Verdict, second: Verdict) {
@@ -125,13 +104,7 @@ fn check_judged(sight: Sight, before: Option<&Known>, first: Verdict, second: Ve
 fn what_a_look_means() {
     use Verdict::{Again, Nothing, Removed, Written};
     let object = |size, etag: &str| Sight::Object(stamp(size), etag.into());
-    let (before, unread) = (
-        known("k", 1),
-        Known {
-            etag: String::new(),
-            ..known("k", 1)
-        },
-    );
+    let (before, unread) = (known("k", 1), Known { etag: String::new(), ..known("k", 1) });
     check_judged(object(1, "e1"), Some(&before), Nothing, Nothing);
     check_judged(object(1, "e1"), None, Written, Written);
     check_judged(object(2, "e2"), Some(&before), Written, Written);
@@ -142,32 +115,14 @@ fn what_a_look_means() {
         check_judged(gone.clone(), Some(&before), Again(Reason::Gone), Removed);
         check_judged(gone, None, Nothing, Nothing);
     }
-    check_judged(
-        Sight::Busy,
-        Some(&before),
-        Again(Reason::Busy),
-        Again(Reason::Busy),
-    );
-    check_judged(
-        Sight::Refused("no".into()),
-        Some(&before),
-        Again(Reason::Refused),
-        Again(Reason::Refused),
-    );
+    check_judged(Sight::Busy, Some(&before), Again(Reason::Busy), Again(Reason::Busy));
+    check_judged(Sight::Refused("no".into()), Some(&before), Again(Reason::Refused), Again(Reason::Refused));
 }
 
 #[test]
 fn when_a_file_is_finished() {
     let second = 1_000_000_000;
-    let state = |size, closed, ctime| State {
-        stamp: Stamp {
-            size,
-            mtime: 0,
-            inode: 1,
-        },
-        ctime,
-        closed,
-    };
+    let state = |size, closed, ctime| State { stamp: Stamp { size, mtime: 0, inode: 1 }, ctime, closed };
     let check = |state: State, hint, settled, expected| {
         assert_eq!(
             is_finished(&state, hint, settled, 10 * second),
@@ -180,12 +135,7 @@ fn when_a_file_is_finished() {
     check(state(5, false, 10 * second), Hint::Found, None, false);
     check(state(5, false, 7 * second), Hint::Found, None, true);
     check(state(5, false, 99 * second), Hint::Found, None, false);
-    check(
-        state(5, false, 99 * second),
-        Hint::Found,
-        Some(state(5, false, 0).stamp),
-        true,
-    );
+    check(state(5, false, 99 * second), Hint::Found, Some(state(5, false, 0).stamp), true);
     check(state(0, true, 10 * second), Hint::Found, None, false);
     check(state(0, true, 9 * second), Hint::Found, None, true);
 }
@@ -204,14 +154,7 @@ fn globs_over_names() {
     ] {
         check(glob, name, true);
     }
-    for (glob, name) in [
-        ("*.tmp", "a.tmpx"),
-        ("?", ""),
-        ("?", "ab"),
-        ("a*b", "ac"),
-        ("", "a"),
-        ("A", "a"),
-    ] {
+    for (glob, name) in [("*.tmp", "a.tmpx"), ("?", ""), ("?", "ab"), ("a*b", "ac"), ("", "a"), ("A", "a")] {
         check(glob, name, false);
     }
     assert!(key_is_ignored(&[".git".into()], "a/.git/b"));

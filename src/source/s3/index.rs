@@ -49,11 +49,7 @@ pub async fn remembered(pool: &SqlitePool, bucket: &str) -> Result<Option<Rememb
     row.map(|row| {
         let (folder, seen, floor): (String, bool, String) =
             (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
-        Ok(Remembered {
-            folder,
-            seen,
-            floor: Sequencer::read(&floor),
-        })
+        Ok(Remembered { folder, seen, floor: Sequencer::read(&floor) })
     })
     .transpose()
 }
@@ -61,14 +57,7 @@ pub async fn remembered(pool: &SqlitePool, bucket: &str) -> Result<Option<Rememb
 /// Those of these keys that we know, in no order.
 pub async fn fetch(pool: &SqlitePool, bucket: &str, keys: &[&str]) -> Result<Vec<Known>, sqlx::Error> {
     let keys = Value::from(keys.to_vec()).to_string();
-    sqlx::query(FETCH)
-        .bind(bucket)
-        .bind(keys)
-        .fetch_all(pool)
-        .await?
-        .iter()
-        .map(known)
-        .collect()
+    sqlx::query(FETCH).bind(bucket).bind(keys).fetch_all(pool).await?.iter().map(known).collect()
 }
 
 /// The next page of the objects whose keys begin with `prefix`, which is empty or ends with `/`.
@@ -84,28 +73,15 @@ pub async fn page(
         Some(folder) => format!("{folder}0"),
         None => "\u{10ffff}".repeat(300),
     };
-    let query = sqlx::query(NEXT_PAGE)
-        .bind(bucket)
-        .bind(after.max(prefix))
-        .bind(end)
-        .bind(PAGE as i64);
+    let query = sqlx::query(NEXT_PAGE).bind(bucket).bind(after.max(prefix)).bind(end).bind(PAGE as i64);
     query.fetch_all(pool).await?.iter().map(known).collect()
 }
 
 fn known(row: &SqliteRow) -> Result<Known, sqlx::Error> {
     let (size, inode): (i64, i64) = (row.try_get(1)?, row.try_get(3)?);
-    let stamp = Stamp {
-        size: size.cast_unsigned(),
-        mtime: row.try_get(2)?,
-        inode: inode.cast_unsigned(),
-    };
+    let stamp = Stamp { size: size.cast_unsigned(), mtime: row.try_get(2)?, inode: inode.cast_unsigned() };
     let sequencer: &str = row.try_get(5)?;
-    Ok(Known {
-        key: row.try_get(0)?,
-        stamp,
-        etag: row.try_get(4)?,
-        sequencer: Sequencer::read(sequencer),
-    })
+    Ok(Known { key: row.try_get(0)?, stamp, etag: row.try_get(4)?, sequencer: Sequencer::read(sequencer) })
 }
 
 /// Rows to write in one transaction with the events.
@@ -121,15 +97,7 @@ impl Rows {
     pub fn put(&mut self, bucket: &str, object: &Known) {
         let Stamp { size, mtime, inode } = object.stamp;
         let (size, inode) = (size.cast_signed(), inode.cast_signed());
-        self.put.push(json!([
-            bucket,
-            object.key,
-            size,
-            mtime,
-            inode,
-            object.etag,
-            object.sequencer.text()
-        ]));
+        self.put.push(json!([bucket, object.key, size, mtime, inode, object.etag, object.sequencer.text()]));
     }
     /// The object is gone; its removal had this sequencer.
     pub fn drop(&mut self, bucket: &str, key: &str, sequencer: Sequencer) {
@@ -151,23 +119,14 @@ impl Rows {
 pub fn begin(bucket: &str, folder: &str) -> Vec<Write> {
     let start = Sequencer::default().text();
     vec![
-        Write {
-            sql: FORGET,
-            rows: vec![json!([bucket])],
-        },
-        Write {
-            sql: BEGIN,
-            rows: vec![json!([bucket, folder, start])],
-        },
+        Write { sql: FORGET, rows: vec![json!([bucket])] },
+        Write { sql: BEGIN, rows: vec![json!([bucket, folder, start])] },
     ]
 }
 
 /// The folder was surveyed to its end.
 pub fn seen(bucket: &str) -> Vec<Write> {
-    vec![Write {
-        sql: SEEN,
-        rows: vec![json!([bucket])],
-    }]
+    vec![Write { sql: SEEN, rows: vec![json!([bucket])] }]
 }
 
 #[cfg(test)]
@@ -177,18 +136,9 @@ mod tests {
     use crate::store::Store;
 
     fn object(key: &str, seconds: i64) -> Known {
-        let stamp = Stamp {
-            size: 7,
-            mtime: -1,
-            inode: u64::MAX - 1,
-        };
+        let stamp = Stamp { size: 7, mtime: -1, inode: u64::MAX - 1 };
         let sequencer = Sequencer::at(Timestamp::from_millis(seconds * 1000));
-        Known {
-            key: key.into(),
-            stamp,
-            etag: "e".into(),
-            sequencer,
-        }
+        Known { key: key.into(), stamp, etag: "e".into(), sequencer }
     }
 
     #[tokio::test]
@@ -199,13 +149,10 @@ mod tests {
         let keys = ["a", "a!", "a/b", "a/ü", "a0", "A%+ \n'"];
         let mut rows = Rows::default();
         // After the year 2038 a sequencer is larger than a signed number.
-        keys.iter()
-            .for_each(|key| rows.put("b", &object(key, 3_000_000_000)));
+        keys.iter().for_each(|key| rows.put("b", &object(key, 3_000_000_000)));
         rows.put("other", &object("a/z", 1));
         store.write(rows.writes()).await.expect("writes");
-        let fetched = fetch(store.read(), "b", &["A%+ \n'", "a/b", "nothing"])
-            .await
-            .expect("reads");
+        let fetched = fetch(store.read(), "b", &["A%+ \n'", "a/b", "nothing"]).await.expect("reads");
         assert_eq!(fetched.len(), 2);
         assert!(fetched.contains(&object("a/b", 3_000_000_000)), "{fetched:?}");
         let listed = async |prefix: &str, after: &str| -> Vec<String> {
@@ -222,21 +169,11 @@ mod tests {
         store.write(seen("b")).await.expect("writes");
         assert!(listed("a/", "").await.is_empty());
         let floor = Sequencer::at(Timestamp::from_millis(5000));
-        let expected = Remembered {
-            folder: "/f".into(),
-            seen: true,
-            floor,
-        };
-        assert_eq!(
-            remembered(store.read(), "b").await.expect("reads"),
-            Some(expected)
-        );
+        let expected = Remembered { folder: "/f".into(), seen: true, floor };
+        assert_eq!(remembered(store.read(), "b").await.expect("reads"), Some(expected));
         store.write(begin("b", "/g")).await.expect("writes");
         assert!(listed("", "").await.is_empty());
-        let begun = remembered(store.read(), "b")
-            .await
-            .expect("reads")
-            .expect("a row");
+        let begun = remembered(store.read(), "b").await.expect("reads").expect("a row");
         assert_eq!((begun.seen, begun.floor), (false, floor));
     }
 }

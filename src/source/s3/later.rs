@@ -76,22 +76,14 @@ impl Later {
             .take(max)
             .map(|(_, key)| key.clone())
             .collect();
-        keys.into_iter()
-            .filter_map(|key| self.take(&key).map(|wait| (key, wait)))
-            .collect()
+        keys.into_iter().filter_map(|key| self.take(&key).map(|wait| (key, wait))).collect()
     }
     /// Lists a file that was just made, unless it is listed.
     pub fn made(&mut self, key: String, now: Instant) {
         if !self.waits.contains_key(&key) {
             self.list(
                 key,
-                Wait {
-                    due: now + MADE,
-                    since: now,
-                    reason: Reason::Busy,
-                    hint: Hint::Found,
-                    tries: 0,
-                },
+                Wait { due: now + MADE, since: now, reason: Reason::Busy, hint: Hint::Found, tries: 0 },
             );
         }
     }
@@ -106,16 +98,7 @@ impl Later {
             Reason::Unsettled(_) => now + EMPTY_QUIET,
             Reason::Refused => now + doubled(Duration::from_secs(1), tries, Duration::from_secs(10)),
         };
-        self.list(
-            key,
-            Wait {
-                due,
-                since,
-                reason,
-                hint,
-                tries,
-            },
-        );
+        self.list(key, Wait { due, since, reason, hint, tries });
     }
     fn list(&mut self, key: String, wait: Wait) {
         self.take(&key);
@@ -134,11 +117,7 @@ fn doubled(first: Duration, times: u32, max: Duration) -> Duration {
 mod tests {
     use super::*;
 
-    const STAMP: Stamp = Stamp {
-        size: 1,
-        mtime: 2,
-        inode: 3,
-    };
+    const STAMP: Stamp = Stamp { size: 1, mtime: 2, inode: 3 };
 
     fn after(start: Instant, millis: u64) -> Instant {
         start + Duration::from_millis(millis)
@@ -150,12 +129,7 @@ mod tests {
         later.again("k".into(), (Reason::Gone, Hint::Found), None, start);
         let before = later.take("k").expect("it waits");
         assert!(!before.gone_before(after(start, 40)));
-        later.again(
-            "k".into(),
-            (Reason::Gone, Hint::Found),
-            Some(before),
-            after(start, 40),
-        );
+        later.again("k".into(), (Reason::Gone, Hint::Found), Some(before), after(start, 40));
         assert!(later.take_due(after(start, 49), 9).is_empty());
         let due = later.take_due(after(start, 50), 9);
         assert!(due[0].1.gone_before(after(start, 50)));
@@ -189,10 +163,7 @@ mod tests {
         assert_eq!(wait.settled(after(start, 2_000)), Some(STAMP));
         let other = (Reason::Unsettled(Stamp { size: 9, ..STAMP }), Hint::Found);
         later.again("k".into(), other, Some(wait), after(start, 2_000));
-        assert_eq!(
-            later.take("k").and_then(|wait| wait.settled(after(start, 3_000))),
-            None
-        );
+        assert_eq!(later.take("k").and_then(|wait| wait.settled(after(start, 3_000))), None);
     }
 
     #[test]

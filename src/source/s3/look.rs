@@ -80,9 +80,7 @@ impl Eye {
             Err(errno) => return vec![failed(errno); asks.len()],
         };
         let mut block = vec![0; BLOCK];
-        asks.iter()
-            .map(|ask| self.look_at(&root, ask, depth, &mut block).unwrap_or_else(failed))
-            .collect()
+        asks.iter().map(|ask| self.look_at(&root, ask, depth, &mut block).unwrap_or_else(failed)).collect()
     }
 
     fn look_at(&self, root: &OwnedFd, ask: &Ask, depth: Depth, block: &mut [u8]) -> nix::Result<Sight> {
@@ -126,11 +124,7 @@ impl Eye {
         let after = nix::sys::stat::fstat(&file)?;
         let there = platform::stat(root, ask.key.as_str())?;
         let unchanged = stamp_of(&after) == state.stamp && stamp_of(&there) == state.stamp;
-        Ok(if unchanged {
-            Sight::Object(state.stamp, etag)
-        } else {
-            Sight::Busy
-        })
+        Ok(if unchanged { Sight::Object(state.stamp, etag) } else { Sight::Busy })
     }
 
     /// Who writes to the file. The kernel tells of a close a moment before it takes the writer off its books,
@@ -185,19 +179,11 @@ mod tests {
     use super::*;
 
     fn eye(folder: &std::path::Path) -> Eye {
-        Eye {
-            folder: folder.into(),
-            asks_writers: true,
-            stop: Arc::default(),
-        }
+        Eye { folder: folder.into(), asks_writers: true, stop: Arc::default() }
     }
 
     fn look(eye: &Eye, key: &str, hint: Hint) -> Sight {
-        let ask = Ask {
-            key: key.into(),
-            hint,
-            settled: None,
-        };
+        let ask = Ask { key: key.into(), hint, settled: None };
         eye.look_at_all(&[ask], Depth::Small).remove(0)
     }
 
@@ -217,23 +203,14 @@ mod tests {
         symlink("d/f", at("link")).expect("links");
         symlink("d", at("dlink")).expect("links");
         nix::unistd::mkfifo(&at("fifo"), nix::sys::stat::Mode::S_IRWXU).expect("makes a fifo");
-        assert_eq!(
-            etag(look(&eye, "d/f", Hint::Finished)),
-            "5d41402abc4b2a76b9719d911017c592"
-        );
+        assert_eq!(etag(look(&eye, "d/f", Hint::Finished)), "5d41402abc4b2a76b9719d911017c592");
         assert_eq!(look(&eye, "d", Hint::Finished), Sight::Folder);
         assert_eq!(look(&eye, "nothing", Hint::Finished), Sight::Gone);
         assert_eq!(look(&eye, "d/f/x", Hint::Finished), Sight::Gone);
         for other in ["link", "dlink/f", "fifo"] {
-            assert!(
-                matches!(look(&eye, other, Hint::Finished), Sight::Other(_)),
-                "{other}"
-            );
+            assert!(matches!(look(&eye, other, Hint::Finished), Sight::Other(_)), "{other}");
         }
-        let gone = Eye {
-            folder: at("gone"),
-            ..eye
-        };
+        let gone = Eye { folder: at("gone"), ..eye };
         assert_eq!(look(&gone, "d/f", Hint::Finished), Sight::Gone);
     }
 
@@ -249,32 +226,19 @@ mod tests {
         writer.set_len(0).expect("truncates");
         drop(writer);
         assert!(matches!(look(&eye, "f", Hint::Found), Sight::Unsettled(_)));
-        assert_eq!(
-            etag(look(&eye, "f", Hint::Finished)),
-            "d41d8cd98f00b204e9800998ecf8427e"
-        );
+        assert_eq!(etag(look(&eye, "f", Hint::Finished)), "d41d8cd98f00b204e9800998ecf8427e");
     }
 
     #[test]
     fn where_writers_cannot_be_asked_a_found_file_must_be_quiet() {
         let folder = tempfile::tempdir().expect("a folder");
-        let eye = Eye {
-            asks_writers: false,
-            ..eye(folder.path())
-        };
+        let eye = Eye { asks_writers: false, ..eye(folder.path()) };
         std::fs::write(folder.path().join("f"), "x").expect("writes");
         let Sight::Unsettled(stamp) = look(&eye, "f", Hint::Found) else {
             panic!("a fresh file is not finished")
         };
-        let settled = Ask {
-            key: "f".into(),
-            hint: Hint::Found,
-            settled: Some(stamp),
-        };
-        assert!(matches!(
-            eye.look_at_all(&[settled], Depth::Small)[0],
-            Sight::Object(..)
-        ));
+        let settled = Ask { key: "f".into(), hint: Hint::Found, settled: Some(stamp) };
+        assert!(matches!(eye.look_at_all(&[settled], Depth::Small)[0], Sight::Object(..)));
     }
 
     #[test]
@@ -285,11 +249,7 @@ mod tests {
             .and_then(|f| f.set_len(LARGE))
             .expect("makes a large file");
         let ask = |depth| {
-            let ask = Ask {
-                key: "f".into(),
-                hint: Hint::Found,
-                settled: None,
-            };
+            let ask = Ask { key: "f".into(), hint: Hint::Found, settled: None };
             eye.look_at_all(&[ask], depth).remove(0)
         };
         assert_eq!(ask(Depth::Small), Sight::Large);

@@ -107,10 +107,7 @@ impl Bucket {
         match std::fs::read_dir(&spec.folder) {
             Ok(_) => {}
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(refused(
-                    &spec,
-                    "there is no such folder; make it, or correct `folder`",
-                ));
+                return Err(refused(&spec, "there is no such folder; make it, or correct `folder`"));
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
                 return Err(refused(&spec, "that is no folder; name one with `folder`"));
@@ -122,19 +119,8 @@ impl Bucket {
                 ));
             }
         }
-        let voice = Voice::new(
-            &ground.place,
-            &spec.name,
-            &ground.event_version,
-            ground.random.bytes(),
-        );
-        Ok(Arc::new(Bucket {
-            spec,
-            ground,
-            voice,
-            watching,
-            ready: channel(false).0,
-        }))
+        let voice = Voice::new(&ground.place, &spec.name, &ground.event_version, ground.random.bytes());
+        Ok(Arc::new(Bucket { spec, ground, voice, watching, ready: channel(false).0 }))
     }
 
     /// Resolves when the first survey is through and the watches are on. Only after [`EventSource::run`] was started.
@@ -172,11 +158,7 @@ fn refused(spec: &BucketSpec, why: &str) -> SourceError {
         (file, 0) => format!("{file}: "),
         (file, line) => format!("{file}:{line}: "),
     };
-    SourceError(format!(
-        "{place}bucket {}: {}: {why}",
-        spec.name,
-        spec.folder.display()
-    ))
+    SourceError(format!("{place}bucket {}: {}: {why}", spec.name, spec.folder.display()))
 }
 
 #[cfg(test)]

@@ -2,10 +2,7 @@
 //!
 //! Everything below the bucket's folder is reached from the folder's own descriptor and never through a
 //! symbolic link. Keys are at most 1,024 bytes, so that paths from there are never too long.
-#![expect(
-    unsafe_code,
-    reason = "leases and directory streams are libc's; each call is wrapped here"
-)]
+#![expect(unsafe_code, reason = "leases and directory streams are libc's; each call is wrapped here")]
 
 use std::ffi::{CStr, OsStr};
 use std::io;
@@ -23,10 +20,8 @@ const READ: OFlag = OFlag::O_RDONLY
     .union(OFlag::O_NOFOLLOW)
     .union(OFlag::O_NOCTTY)
     .union(OFlag::O_CLOEXEC);
-const FOLDER: OFlag = OFlag::O_RDONLY
-    .union(OFlag::O_DIRECTORY)
-    .union(OFlag::O_NOFOLLOW)
-    .union(OFlag::O_CLOEXEC);
+const FOLDER: OFlag =
+    OFlag::O_RDONLY.union(OFlag::O_DIRECTORY).union(OFlag::O_NOFOLLOW).union(OFlag::O_CLOEXEC);
 
 /// What something in a folder is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,12 +93,7 @@ fn open_stepwise(root: &OwnedFd, path: &str, flags: OFlag) -> nix::Result<OwnedF
         Some((folder, name)) => {
             let mut at = None;
             for segment in folder.split('/') {
-                at = Some(openat(
-                    at.as_ref().unwrap_or(root),
-                    segment,
-                    FOLDER,
-                    Mode::empty(),
-                )?);
+                at = Some(openat(at.as_ref().unwrap_or(root), segment, FOLDER, Mode::empty())?);
             }
             openat(at.as_ref().unwrap_or(root), name, flags, Mode::empty())
         }
@@ -133,11 +123,7 @@ pub fn writers(file: &OwnedFd) -> Writers {
     // SAFETY: these calls take an open descriptor and a number and touch no memory of ours.
     let (signal, lease) = unsafe {
         let signal = libc::fcntl(fd, F_SETSIG, libc::SIGURG);
-        let lease = if signal == 0 {
-            libc::fcntl(fd, libc::F_SETLEASE, libc::F_RDLCK)
-        } else {
-            -1
-        };
+        let lease = if signal == 0 { libc::fcntl(fd, libc::F_SETLEASE, libc::F_RDLCK) } else { -1 };
         (signal, lease)
     };
     if signal != 0 {
@@ -148,11 +134,7 @@ pub fn writers(file: &OwnedFd) -> Writers {
         unsafe { libc::fcntl(fd, libc::F_SETLEASE, libc::F_UNLCK) };
         return Writers::Nobody;
     }
-    if Errno::last() == Errno::EAGAIN {
-        Writers::Somebody
-    } else {
-        Writers::Unknown
-    }
+    if Errno::last() == Errno::EAGAIN { Writers::Somebody } else { Writers::Unknown }
 }
 
 /// Asks whether anybody has the file open for writing: this system cannot tell.
@@ -256,10 +238,7 @@ mod tests {
         // Dropping the lease leaves writers free at once, and breaking one does not end this process.
         for _ in 0..1000 {
             writers(&file);
-            std::fs::File::options()
-                .append(true)
-                .open(folder.path().join("f"))
-                .expect("opens for writing");
+            std::fs::File::options().append(true).open(folder.path().join("f")).expect("opens for writing");
         }
     }
 
@@ -304,18 +283,9 @@ mod tests {
         std::os::unix::fs::symlink("d", folder.path().join("l")).expect("links");
         let root = open_root(folder.path()).expect("opens");
         let mut seen = Vec::new();
-        list(open_folder(&root, "").expect("opens"), |name, kind| {
-            seen.push((name.to_owned(), kind))
-        })
-        .expect("lists");
+        list(open_folder(&root, "").expect("opens"), |name, kind| seen.push((name.to_owned(), kind)))
+            .expect("lists");
         seen.sort_by(|a, b| a.0.cmp(&b.0));
-        assert_eq!(
-            seen,
-            [
-                ("d".into(), Kind::Folder),
-                ("f".into(), Kind::File),
-                ("l".into(), Kind::Link)
-            ]
-        );
+        assert_eq!(seen, [("d".into(), Kind::Folder), ("f".into(), Kind::File), ("l".into(), Kind::Link)]);
     }
 }

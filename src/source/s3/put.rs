@@ -30,11 +30,7 @@ impl Bucket {
         self.check("write", key)?;
         let (bucket, at) = (self.clone(), key.to_owned());
         let done = tokio::task::spawn_blocking(move || bucket.write(&at, &content)).await;
-        self.answer(
-            "write",
-            key,
-            done.unwrap_or_else(|_| Err("it was broken off".into())),
-        )
+        self.answer("write", key, done.unwrap_or_else(|_| Err("it was broken off".into())))
     }
 
     /// Removes an object. Its event comes as for any other.
@@ -42,11 +38,7 @@ impl Bucket {
         self.check("remove", key)?;
         let (bucket, at) = (self.clone(), key.to_owned());
         let done = tokio::task::spawn_blocking(move || bucket.remove(&at)).await;
-        self.answer(
-            "remove",
-            key,
-            done.unwrap_or_else(|_| Err("it was broken off".into())),
-        )
+        self.answer("remove", key, done.unwrap_or_else(|_| Err("it was broken off".into())))
     }
 
     fn check(&self, verb: &str, key: &str) -> Result<(), SourceError> {
@@ -61,10 +53,7 @@ impl Bucket {
     fn answer(&self, verb: &str, key: &str, done: Result<(), String>) -> Result<(), SourceError> {
         let folder = self.spec.folder.display();
         done.map_err(|why| {
-            SourceError(format!(
-                "cannot {verb} {}/{key} (in {folder}): {why}",
-                self.spec.name
-            ))
+            SourceError(format!("cannot {verb} {}/{key} (in {folder}): {why}", self.spec.name))
         })
     }
 
@@ -134,9 +123,7 @@ impl Draft {
     fn begin(bucket: &Path, target: &OwnedFd, number: u64) -> Result<Draft, String> {
         let name = format!("{OWN_PREFIX}{}-{number:016x}", std::process::id());
         let device = |folder: &OwnedFd| nix::sys::stat::fstat(folder).map(|stat| stat.st_dev);
-        let beside = bucket
-            .parent()
-            .and_then(|parent| platform::open_root(parent).ok());
+        let beside = bucket.parent().and_then(|parent| platform::open_root(parent).ok());
         let beside =
             beside.filter(|beside| matches!((device(beside), device(target)), (Ok(a), Ok(b)) if a == b));
         if let Some(draft) = beside.and_then(|folder| Draft::make(folder, &name).ok()) {
@@ -146,34 +133,21 @@ impl Draft {
         Draft::make(within, &name).map_err(|errno| told(errno, "the folder"))
     }
     fn make(folder: OwnedFd, name: &str) -> nix::Result<Draft> {
-        let draft = Draft {
-            folder,
-            name: name.to_owned(),
-        };
+        let draft = Draft { folder, name: name.to_owned() };
         draft.open(OFlag::O_CREAT | OFlag::O_EXCL)?;
         Ok(draft)
     }
     fn open(&self, how: OFlag) -> nix::Result<OwnedFd> {
         let flags = how | OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        openat(
-            &self.folder,
-            self.name.as_str(),
-            flags,
-            Mode::from_bits_truncate(0o666),
-        )
+        openat(&self.folder, self.name.as_str(), flags, Mode::from_bits_truncate(0o666))
     }
     fn fill(&self, content: &Content) -> Result<(), String> {
-        let mut file = File::from(
-            self.open(OFlag::empty())
-                .map_err(|errno| told(errno, "the draft"))?,
-        );
+        let mut file = File::from(self.open(OFlag::empty()).map_err(|errno| told(errno, "the draft"))?);
         match content {
             Content::Bytes(bytes) => file.write_all(bytes).map_err(|error| error.to_string()),
             Content::File(path) => {
                 let copied = File::open(path).and_then(|mut from| io::copy(&mut from, &mut file));
-                copied
-                    .map(|_| ())
-                    .map_err(|error| format!("{}: {error}", path.display()))
+                copied.map(|_| ()).map_err(|error| format!("{}: {error}", path.display()))
             }
         }
     }

@@ -22,12 +22,7 @@ pub struct Said {
 impl Said {
     /// Nothing yet.
     pub fn nothing(bucket: Arc<Bucket>) -> Said {
-        Said {
-            bucket,
-            remarks: HashSet::new(),
-            lost: false,
-            polled: false,
-        }
+        Said { bucket, remarks: HashSet::new(), lost: false, polled: false }
     }
     /// Says it, unless it was said.
     pub fn remark(&mut self, remark: Remark) {
@@ -38,8 +33,7 @@ impl Said {
         let text = format!("{} {}", path.display(), remark.text);
         self.remarks.insert(remark);
         if self.remarks.len() > REMARKS_MAX {
-            self.bucket
-                .notice("info", "more is passed by, which is not named any more".into());
+            self.bucket.notice("info", "more is passed by, which is not named any more".into());
         } else {
             self.bucket.notice("info", text);
         }
@@ -48,10 +42,7 @@ impl Said {
     pub fn polled(&mut self, why: &str) {
         if !self.polled {
             self.polled = true;
-            self.bucket.notice(
-                "warning",
-                format!("{why}; it is looked through every second instead"),
-            );
+            self.bucket.notice("warning", format!("{why}; it is looked through every second instead"));
         }
     }
     /// Says when the bucket's own folder vanishes and when it is back. True if it is there.
@@ -83,40 +74,25 @@ impl Remark {
             "a fifo, socket or device" => "is a fifo, socket or device, which is no object".to_owned(),
             what => format!("is {what}, which is not followed"),
         };
-        Remark {
-            key: key.to_owned(),
-            text,
-        }
+        Remark { key: key.to_owned(), text }
     }
     /// Something whose path is too long.
     pub fn too_long(key: &str) -> Remark {
         let text = "is longer than 1,024 bytes, the longest key that S3 has; it is passed by".to_owned();
-        Remark {
-            key: key.to_owned(),
-            text,
-        }
+        Remark { key: key.to_owned(), text }
     }
     /// Something whose name is no text.
     pub fn no_key(shown: &str) -> Remark {
         let text = "has a name that is no UTF-8, which no key can have; it is passed by".to_owned();
-        Remark {
-            key: shown.to_owned(),
-            text,
-        }
+        Remark { key: shown.to_owned(), text }
     }
     /// Something that cannot be read.
     pub fn refused(key: &str, why: &str) -> Remark {
-        Remark {
-            key: key.to_owned(),
-            text: format!("cannot be read: {why}; it is tried again"),
-        }
+        Remark { key: key.to_owned(), text: format!("cannot be read: {why}; it is tried again") }
     }
     /// A file that somebody keeps open.
     pub fn open(key: &str) -> Remark {
         let text = "is still open for writing; its event comes when it is closed".to_owned();
-        Remark {
-            key: key.to_owned(),
-            text,
-        }
+        Remark { key: key.to_owned(), text }
     }
 }

@@ -62,10 +62,7 @@ impl Worker {
         let keys: Vec<&str> = items.iter().map(|item| item.key.as_str()).collect();
         let known = index::fetch(&self.surveyor.pool, &self.bucket.spec.name, &keys).await;
         let known = known.map_err(|error| self.unreadable(error))?;
-        Ok(known
-            .into_iter()
-            .map(|known| (known.key.clone(), known))
-            .collect())
+        Ok(known.into_iter().map(|known| (known.key.clone(), known)).collect())
     }
 
     async fn conclude(
@@ -102,19 +99,11 @@ impl Worker {
         match (judge(&sight, known.as_ref(), gone_before), sight) {
             (Verdict::Written, Sight::Object(stamp, etag)) => {
                 let sequencer = self.sequencer(known.as_ref());
-                let object = Known {
-                    key: item.key,
-                    stamp,
-                    etag,
-                    sequencer,
-                };
+                let object = Known { key: item.key, stamp, etag, sequencer };
                 news.rows.put(&self.bucket.spec.name, &object);
                 // What was there before us is noted and not told.
                 if !object.etag.is_empty() {
-                    let change = Change::Written {
-                        size: stamp.size,
-                        etag: &object.etag,
-                    };
+                    let change = Change::Written { size: stamp.size, etag: &object.etag };
                     news.events.push(self.describe(&object.key, change, sequencer));
                 }
             }
@@ -122,8 +111,7 @@ impl Worker {
                 let sequencer = self.sequencer(known.as_ref());
                 self.floor = self.floor.max(sequencer);
                 news.rows.drop(&self.bucket.spec.name, &item.key, sequencer);
-                news.events
-                    .push(self.describe(&item.key, Change::Removed, sequencer));
+                news.events.push(self.describe(&item.key, Change::Removed, sequencer));
             }
             (Verdict::Again(reason), _) => {
                 if item.is_long_open(reason, now) {
@@ -145,9 +133,7 @@ impl Worker {
     }
 
     fn describe(&self, key: &str, change: Change<'_>, sequencer: Sequencer) -> Event {
-        self.bucket
-            .voice
-            .describe(key, change, sequencer, self.bucket.ground.clock.now())
+        self.bucket.voice.describe(key, change, sequencer, self.bucket.ground.clock.now())
     }
 
     fn read_large(&mut self, item: Item) {
@@ -155,10 +141,7 @@ impl Worker {
         let (eye, ask) = (self.eye.clone(), item.ask(Instant::now()));
         self.large.spawn(async move {
             let read = tokio::task::spawn_blocking(move || eye.look_at_all(&[ask], Depth::Whole)).await;
-            let sight = read
-                .ok()
-                .and_then(|mut sights| sights.pop())
-                .unwrap_or(Sight::Busy);
+            let sight = read.ok().and_then(|mut sights| sights.pop()).unwrap_or(Sight::Busy);
             (item, sight)
         });
     }
@@ -167,18 +150,12 @@ impl Worker {
 impl Item {
     fn ask(&self, now: Instant) -> Ask {
         let settled = self.wait.and_then(|wait| wait.settled(now));
-        Ask {
-            key: self.key.clone(),
-            hint: self.hint,
-            settled,
-        }
+        Ask { key: self.key.clone(), hint: self.hint, settled }
     }
     /// Whether somebody has had it open for writing for long.
     fn is_long_open(&self, reason: Reason, now: Instant) -> bool {
-        let since = self
-            .wait
-            .filter(|wait| wait.reason == reason && reason == Reason::Busy)
-            .map(|wait| wait.since);
+        let since =
+            self.wait.filter(|wait| wait.reason == reason && reason == Reason::Busy).map(|wait| wait.since);
         since.is_some_and(|since| now.saturating_duration_since(since) > LONG_OPEN)
     }
 }

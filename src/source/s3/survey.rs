@@ -83,13 +83,8 @@ impl Surveyor {
     pub async fn survey(self, folders: BTreeSet<String>) -> Result<(), sqlx::Error> {
         let begun = Instant::now();
         let whole = folders.contains("");
-        let mut end = End {
-            whole,
-            root: Root::There,
-            unreadable: Vec::new(),
-            watching: None,
-            took: Duration::ZERO,
-        };
+        let mut end =
+            End { whole, root: Root::There, unreadable: Vec::new(), watching: None, took: Duration::ZERO };
         for folder in outermost(folders) {
             let root = self.open().await;
             match root {
@@ -109,9 +104,7 @@ impl Surveyor {
 
     async fn open(&self) -> Result<OwnedFd, Errno> {
         let folder = self.folder.clone();
-        tokio::task::spawn_blocking(move || platform::open_root(&folder))
-            .await
-            .unwrap_or(Err(Errno::EINTR))
+        tokio::task::spawn_blocking(move || platform::open_root(&folder)).await.unwrap_or(Err(Errno::EINTR))
     }
 
     /// Compares one folder with the objects below it. Without a `root` all of them are missing.
@@ -126,10 +119,7 @@ impl Surveyor {
             suspects.extend(comparison.differences(&young));
             let ended = comparison.all_found && comparison.all_known;
             if suspects.len() >= SUSPECTS || (ended && !suspects.is_empty()) {
-                self.out
-                    .send(Report::Suspects(std::mem::take(&mut suspects)))
-                    .await
-                    .ok();
+                self.out.send(Report::Suspects(std::mem::take(&mut suspects))).await.ok();
             }
             if ended {
                 break;
@@ -155,10 +145,7 @@ impl Surveyor {
     }
 
     async fn take(&self, batch: Batch, comparison: &mut Comparison, end: &mut End) {
-        let unreadable = batch
-            .found
-            .iter()
-            .filter(|found| found.stamp.is_none() && found.key.ends_with('/'));
+        let unreadable = batch.found.iter().filter(|found| found.stamp.is_none() && found.key.ends_with('/'));
         end.unreadable.extend(unreadable.map(|found| found.key.clone()));
         if !batch.remarks.is_empty() {
             self.out.send(Report::Remarks(batch.remarks)).await.ok();
@@ -176,14 +163,7 @@ impl Surveyor {
                 trouble.borrow_mut().get_or_insert(why);
             }
         };
-        Walk {
-            root,
-            ignore: &self.ignore,
-            enter: &enter,
-            out,
-            batch: Batch::default(),
-        }
-        .run(folder);
+        Walk { root, ignore: &self.ignore, enter: &enter, out, batch: Batch::default() }.run(folder);
         trouble.into_inner()
     }
 }
@@ -192,10 +172,7 @@ impl Surveyor {
 fn outermost(folders: BTreeSet<String>) -> Vec<String> {
     let mut outermost: Vec<String> = Vec::new();
     for folder in folders {
-        if !outermost
-            .last()
-            .is_some_and(|outer| folder.starts_with(outer.as_str()))
-        {
+        if !outermost.last().is_some_and(|outer| folder.starts_with(outer.as_str())) {
             outermost.push(folder);
         }
     }
@@ -209,10 +186,7 @@ mod tests {
     #[test]
     fn a_folder_within_another_is_surveyed_with_it() {
         let check = |folders: &[&str], expected: &[&str]| {
-            assert_eq!(
-                outermost(folders.iter().map(|folder| folder.to_string()).collect()),
-                expected
-            );
+            assert_eq!(outermost(folders.iter().map(|folder| folder.to_string()).collect()), expected);
         };
         check(&["a/", "a/b/", "a!/", "b/c/"], &["a!/", "a/", "b/c/"]);
         check(&["", "a/", "b/"], &[""]);

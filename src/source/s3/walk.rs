@@ -91,18 +91,9 @@ impl Walk<'_> {
             // Removed, or replaced by something else, in the meantime.
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return ControlFlow::Continue(()),
             Err(errno) => {
-                let text = format!(
-                    "cannot be listed: {}; what is in it is not looked at",
-                    errno.desc()
-                );
-                self.batch.remarks.push(Remark {
-                    key: key.to_owned(),
-                    text,
-                });
-                return self.push(Found {
-                    key: key.to_owned(),
-                    stamp: None,
-                });
+                let text = format!("cannot be listed: {}; what is in it is not looked at", errno.desc());
+                self.batch.remarks.push(Remark { key: key.to_owned(), text });
+                return self.push(Found { key: key.to_owned(), stamp: None });
             }
         };
         for (name, is_folder) in listing.iter() {
@@ -130,9 +121,8 @@ impl Walk<'_> {
 
     fn list(&mut self, key: &str) -> nix::Result<Listing> {
         let folder = platform::open_folder(&self.root, key)?;
-        let again = folder
-            .try_clone()
-            .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
+        let again =
+            folder.try_clone().map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))?;
         let mut listing = Listing::default();
         let listed = platform::list(again, |name, kind| {
             let Some(text) = name.to_str() else {
@@ -173,20 +163,12 @@ impl Walk<'_> {
 
     fn push(&mut self, found: Found) -> ControlFlow<()> {
         self.batch.found.push(found);
-        if self.batch.found.len() >= BATCH {
-            self.send()
-        } else {
-            ControlFlow::Continue(())
-        }
+        if self.batch.found.len() >= BATCH { self.send() } else { ControlFlow::Continue(()) }
     }
 
     fn send(&mut self) -> ControlFlow<()> {
         let batch = std::mem::take(&mut self.batch);
-        if self.out.blocking_send(batch).is_ok() {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
+        if self.out.blocking_send(batch).is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     }
 }
 
@@ -201,14 +183,7 @@ mod tests {
         let entered = RefCell::new(Vec::new());
         let root = platform::open_root(folder).expect("opens");
         let enter = |key: &str| entered.borrow_mut().push(key.to_owned());
-        Walk {
-            root,
-            ignore,
-            enter: &enter,
-            out: sender,
-            batch: Batch::default(),
-        }
-        .run(key);
+        Walk { root, ignore, enter: &enter, out: sender, batch: Batch::default() }.run(key);
         let (mut keys, mut remarks) = (Vec::new(), Vec::new());
         while let Some(batch) = receiver.blocking_recv() {
             keys.extend(batch.found.into_iter().map(|found| found.key));
@@ -220,29 +195,15 @@ mod tests {
     #[test]
     fn files_come_in_the_order_of_keys_and_folders_are_entered_first() {
         let folder = tempfile::tempdir().expect("a folder");
-        let keys = [
-            "a!",
-            "a-b",
-            "a.txt",
-            "a/b/c",
-            "a/b0",
-            "a/ü %+\n",
-            "a0",
-            "z/.git/x",
-            "z/y.tmp",
-            "z/z",
-        ];
+        let keys = ["a!", "a-b", "a.txt", "a/b/c", "a/b0", "a/ü %+\n", "a0", "z/.git/x", "z/y.tmp", "z/z"];
         for key in keys {
             let path = folder.path().join(key);
             std::fs::create_dir_all(path.parent().expect("a parent")).expect("makes folders");
             std::fs::write(path, key).expect("writes");
         }
         let (found, entered, remarks) = walk(folder.path(), "", &["*.tmp".into(), ".git".into()]);
-        let mut expected: Vec<&str> = keys
-            .iter()
-            .copied()
-            .filter(|k| !k.contains(".tmp") && !k.contains(".git"))
-            .collect();
+        let mut expected: Vec<&str> =
+            keys.iter().copied().filter(|k| !k.contains(".tmp") && !k.contains(".git")).collect();
         expected.sort_unstable();
         assert_eq!(found, expected);
         assert_eq!(entered, ["", "a/", "a/b/", "z/"]);

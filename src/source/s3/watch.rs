@@ -68,21 +68,13 @@ fn kinds() -> EventKindMask {
         | EventKindMask::MODIFY_NAME
         | EventKindMask::ACCESS_CLOSE;
     // Elsewhere nobody tells that a file was closed.
-    if cfg!(target_os = "linux") {
-        kinds
-    } else {
-        kinds | EventKindMask::MODIFY_DATA
-    }
+    if cfg!(target_os = "linux") { kinds } else { kinds | EventKindMask::MODIFY_DATA }
 }
 
 /// Hints that never come, for a folder that is polled.
 pub fn silence() -> Hints {
     let (sender, receiver) = mpsc::channel(1);
-    Hints {
-        receiver,
-        missed: Arc::default(),
-        _sender: sender,
-    }
+    Hints { receiver, missed: Arc::default(), _sender: sender }
 }
 
 /// Gets ready to watch `folder`; nothing is watched yet.
@@ -97,23 +89,10 @@ pub fn start(folder: &Path) -> Result<(Watches, Hints), String> {
             }
         });
     };
-    let config = Config::default()
-        .with_event_kinds(kinds())
-        .with_follow_symlinks(false);
+    let config = Config::default().with_event_kinds(kinds()).with_follow_symlinks(false);
     let watcher = RecommendedWatcher::new(callback, config).map_err(|error| explain(&error))?;
-    let watches = Watches {
-        folder: folder.to_owned(),
-        watcher: Mutex::new(watcher),
-        on: Mutex::default(),
-    };
-    Ok((
-        watches,
-        Hints {
-            receiver,
-            missed,
-            _sender: sender,
-        },
-    ))
+    let watches = Watches { folder: folder.to_owned(), watcher: Mutex::new(watcher), on: Mutex::default() };
+    Ok((watches, Hints { receiver, missed, _sender: sender }))
 }
 
 impl Watches {
@@ -130,11 +109,7 @@ impl Watches {
     }
     /// Takes the watches off the folder `key` and all below it. False if there was none.
     pub fn off(&self, key: &str) -> bool {
-        let below = if key.is_empty() || key.ends_with('/') {
-            key.to_owned()
-        } else {
-            format!("{key}/")
-        };
+        let below = if key.is_empty() || key.ends_with('/') { key.to_owned() } else { format!("{key}/") };
         let mut on = lock(&self.on);
         let mut tail = on.split_off(&below);
         let kept: BTreeSet<String> = tail
@@ -227,38 +202,22 @@ mod tests {
         let look = |hint| [Told::Look("a/k".into(), hint)];
         check(EventKind::Create(CreateKind::File), &look(Hint::Made));
         check(EventKind::Create(CreateKind::Folder), &look(Hint::Found));
-        check(
-            EventKind::Access(AccessKind::Close(AccessMode::Write)),
-            &look(Hint::Finished),
-        );
-        check(
-            EventKind::Modify(ModifyKind::Name(RenameMode::To)),
-            &look(Hint::Finished),
-        );
-        check(
-            EventKind::Modify(ModifyKind::Name(RenameMode::From)),
-            &[Told::Left("a/k".into())],
-        );
+        check(EventKind::Access(AccessKind::Close(AccessMode::Write)), &look(Hint::Finished));
+        check(EventKind::Modify(ModifyKind::Name(RenameMode::To)), &look(Hint::Finished));
+        check(EventKind::Modify(ModifyKind::Name(RenameMode::From)), &[Told::Left("a/k".into())]);
         check(EventKind::Modify(ModifyKind::Name(RenameMode::Both)), &[]);
         let mut seen = Vec::new();
         let full = notify::Event::new(EventKind::Other).set_flag(notify::event::Flag::Rescan);
         tell(Path::new("/b"), Ok(full), &mut |told| seen.push(told));
-        tell(Path::new("/b"), Err(notify::Error::generic("x")), &mut |told| {
-            seen.push(told)
-        });
+        tell(Path::new("/b"), Err(notify::Error::generic("x")), &mut |told| seen.push(told));
         assert_eq!(seen, [Told::Missed, Told::Missed]);
     }
 
     #[test]
     fn limits_are_named_with_the_way_out() {
         let text = explain(&notify::Error::new(ErrorKind::MaxFilesWatch));
-        assert!(
-            text.contains("sudo sysctl fs.inotify.max_user_watches="),
-            "{text}"
-        );
-        let text = explain(&notify::Error::io(std::io::Error::from_raw_os_error(
-            libc::EMFILE,
-        )));
+        assert!(text.contains("sudo sysctl fs.inotify.max_user_watches="), "{text}");
+        let text = explain(&notify::Error::io(std::io::Error::from_raw_os_error(libc::EMFILE)));
         assert!(text.contains("fs.inotify.max_user_instances"), "{text}");
     }
 

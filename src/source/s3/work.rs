@@ -96,17 +96,8 @@ impl Worker {
         out: mpsc::Sender<Report>,
     ) -> Result<(Worker, Hints), SourceError> {
         let folder: Arc<Path> = bucket.spec.folder.as_path().into();
-        let Means {
-            watches,
-            hints,
-            polled,
-            asks_writers,
-        } = means(&bucket);
-        let eye = Eye {
-            folder: folder.to_path_buf(),
-            asks_writers,
-            stop,
-        };
+        let Means { watches, hints, polled, asks_writers } = means(&bucket);
+        let eye = Eye { folder: folder.to_path_buf(), asks_writers, stop };
         let surveyor = Surveyor {
             bucket: bucket.spec.name.clone(),
             folder,
@@ -141,15 +132,10 @@ impl Worker {
     async fn begin(&mut self) -> Result<(), SourceError> {
         let (spec, store) = (&self.bucket.spec, &self.bucket.ground.store);
         let folder = spec.folder.to_string_lossy();
-        let remembered = index::remembered(store.read(), &spec.name)
-            .await
-            .map_err(|error| self.unreadable(error))?;
-        self.floor = remembered
-            .as_ref()
-            .map_or(self.floor, |remembered| remembered.floor);
-        let same = remembered
-            .as_ref()
-            .is_some_and(|remembered| remembered.folder == folder);
+        let remembered =
+            index::remembered(store.read(), &spec.name).await.map_err(|error| self.unreadable(error))?;
+        self.floor = remembered.as_ref().map_or(self.floor, |remembered| remembered.floor);
+        let same = remembered.as_ref().is_some_and(|remembered| remembered.folder == folder);
         if !same {
             store.write(index::begin(&spec.name, &folder)).await?;
         }
@@ -209,22 +195,14 @@ impl Worker {
     // ── when ────────────────────────────────────────────────────────────────────────────────────────────
 
     fn next_wake(&self) -> Instant {
-        self.later
-            .next_due()
-            .map_or(self.next_recheck, |due| due.min(self.next_recheck))
+        self.later.next_due().map_or(self.next_recheck, |due| due.min(self.next_recheck))
     }
 
     fn due(&mut self) -> Vec<Item> {
         let due = self.later.take_due(Instant::now(), HINTS);
         let (folders, keys): (Vec<_>, Vec<_>) = due.into_iter().partition(|(key, _)| key.ends_with('/'));
         self.to_survey.extend(folders.into_iter().map(|(key, _)| key));
-        keys.into_iter()
-            .map(|(key, wait)| Item {
-                key,
-                hint: wait.hint,
-                wait: Some(wait),
-            })
-            .collect()
+        keys.into_iter().map(|(key, wait)| Item { key, hint: wait.hint, wait: Some(wait) }).collect()
     }
 
     fn survey_if_due(&mut self) {
@@ -255,11 +233,7 @@ impl Worker {
                 Told::Look(key, hint) => (key, hint),
                 Told::Left(key) => {
                     // A watch follows the folder it was put on: under its new name it would tell of the old one.
-                    if self
-                        .surveyor
-                        .watches
-                        .as_ref()
-                        .is_some_and(|watches| watches.off(&key))
+                    if self.surveyor.watches.as_ref().is_some_and(|watches| watches.off(&key))
                         && !key.is_empty()
                     {
                         self.to_survey.insert(format!("{key}/"));
@@ -283,13 +257,7 @@ impl Worker {
         }
         let (made, items): (Vec<_>, Vec<_>) = items.into_iter().partition(|(_, hint)| *hint == Hint::Made);
         made.into_iter().for_each(|(key, _)| self.later.made(key, now));
-        for chunk in chunks(
-            items
-                .into_iter()
-                .map(|(key, hint)| self.item(key, hint))
-                .collect(),
-            CHUNK,
-        ) {
+        for chunk in chunks(items.into_iter().map(|(key, hint)| self.item(key, hint)).collect(), CHUNK) {
             self.settle(chunk, Depth::Small).await?;
         }
         Ok(())
@@ -307,11 +275,7 @@ impl Worker {
             Report::Remarks(remarks) => remarks.into_iter().for_each(|remark| self.said.remark(remark)),
             Report::Suspects(keys) => {
                 let depth = self.first.unwrap_or(Depth::Small);
-                let size = if depth == Depth::Small {
-                    CHUNK
-                } else {
-                    SILENT_CHUNK
-                };
+                let size = if depth == Depth::Small { CHUNK } else { SILENT_CHUNK };
                 let items: Vec<Item> = keys.into_iter().map(|key| self.item(key, Hint::Found)).collect();
                 for chunk in chunks(items, size) {
                     self.settle(chunk, depth).await?;
@@ -326,8 +290,7 @@ impl Worker {
         let now = Instant::now();
         for folder in end.unreadable {
             let before = self.later.take(&folder);
-            self.later
-                .again(folder, (Reason::Refused, Hint::Found), before, now);
+            self.later.again(folder, (Reason::Refused, Hint::Found), before, now);
         }
         if let Some(why) = end.watching {
             self.poll_because(&format!(
@@ -343,11 +306,7 @@ impl Worker {
             self.next_recheck = now + POLL;
         }
         if end.whole && self.first.take().is_some() {
-            self.bucket
-                .ground
-                .store
-                .write(index::seen(&self.bucket.spec.name))
-                .await?;
+            self.bucket.ground.store.write(index::seen(&self.bucket.spec.name)).await?;
             self.bucket.ready.send_replace(true);
         }
         Ok(())

@@ -16,11 +16,7 @@ async fn a_written_file_is_one_event_and_its_removal_another() {
     std::fs::remove_file(world.path("a b+ü.txt")).expect("removes");
     world.check(&["Put a b+ü.txt", "Delete a b+ü.txt"]).await;
     let records = world.records("a b+ü.txt").await;
-    let sequencer = |i: usize| {
-        records[i]["s3"]["object"]["sequencer"]
-            .as_str()
-            .map(str::to_owned)
-    };
+    let sequencer = |i: usize| records[i]["s3"]["object"]["sequencer"].as_str().map(str::to_owned);
     assert!(sequencer(0) < sequencer(1));
     assert!(records[1]["s3"]["object"]["size"].is_null());
 }
@@ -85,9 +81,7 @@ async fn touched_empty_truncated_and_made_files() {
     world.sh("touch touched; : >empty; printf abc >cut; ");
     world.check(&["Put touched", "Put empty", "Put cut"]).await;
     world.sh("truncate -s 1 cut; touch -d 2001-01-01 touched");
-    world
-        .check(&["Put touched", "Put empty", "Put cut", "Put cut", "Put touched"])
-        .await;
+    world.check(&["Put touched", "Put empty", "Put cut", "Put cut", "Put touched"]).await;
     assert_eq!(world.records("cut").await[1]["s3"]["object"]["size"], 1);
     let node = nix::sys::stat::mknod(
         &world.path("node"),
@@ -96,11 +90,7 @@ async fn touched_empty_truncated_and_made_files() {
         0,
     );
     node.expect("makes a node");
-    world
-        .until("the node that nobody ever opened", |events| {
-            events.contains(&"Put node".into())
-        })
-        .await;
+    world.until("the node that nobody ever opened", |events| events.contains(&"Put node".into())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -127,10 +117,8 @@ async fn renames_over_and_from_outside_and_to_outside() {
     world.sh("mv k ../away");
     world.check(&["Put k", "Put k", "Delete k"]).await;
     let records = world.records("k").await;
-    let sequencers: Vec<_> = records
-        .iter()
-        .map(|r| r["s3"]["object"]["sequencer"].as_str().map(str::to_owned))
-        .collect();
+    let sequencers: Vec<_> =
+        records.iter().map(|r| r["s3"]["object"]["sequencer"].as_str().map(str::to_owned)).collect();
     assert!(sequencers.is_sorted_by(|a, b| a < b), "{sequencers:?}");
 }
 
@@ -156,14 +144,7 @@ async fn a_nameless_file_that_gets_a_name_waits_for_its_writer() {
     file.write_all(b"half").expect("writes");
     let link = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
     let at = nix::fcntl::AT_FDCWD;
-    nix::unistd::linkat(
-        at,
-        link.as_str(),
-        at,
-        &world.path("k"),
-        AtFlags::AT_SYMLINK_FOLLOW,
-    )
-    .expect("links");
+    nix::unistd::linkat(at, link.as_str(), at, &world.path("k"), AtFlags::AT_SYMLINK_FOLLOW).expect("links");
     assert_eq!(world.all().await, Vec::<String>::new());
     file.write_all(b" and half").expect("writes");
     drop(file);
@@ -185,20 +166,12 @@ async fn an_editors_save_is_one_write() {
     // sed -i makes its own names, which are no objects for longer than the save.
     world.sh("sed -i s/three/four/ k");
     let events = world.all().await;
-    assert_eq!(
-        events.iter().filter(|event| *event == "Put k").count(),
-        4,
-        "{events:?}"
-    );
+    assert_eq!(events.iter().filter(|event| *event == "Put k").count(), 4, "{events:?}");
     assert!(!events.contains(&"Delete k".into()), "{events:?}");
     // Removed and written anew at once.
     world.sh("rm k; printf five >k");
     let events = world.all().await;
-    assert_eq!(
-        events.iter().filter(|event| *event == "Put k").count(),
-        5,
-        "{events:?}"
-    );
+    assert_eq!(events.iter().filter(|event| *event == "Put k").count(), 5, "{events:?}");
     assert!(!events.contains(&"Delete k".into()), "{events:?}");
 }
 
@@ -218,26 +191,14 @@ async fn odd_names_are_keys_like_any_other() {
         "..x",
         "\u{1a}",
     ];
-    let names: Vec<String> = names
-        .iter()
-        .map(|name| name.to_string())
-        .chain(["n".repeat(255)])
-        .collect();
+    let names: Vec<String> = names.iter().map(|name| name.to_string()).chain(["n".repeat(255)]).collect();
     names.iter().for_each(|name| world.write(name, name));
     let puts: Vec<String> = names.iter().map(|name| format!("Put {name}")).collect();
-    world
-        .check(&puts.iter().map(String::as_str).collect::<Vec<_>>())
-        .await;
-    names
-        .iter()
-        .for_each(|name| std::fs::remove_file(world.path(name)).expect("removes"));
-    let both: Vec<String> = puts
-        .into_iter()
-        .chain(names.iter().map(|name| format!("Delete {name}")))
-        .collect();
-    world
-        .check(&both.iter().map(String::as_str).collect::<Vec<_>>())
-        .await;
+    world.check(&puts.iter().map(String::as_str).collect::<Vec<_>>()).await;
+    names.iter().for_each(|name| std::fs::remove_file(world.path(name)).expect("removes"));
+    let both: Vec<String> =
+        puts.into_iter().chain(names.iter().map(|name| format!("Delete {name}"))).collect();
+    world.check(&both.iter().map(String::as_str).collect::<Vec<_>>()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -259,10 +220,7 @@ async fn links_and_fifos_are_passed_by_with_a_word() {
     for key in ["out", "loop", "dangling", "fifo"] {
         world.sh(&format!("mv {key} {key}2"));
         let text = world.notice(&format!("{key}2 is a")).await;
-        assert!(
-            text.contains("not followed") || text.contains("no object"),
-            "{text}"
-        );
+        assert!(text.contains("not followed") || text.contains("no object"), "{text}");
     }
     // An object that is replaced by a link is gone.
     world.write("k", "x");
@@ -287,14 +245,9 @@ async fn large_files_do_not_hold_up_small_ones() {
     large.set_len(64 << 20).expect("sizes");
     drop(large);
     world.write("small", "x");
-    world
-        .until("the small file", |events| events == ["Put small"])
-        .await;
+    world.until("the small file", |events| events == ["Put small"]).await;
     world.check(&["Put small", "Put large"]).await;
-    assert_eq!(
-        world.records("large").await[0]["s3"]["object"]["eTag"],
-        "7f614da9329cd3aebf59b91aadc30bf0"
-    );
+    assert_eq!(world.records("large").await[0]["s3"]["object"]["eTag"], "7f614da9329cd3aebf59b91aadc30bf0");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -312,10 +265,8 @@ async fn a_frozen_clock_gives_the_same_records_in_every_run() {
         world.write("k", "3");
         world.until("four", |events| events.len() == 4).await;
         let records = world.records("k").await;
-        let sequencers: Vec<_> = records
-            .iter()
-            .map(|r| r["s3"]["object"]["sequencer"].as_str().map(str::to_owned))
-            .collect();
+        let sequencers: Vec<_> =
+            records.iter().map(|r| r["s3"]["object"]["sequencer"].as_str().map(str::to_owned)).collect();
         assert!(sequencers.is_sorted_by(|a, b| a < b), "{sequencers:?}");
         runs.push(records);
     }

@@ -17,9 +17,7 @@ async fn nothing_is_lost_in_a_folder_that_was_just_made() {
         world.write(&format!("n{i}/x/y/g"), "x");
         expected.push(format!("Put n{i}/x/y/g"));
     }
-    world
-        .check(&expected.iter().map(String::as_str).collect::<Vec<_>>())
-        .await;
+    world.check(&expected.iter().map(String::as_str).collect::<Vec<_>>()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -50,14 +48,7 @@ async fn a_folder_renamed_within() {
     world.sh("mkdir -p a/x; printf 1 >a/1; printf 2 >a/x/2");
     world.check(&["Put a/1", "Put a/x/2"]).await;
     world.sh("mv a b");
-    let moved = [
-        "Put a/1",
-        "Put a/x/2",
-        "Put b/1",
-        "Put b/x/2",
-        "Delete a/1",
-        "Delete a/x/2",
-    ];
+    let moved = ["Put a/1", "Put a/x/2", "Put b/1", "Put b/x/2", "Delete a/1", "Delete a/x/2"];
     world.check(&moved).await;
     // The new one is watched under its new name, and so is a new one of the old name.
     world.sh("mkdir -p a/x; printf 3 >b/x/3; printf 4 >a/x/4");
@@ -77,16 +68,10 @@ async fn folders_that_change_places_again_and_again() {
     world.sh("printf 1 >a/x/last; printf 1 >b/x/last");
     let events = world.all().await;
     for last in ["Put a/x/last", "Put b/x/last"] {
-        assert_eq!(
-            events.iter().filter(|event| *event == last).count(),
-            1,
-            "{last}: {events:?}"
-        );
+        assert_eq!(events.iter().filter(|event| *event == last).count(), 1, "{last}: {events:?}");
     }
     assert!(
-        !events
-            .iter()
-            .any(|event| event.contains(" t/") && event.starts_with("Delete"))
+        !events.iter().any(|event| event.contains(" t/") && event.starts_with("Delete"))
             || events.iter().any(|event| event.starts_with("Put t/")),
         "{events:?}"
     );
@@ -96,27 +81,16 @@ async fn folders_that_change_places_again_and_again() {
 async fn a_folder_copied_in_moved_in_removed_and_moved_out() {
     let world = World::running().await;
     world.sh("mkdir -p ../src/x; for i in 1 2 3; do printf $i >../src/x/$i; done; cp -r ../src c; cp -r ../src ../m; mv ../m m");
-    let mut expected: Vec<String> = ["c", "m"]
-        .iter()
-        .flat_map(|at| (1..=3).map(move |i| format!("Put {at}/x/{i}")))
-        .collect();
-    world
-        .check(&expected.iter().map(String::as_str).collect::<Vec<_>>())
-        .await;
+    let mut expected: Vec<String> =
+        ["c", "m"].iter().flat_map(|at| (1..=3).map(move |i| format!("Put {at}/x/{i}"))).collect();
+    world.check(&expected.iter().map(String::as_str).collect::<Vec<_>>()).await;
     world.sh("rm -rf c; mv m ../gone");
-    let gone: Vec<String> = expected
-        .iter()
-        .map(|event| event.replace("Put", "Delete"))
-        .collect();
+    let gone: Vec<String> = expected.iter().map(|event| event.replace("Put", "Delete")).collect();
     expected.extend(gone);
-    world
-        .check(&expected.iter().map(String::as_str).collect::<Vec<_>>())
-        .await;
+    world.check(&expected.iter().map(String::as_str).collect::<Vec<_>>()).await;
     // What was moved out is not ours any more.
     world.sh("printf x >../gone/x/9");
-    world
-        .check(&expected.iter().map(String::as_str).collect::<Vec<_>>())
-        .await;
+    world.check(&expected.iter().map(String::as_str).collect::<Vec<_>>()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -125,9 +99,7 @@ async fn files_and_folders_that_take_each_others_place() {
     world.sh("printf x >k; mkdir d; printf y >d/1");
     world.check(&["Put k", "Put d/1"]).await;
     world.sh("rm k; mkdir k; printf z >k/1; rm -r d; printf w >d");
-    world
-        .check(&["Put k", "Put d/1", "Delete k", "Put k/1", "Delete d/1", "Put d"])
-        .await;
+    world.check(&["Put k", "Put d/1", "Delete k", "Put k/1", "Delete d/1", "Put d"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -141,9 +113,7 @@ async fn the_buckets_own_folder_goes_and_comes_back() {
     world.mkdir("");
     world.notice("is back").await;
     world.sh("mkdir d; printf x >d/1; printf z >3");
-    world
-        .check(&["Put d/1", "Put 2", "Delete d/1", "Delete 2", "Put d/1", "Put 3"])
-        .await;
+    world.check(&["Put d/1", "Put 2", "Delete d/1", "Delete 2", "Put d/1", "Put 3"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
@@ -152,21 +122,15 @@ async fn the_buckets_own_folder_is_renamed_away_and_back() {
     world.write("k", "x");
     world.check(&["Put k"]).await;
     world.sh("mv ../inbox ../away");
-    world
-        .until("the removal", |events| events.contains(&"Delete k".into()))
-        .await;
+    world.until("the removal", |events| events.contains(&"Delete k".into())).await;
     std::fs::write(world.dir.path().join("project/buckets/away/elsewhere"), "x").expect("writes");
     std::fs::rename(world.dir.path().join("project/buckets/away"), &world.spec.folder).expect("renames");
     let begun = world
-        .until("the return", |events| {
-            events.iter().filter(|event| *event == "Put k").count() == 2
-        })
+        .until("the return", |events| events.iter().filter(|event| *event == "Put k").count() == 2)
         .await;
     assert!(begun.contains(&"Put elsewhere".into()), "{begun:?}");
     world.write("l", "x");
-    world
-        .until("a later file", |events| events.contains(&"Put l".into()))
-        .await;
+    world.until("a later file", |events| events.contains(&"Put l".into())).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]

@@ -22,10 +22,7 @@ async fn ten_thousand_files_at_once_are_ten_thousand_events() {
     world.sh("cp -r ../src in");
     let copied = begun.elapsed();
     world.until("all", |events| events.len() >= 10_000).await;
-    println!(
-        "10,000 files: copied in {copied:?}, all told after {:?}",
-        begun.elapsed()
-    );
+    println!("10,000 files: copied in {copied:?}, all told after {:?}", begun.elapsed());
     let mut events = world.all().await;
     events.dedup();
     assert_eq!(events.len(), 10_000);
@@ -65,21 +62,9 @@ async fn a_folder_that_gives_no_hints_is_polled() {
     world.start().await;
     world.notice("looked through every second").await;
     world.sh("mkdir d; printf 1 >d/1; printf 2 >2; touch empty; rm old");
-    world
-        .check(&["Put d/1", "Put 2", "Put empty", "Delete old"])
-        .await;
+    world.check(&["Put d/1", "Put 2", "Put empty", "Delete old"]).await;
     world.sh("printf 22 >2; mv d e");
-    world
-        .check(&[
-            "Put d/1",
-            "Put 2",
-            "Put empty",
-            "Delete old",
-            "Put 2",
-            "Put e/1",
-            "Delete d/1",
-        ])
-        .await;
+    world.check(&["Put d/1", "Put 2", "Put empty", "Delete old", "Put 2", "Put e/1", "Delete d/1"]).await;
 }
 
 #[tokio::test]
@@ -110,25 +95,15 @@ async fn figures() {
         world.emitted().await;
         writes.push(begun.elapsed());
         let at = world.clock.now();
-        let event = world
-            .bucket()
-            .voice
-            .describe(&i.to_string(), Change::Removed, Sequencer::default(), at);
+        let event = world.bucket().voice.describe(&i.to_string(), Change::Removed, Sequencer::default(), at);
         let begun = Instant::now();
-        world
-            .outlet
-            .emit_with(vec![event], Vec::new())
-            .await
-            .expect("emits");
+        world.outlet.emit_with(vec![event], Vec::new()).await.expect("emits");
         world.emitted().await;
         emits.push(begun.elapsed());
     }
     writes.sort();
     emits.sort();
-    println!(
-        "close to durable: median {:?}, p99 {:?}",
-        writes[250], writes[495]
-    );
+    println!("close to durable: median {:?}, p99 {:?}", writes[250], writes[495]);
     println!("of that an emit: median {:?}, p99 {:?}", emits[250], emits[495]);
     for count in [10_000, 50_000] {
         world.sh("rm -rf ../src");
@@ -167,16 +142,11 @@ impl World {
     }
     /// Waits until an event was told.
     async fn emitted(&mut self) {
-        while !matches!(
-            self.told.recv().await.expect("goes on").moment,
-            Moment::Emitted { .. }
-        ) {}
+        while !matches!(self.told.recv().await.expect("goes on").moment, Moment::Emitted { .. }) {}
     }
     /// How many events are stored.
     async fn outlet_calls(&self) -> i64 {
-        let count = sqlx::query("SELECT coalesce(max(no), 0) FROM event")
-            .fetch_one(self.store.read())
-            .await;
+        let count = sqlx::query("SELECT coalesce(max(no), 0) FROM event").fetch_one(self.store.read()).await;
         count.expect("reads").get(0)
     }
 }
@@ -184,12 +154,6 @@ impl World {
 /// Memory of this process, in kB.
 fn resident() -> i64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status
-        .lines()
-        .find(|line| line.starts_with("VmRSS"))
-        .unwrap_or_default();
-    line.split_whitespace()
-        .nth(1)
-        .and_then(|number| number.parse().ok())
-        .unwrap_or(0)
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or(0)
 }

@@ -50,32 +50,17 @@ impl World {
         std::fs::create_dir_all(&folder).expect("makes the folder");
         let store = Store::open(&dir.path().join("state.db")).await.expect("opens");
         let timeline = Timeline::default();
-        let queue = Queue::open(store.clone(), clock.clone(), timeline.clone())
-            .await
-            .expect("opens");
+        let queue = Queue::open(store.clone(), clock.clone(), timeline.clone()).await.expect("opens");
         let spec = BucketSpec {
             name: "inbox".into(),
             folder,
             emit_existing: false,
             ignore: vec!["*.tmp".into(), ".git".into()],
             allow_overlap: false,
-            origin: Origin {
-                file: "dropwire.toml".into(),
-                line: 12,
-            },
+            origin: Origin { file: "dropwire.toml".into(), line: 12 },
         };
         let (outlet, told) = (Outlet::into(queue), timeline.follow());
-        World {
-            dir,
-            clock,
-            store,
-            outlet,
-            timeline,
-            told,
-            spec,
-            polled: false,
-            running: None,
-        }
+        World { dir, clock, store, outlet, timeline, told, spec, polled: false, running: None }
     }
 
     /// A world whose bucket is ready.
@@ -98,11 +83,7 @@ impl World {
     }
 
     async fn start(&mut self) {
-        let open = if self.polled {
-            Bucket::open_polled
-        } else {
-            Bucket::open
-        };
+        let open = if self.polled { Bucket::open_polled } else { Bucket::open };
         let bucket = open(self.spec.clone(), self.ground()).expect("opens");
         let mut tasks = JoinSet::new();
         tasks.spawn(bucket.clone().run(CancellationToken::new()));
@@ -135,38 +116,24 @@ impl World {
 
     /// Runs a shell command in the folder.
     fn sh(&self, command: &str) {
-        let done = std::process::Command::new("sh")
-            .arg("-ec")
-            .arg(command)
-            .current_dir(&self.spec.folder)
-            .output();
+        let done =
+            std::process::Command::new("sh").arg("-ec").arg(command).current_dir(&self.spec.folder).output();
         let done = done.expect("sh runs");
-        assert!(
-            done.status.success(),
-            "{command}: {}",
-            String::from_utf8_lossy(&done.stderr)
-        );
+        assert!(done.status.success(), "{command}: {}", String::from_utf8_lossy(&done.stderr));
     }
 
     /// All events so far: `Put key` or `Delete key`.
     async fn events(&self) -> Vec<String> {
-        let rows = sqlx::query("SELECT name, subject FROM event ORDER BY no")
-            .fetch_all(self.store.read())
-            .await;
+        let rows =
+            sqlx::query("SELECT name, subject FROM event ORDER BY no").fetch_all(self.store.read()).await;
         let rows = rows.expect("reads");
         let word = |name: &str| name.split(':').nth(1).expect("a name in two parts").to_owned();
-        rows.iter()
-            .map(|row| format!("{} {}", word(row.get(0)), row.get::<&str, _>(1)))
-            .collect()
+        rows.iter().map(|row| format!("{} {}", word(row.get(0)), row.get::<&str, _>(1))).collect()
     }
 
     async fn records(&self, key: &str) -> Vec<serde_json::Value> {
         let sql = "SELECT record FROM event WHERE subject = ?1 ORDER BY no";
-        let rows = sqlx::query(sql)
-            .bind(key)
-            .fetch_all(self.store.read())
-            .await
-            .expect("reads");
+        let rows = sqlx::query(sql).bind(key).fetch_all(self.store.read()).await.expect("reads");
         let record = |text: &str| crate::event::Record::element(text.into()).value();
         rows.iter().map(|row| record(row.get::<&str, _>(0))).collect()
     }
@@ -180,11 +147,7 @@ impl World {
                 return events;
             }
             let tail = &events[events.len().saturating_sub(20)..];
-            assert!(
-                begun.elapsed() < DEADLINE,
-                "never {what}; {} events, last: {tail:?}",
-                events.len()
-            );
+            assert!(begun.elapsed() < DEADLINE, "never {what}; {} events, last: {tail:?}", events.len());
             real::sleep(Duration::from_millis(2)).await;
         }
     }
@@ -231,9 +194,7 @@ impl World {
                 }
             }
         };
-        real::within(DEADLINE, found)
-            .await
-            .unwrap_or_else(|| panic!("no notice says {word}"))
+        real::within(DEADLINE, found).await.unwrap_or_else(|| panic!("no notice says {word}"))
     }
 }
 

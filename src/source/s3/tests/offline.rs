@@ -9,11 +9,7 @@ async fn what_was_there_before_is_no_event_unless_asked_for() {
         world.spec.emit_existing = emit;
         world.sh("printf old >old; mkdir d; printf older >d/older");
         world.start().await;
-        let mut expected = if emit {
-            vec!["Put old", "Put d/older"]
-        } else {
-            vec![]
-        };
+        let mut expected = if emit { vec!["Put old", "Put d/older"] } else { vec![] };
         world.check(&expected).await;
         world.sh("printf new >new; printf newer >d/older; rm old");
         expected.extend(["Put new", "Put d/older", "Delete old"]);
@@ -28,13 +24,7 @@ async fn what_was_there_before_is_no_event_unless_asked_for() {
 async fn changes_made_while_off_are_told_at_the_start() {
     let mut world = World::running().await;
     world.sh("mkdir -p d e; printf 1 >d/same; printf 1 >d/changed; printf 1 >d/gone; printf 1 >e/all; printf 1 >moved");
-    let mut expected = vec![
-        "Put d/same",
-        "Put d/changed",
-        "Put d/gone",
-        "Put e/all",
-        "Put moved",
-    ];
+    let mut expected = vec!["Put d/same", "Put d/changed", "Put d/gone", "Put e/all", "Put moved"];
     world.check(&expected).await;
     world.kill().await;
     world.sh(
@@ -124,16 +114,10 @@ async fn a_bucket_without_its_folder_says_what_to_do() {
     let world = World::new().await;
     let mut spec = world.spec.clone();
     std::fs::remove_dir(&spec.folder).expect("removes");
-    assert!(
-        Bucket::open(spec.clone(), world.ground()).is_ok(),
-        "the default folder is made"
-    );
+    assert!(Bucket::open(spec.clone(), world.ground()).is_ok(), "the default folder is made");
     assert!(spec.folder.is_dir());
     spec.folder = world.dir.path().join("nowhere");
-    let error = Bucket::open(spec.clone(), world.ground())
-        .err()
-        .expect("is refused")
-        .0;
+    let error = Bucket::open(spec.clone(), world.ground()).err().expect("is refused").0;
     for word in ["dropwire.toml:12", "bucket inbox", "nowhere", "make it"] {
         assert!(error.contains(word), "{word}: {error}");
     }
@@ -150,11 +134,8 @@ async fn it_stops_when_told() {
     tasks.spawn(bucket.clone().run(stop.clone()));
     bucket.ready().await;
     stop.cancel();
-    let ended = real::within(DEADLINE, tasks.join_next())
-        .await
-        .flatten()
-        .expect("ends")
-        .expect("does not panic");
+    let ended =
+        real::within(DEADLINE, tasks.join_next()).await.flatten().expect("ends").expect("does not panic");
     assert!(ended.is_ok());
     world.kill().await;
 }

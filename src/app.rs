@@ -1,0 +1,478 @@
+//! Everything put together: the only file that knows every part. It has no rules of its own.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::arn::Arn;
+use crate::clock::Clock;
+use crate::config::{ClockStart, Config, resolve};
+use crate::control::server::{self, Server};
+use crate::control::{Listed, Running, Status};
+use crate::delivery::Target;
+use crate::delivery::dispatcher::Dispatcher;
+use crate::delivery::queue::Queue;
+use crate::function::Functions;
+use crate::housekeeping::Housekeeping;
+use crate::random::Random;
+use crate::source::dynamodb::{self, Table};
+use crate::source::s3::{self, Bucket};
+use crate::source::sns::Topic;
+use crate::source::{EventSource, Outlet, SourceError};
+use crate::state::{StateError, StateFolder};
+use crate::store::{Store, StoreError};
+use crate::timeline::Timeline;
+use crate::{history, state};
+
+/// How to start.
+pub struct Options {
+    /// The wiring.
+    pub config: Config,
+    /// The port, instead of the wiring's; 0 takes a free one.
+    pub port: Option<u16>,
+    /// Fail if the port is taken; else the next free one is used.
+    pub strict_port: bool,
+    /// How the clock starts, instead of the wiring's word.
+    pub clock: Option<ClockStart>,
+    /// The seed, instead of the wiring's.
+    pub seed: Option<u64>,
+    /// Move the saved state aside and begin anew.
+    pub fresh: bool,
+    /// Pick up edits of the wiring file.
+    pub watch_wiring: bool,
+    /// When the process began, for the banner's "ready in".
+    pub ready_since: Instant,
+}
+
+/// Why dropwire cannot start.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct StartError {
+    /// `W501` (port), `E410` (state held by another), `E411` (state unusable).
+    pub code: &'static str,
+    /// What we tried, on what, why not, what to do.
+    pub message: String,
+    /// The exit code that fits.
+    pub exit: i32,
+}
+
+/// A running dropwire.
+pub struct App {
+    root: PathBuf,
+    folder: StateFolder,
+    clock: Clock,
+    random: Random,
+    timeline: Timeline,
+    store: Store,
+    queue: Arc<Queue>,
+    dispatcher: Dispatcher,
+    functions: Functions,
+    parts: Mutex<Parts>,
+    /// One reconfiguration at a time.
+    reconfiguring: tokio::sync::Mutex<()>,
+    stop: CancellationToken,
+    ended: CancellationToken,
+    running: Running,
+    ready_ms: Mutex<f64>,
+    begun: Instant,
+}
+
+/// What an edit of the wiring changes.
+struct Parts {
+    config: Arc<Config>,
+    buckets: BTreeMap<String, Sourced<Bucket>>,
+    tables: BTreeMap<String, Sourced<Table>>,
+    topics: BTreeMap<String, Arc<Topic>>,
+    /// What is wrong at present, by what it is about.
+    problems: BTreeMap<String, String>,
+    tasks: JoinSet<()>,
+    housekeeping: Option<Housekeeping>,
+}
+
+/// A source that runs until its token says otherwise.
+struct Sourced<S> {
+    source: Arc<S>,
+    stop: CancellationToken,
+}
+
+impl App {
+    /// Starts everything that the wiring declares; returns when all sources watch.
+    pub async fn start(options: Options) -> Result<Arc<App>, StartError> {
+        let Options { config, .. } = &options;
+        let folder = StateFolder::hold(&config.root)?;
+        let aside = if options.fresh { folder.set_aside()? } else { None };
+        let sim = &config.sim;
+        let clock = clock_of(options.clock.unwrap_or(sim.clock));
+        let timeline = Timeline::default();
+        let store = Store::open(&folder.database()).await?;
+        let random = match options.seed.or(sim.seed) {
+            // Each start has a stream of its own: ids of the last one must not come again.
+            Some(seed) => Random::seeded(seed ^ state::count_start(&store).await?),
+            None => Random::from_entropy(),
+        };
+        let queue = Queue::open(store.clone(), clock.clone(), timeline.clone()).await?;
+        let listener = server::listen(options.port.unwrap_or(sim.port), options.strict_port).await?;
+        let address = listener.local_addr().map_err(|error| StartError::port(&error))?;
+        let running = Running {
+            pid: std::process::id(),
+            address: address.to_string(),
+            token: Random::from_entropy().uuid(4),
+        };
+        let functions = Functions::new(
+            sim.place.clone(),
+            clock.clone(),
+            timeline.clone(),
+            random.clone(),
+            folder.path().to_owned(),
+        );
+        let parts = Parts {
+            config: Arc::new(config.clone()),
+            buckets: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            topics: BTreeMap::new(),
+            problems: BTreeMap::new(),
+            tasks: JoinSet::new(),
+            housekeeping: None,
+        };
+        let app = Arc::new(App {
+            root: config.root.clone(),
+            dispatcher: Dispatcher::new(queue.clone(), clock.clone(), timeline.clone()),
+            folder,
+            clock,
+            random,
+            timeline,
+            store,
+            queue,
+            functions,
+            running,
+            parts: Mutex::new(parts),
+            reconfiguring: tokio::sync::Mutex::new(()),
+            stop: CancellationToken::new(),
+            ended: CancellationToken::new(),
+            ready_ms: Mutex::new(0.0),
+            begun: options.ready_since,
+        });
+        app.begin(listener, options.watch_wiring).await?;
+        if let Some(aside) = aside {
+            app.timeline.notice(app.clock.now(), "info", format!("the old state is in {}", aside.display()));
+        }
+        Ok(app)
+    }
+
+    async fn begin(
+        self: &Arc<App>,
+        listener: tokio::net::TcpListener,
+        watch_wiring: bool,
+    ) -> Result<(), StartError> {
+        let config = self.config();
+        self.reconfigure((*config).clone()).await?;
+        self.folder.announce(&self.running)?;
+        let housekeeping = Housekeeping::start(self.store.clone(), self.clock.clone()).await;
+        let mut parts = self.parts();
+        match housekeeping {
+            Ok(housekeeping) => parts.housekeeping = Some(housekeeping),
+            Err(error) => {
+                parts
+                    .problems
+                    .insert("housekeeping".into(), format!("cannot schedule the housekeeping: {error}"));
+            }
+        }
+        let server = Server::new(self.clone(), &self.running);
+        parts.tasks.spawn(server.run(listener, self.stop.clone()));
+        if watch_wiring {
+            parts.tasks.spawn(crate::edits::follow(self.clone(), self.stop.clone()));
+        }
+        drop(parts);
+        *self.ready_ms.lock().unwrap_or_else(|p| p.into_inner()) =
+            self.begun.elapsed().as_secs_f64() * 1000.0;
+        Ok(())
+    }
+
+    /// From now on this wiring is in force. What is declared as before keeps running undisturbed.
+    pub async fn reconfigure(self: &Arc<App>, config: Config) -> Result<(), StoreError> {
+        let _alone = self.reconfiguring.lock().await;
+        let problems = self.functions.replace(config.functions.clone()).await;
+        let place = &config.sim.place;
+        {
+            let mut parts = self.parts();
+            parts.problems.retain(|about, _| !about.starts_with("function "));
+            for problem in problems {
+                parts.problems.insert(format!("function {}", problem.function), problem.text);
+            }
+            let outlet = Outlet::into(self.queue.clone());
+            parts.topics = config
+                .topics
+                .keys()
+                .map(|name| {
+                    (
+                        name.clone(),
+                        Topic::new(name, place, self.clock.clone(), self.random.clone(), outlet.clone()),
+                    )
+                })
+                .collect();
+        }
+        self.queue.rewire(resolve::wires(&config)).await?;
+        let targets = config.functions.keys().filter_map(|name| {
+            let target: Arc<dyn Target> = self.functions.get(name)?;
+            Some((Arn::function(place, name), target))
+        });
+        self.dispatcher.serve(targets.collect());
+        self.exchange_buckets(&config).await;
+        self.exchange_tables(&config).await;
+        self.parts().config = Arc::new(config);
+        Ok(())
+    }
+
+    async fn exchange_buckets(self: &Arc<App>, config: &Config) {
+        let old = self.config();
+        self.parts().buckets.retain(|name, running| {
+            let same = config.buckets.get(name) == old.buckets.get(name) && config.sim == old.sim;
+            if !same {
+                running.stop.cancel()
+            }
+            same
+        });
+        for (name, spec) in &config.buckets {
+            if self.parts().buckets.contains_key(name) {
+                continue;
+            }
+            let ground = s3::Ground {
+                place: config.sim.place.clone(),
+                clock: self.clock.clone(),
+                random: self.random.clone(),
+                timeline: self.timeline.clone(),
+                outlet: Outlet::into(self.queue.clone()),
+                store: self.store.clone(),
+                event_version: config.sim.event_version.clone(),
+            };
+            let about = format!("bucket {name}");
+            match Bucket::open(spec.clone(), ground) {
+                Ok(bucket) => {
+                    let stop = self.watch(&about, bucket.clone());
+                    bucket.ready().await;
+                    self.parts().buckets.insert(name.clone(), Sourced { source: bucket, stop });
+                }
+                Err(error) => self.problem(&about, &error),
+            }
+        }
+    }
+
+    async fn exchange_tables(self: &Arc<App>, config: &Config) {
+        let old = self.config();
+        self.parts().tables.retain(|name, running| {
+            let same = config.tables.get(name) == old.tables.get(name) && config.sim == old.sim;
+            if !same {
+                running.stop.cancel()
+            }
+            same
+        });
+        for (name, spec) in &config.tables {
+            if self.parts().tables.contains_key(name) {
+                continue;
+            }
+            let ground = dynamodb::Ground {
+                place: config.sim.place.clone(),
+                clock: self.clock.clone(),
+                random: self.random.clone(),
+                timeline: self.timeline.clone(),
+                outlet: Outlet::into(self.queue.clone()),
+                store: self.store.clone(),
+            };
+            let about = format!("table {name}");
+            match Table::open(spec.clone(), ground).await {
+                Ok(table) => {
+                    let stop = self.watch(&about, table.clone());
+                    table.ready().await;
+                    self.parts().tables.insert(name.clone(), Sourced { source: table, stop });
+                }
+                Err(error) => self.problem(&about, &error),
+            }
+        }
+    }
+
+    /// Runs a source until its token is cancelled; if it ends before, that is a problem.
+    fn watch<S: EventSource + 'static>(self: &Arc<App>, about: &str, source: Arc<S>) -> CancellationToken {
+        let stop = self.stop.child_token();
+        let (app, about, token) = (self.clone(), about.to_owned(), stop.clone());
+        let mut parts = self.parts();
+        parts.problems.remove(&about);
+        parts.tasks.spawn(async move {
+            if let Err(error) = source.run(token).await {
+                app.problem(&about, &error);
+            }
+        });
+        stop
+    }
+
+    /// Something is wrong with a part; the rest goes on.
+    fn problem(&self, about: &str, error: &SourceError) {
+        self.timeline.notice(self.clock.now(), "error", error.to_string());
+        self.parts().problems.insert(about.to_owned(), error.to_string());
+    }
+
+    /// The wiring file has been edited and is wrong: what was in force stays so.
+    pub fn refuse_edit(&self, complaints: &str) {
+        self.timeline.notice(
+            self.clock.now(),
+            "error",
+            format!("{complaints}\nthe last good wiring stays in force"),
+        );
+        self.parts().problems.insert("wiring".into(), complaints.to_owned());
+    }
+
+    /// The wiring file is right again.
+    pub fn accept_edit(&self) {
+        self.parts().problems.remove("wiring");
+    }
+
+    /// Ends everything, in the order in which nothing is lost. No child process is left.
+    pub async fn stop(&self) {
+        self.stop.cancel();
+        self.dispatcher.stop().await;
+        self.functions.stop().await;
+        let (mut tasks, housekeeping) = {
+            let mut parts = self.parts();
+            (std::mem::take(&mut parts.tasks), parts.housekeeping.take())
+        };
+        if let Some(mut housekeeping) = housekeeping {
+            housekeeping.stop().await;
+        }
+        crate::clock::real::within(Duration::from_secs(5), async {
+            while tasks.join_next().await.is_some() {}
+        })
+        .await;
+        self.store.close().await;
+        self.folder.retract();
+        self.ended.cancel();
+    }
+
+    /// Resolves when somebody asked it to stop.
+    pub async fn until_stopped(&self) {
+        self.stop.cancelled().await;
+    }
+    /// Asks it to stop; whoever waits in [`App::until_stopped`] then calls [`App::stop`].
+    pub fn ask_to_stop(&self) {
+        self.stop.cancel();
+    }
+    /// Resolves when it has ended.
+    pub async fn until_ended(&self) {
+        self.ended.cancelled().await;
+    }
+    /// Waits until nothing runs and nothing is due.
+    pub async fn quiet(&self) {
+        self.queue.quiet().await;
+    }
+
+    /// The timeline.
+    pub fn timeline(&self) -> &Timeline {
+        &self.timeline
+    }
+    /// The simulated clock.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
+    }
+    /// The queue.
+    pub fn queue(&self) -> &Arc<Queue> {
+        &self.queue
+    }
+    /// The functions.
+    pub fn functions(&self) -> &Functions {
+        &self.functions
+    }
+    /// The source of random ids.
+    pub fn random(&self) -> &Random {
+        &self.random
+    }
+    /// The wiring in force.
+    pub fn config(&self) -> Arc<Config> {
+        self.parts().config.clone()
+    }
+    /// How to reach this dropwire.
+    pub fn running(&self) -> &Running {
+        &self.running
+    }
+    /// The bucket of this name.
+    pub fn bucket(&self, name: &str) -> Option<Arc<Bucket>> {
+        self.parts().buckets.get(name).map(|running| running.source.clone())
+    }
+    /// The table of this name.
+    pub fn table(&self, name: &str) -> Option<Arc<Table>> {
+        self.parts().tables.get(name).map(|running| running.source.clone())
+    }
+    /// The topic of this name.
+    pub fn topic(&self, name: &str) -> Option<Arc<Topic>> {
+        self.parts().topics.get(name).cloned()
+    }
+
+    /// What `status` shows.
+    pub async fn status(&self) -> Status {
+        let [events, waiting, _, dead] = history::counts(self.store.read()).await.unwrap_or_default();
+        let (running, ready) = self.queue.load();
+        let (config, wires) = (self.config(), self.queue.wires());
+        let given_up = history::given_up(self.store.read()).await.unwrap_or_default();
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            pid: self.running.pid,
+            address: self.running.address.clone(),
+            root: self.root.display().to_string(),
+            file: config.file.as_ref().map(|file| file.display().to_string()),
+            time: self.clock.now().iso_millis(),
+            clock: self.clock.pace().in_words(),
+            up_seconds: self.begun.elapsed().as_secs_f64(),
+            ready_ms: *self.ready_ms.lock().unwrap_or_else(|p| p.into_inner()),
+            events,
+            waiting: waiting + ready as i64,
+            running: running as i64,
+            given_up,
+            dead,
+            next_due: self.clock.next_due().map(|due| due.iso_millis()),
+            functions: config.functions.len(),
+            wires: wires.all().count(),
+            remarks: config.remarks.clone(),
+            problems: self.parts().problems.values().cloned().collect(),
+        }
+    }
+
+    /// The wires in words, in the order of the wiring file.
+    pub async fn wires_shown(&self) -> Vec<Listed> {
+        server::listed_wires(self)
+    }
+
+    fn parts(&self) -> MutexGuard<'_, Parts> {
+        self.parts.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+fn clock_of(start: ClockStart) -> Clock {
+    match start {
+        ClockStart::Real => Clock::system(),
+        ClockStart::Frozen => Clock::frozen_at(crate::clock::real::now()),
+        ClockStart::At(at) => Clock::frozen_at(at),
+        ClockStart::Scaled(rate) => Clock::scaled(rate),
+    }
+}
+
+impl StartError {
+    /// The port cannot be had.
+    pub fn port(error: &std::io::Error) -> StartError {
+        let message = format!("cannot listen on the port of the control API: {error}; try `--port 0`");
+        StartError { code: "W501", message, exit: 4 }
+    }
+}
+
+impl From<StateError> for StartError {
+    fn from(error: StateError) -> StartError {
+        let code = if matches!(error, StateError::Locked(..)) { "E410" } else { "E411" };
+        StartError { code, message: error.to_string(), exit: 4 }
+    }
+}
+
+impl From<StoreError> for StartError {
+    fn from(error: StoreError) -> StartError {
+        StartError { code: "E411", message: error.to_string(), exit: 4 }
+    }
+}

@@ -1,0 +1,122 @@
+//! From the wires as they are declared to the wires as they deliver. Pure.
+
+use std::time::Duration;
+
+use super::{Config, From, WireSpec};
+use crate::arn::{Arn, Place};
+use crate::delivery::policy::{AsyncPolicy, DeliveryPolicy};
+use crate::delivery::stream::StreamPolicy;
+use crate::event::pattern::{Dialect, Pattern, PatternError};
+use crate::wire::{Filter, Wire};
+
+/// All wires of this configuration. A filter that is none leaves its wire out; reading the file has complained of it.
+pub fn wires(config: &Config) -> Vec<Wire> {
+    config.wires.iter().filter_map(|spec| wire(spec, &config.sim.place).ok()).collect()
+}
+
+fn wire(spec: &WireSpec, place: &Place) -> Result<Wire, PatternError> {
+    let (source, filter, policy) = match &spec.from {
+        From::Bucket { bucket, events, prefix, suffix } => {
+            let (events, prefix, suffix) = (events.clone(), prefix.clone(), suffix.clone());
+            let filter = Filter::Keys { events, prefix, suffix };
+            (Arn::bucket(bucket), filter, DeliveryPolicy::Async(asynchronous(spec, AsyncPolicy::lambda())))
+        }
+        From::Table { table, filter, .. } => {
+            let patterns: Result<Vec<Pattern>, _> =
+                filter.iter().map(|text| Pattern::parse(text, Dialect::EventBridge)).collect();
+            let patterns = patterns?;
+            let filter = if patterns.is_empty() { Filter::All } else { Filter::Record(patterns) };
+            (Arn::table(place, table), filter, DeliveryPolicy::Stream(stream(spec)))
+        }
+        From::Topic { topic, filter, body_scope } => {
+            let filter = match filter {
+                None => Filter::All,
+                Some(text) if *body_scope => Filter::Body(Pattern::parse(text, Dialect::SnsBody)?),
+                Some(text) => Filter::Attributes(Pattern::parse(text, Dialect::SnsAttributes)?),
+            };
+            (Arn::topic(place, topic), filter, DeliveryPolicy::Async(asynchronous(spec, AsyncPolicy::sns())))
+        }
+    };
+    Ok(Wire {
+        id: spec.id.clone(),
+        source,
+        filter,
+        target: Arn::function(place, &spec.function),
+        policy,
+        dead_letters: spec.dlq.as_deref().map(|name| Arn::queue(place, name)),
+        on_failure: spec.on_failure.as_deref().map(|name| Arn::queue(place, name)),
+        declared_at: match spec.origin.line {
+            0 => String::new(),
+            line => format!("{}:{line}", spec.origin.file),
+        },
+    })
+}
+
+fn asynchronous(spec: &WireSpec, by_default: AsyncPolicy) -> AsyncPolicy {
+    AsyncPolicy {
+        retries: spec.retries.unwrap_or(by_default.retries),
+        backoff: spec.backoff.clone().unwrap_or(by_default.backoff),
+        age_max: spec.age_max.unwrap_or(by_default.age_max),
+    }
+}
+
+fn stream(spec: &WireSpec) -> StreamPolicy {
+    let by_default = StreamPolicy::default();
+    let From::Table { batch, window, from_horizon, bisect, report_failures, .. } = &spec.from else {
+        return by_default;
+    };
+    StreamPolicy {
+        from_horizon: *from_horizon,
+        batch: *batch,
+        window: *window,
+        retries: spec.retries,
+        age_max: spec.age_max.unwrap_or(by_default.age_max),
+        bisect: *bisect,
+        report_failures: *report_failures,
+        backoff: spec.backoff.clone().unwrap_or_default(),
+    }
+}
+
+/// A wire in words, as the banner and `list wires` show it: `s3  uploads/incoming/*.png  → thumbnail`.
+pub fn in_words(wire: &Wire) -> String {
+    let from = match &wire.filter {
+        Filter::All => wire.source.name().to_owned(),
+        Filter::Keys { events, prefix, suffix } => {
+            let glob = match (prefix.as_str(), suffix.as_str()) {
+                ("", "") => String::new(),
+                (prefix, suffix) => format!("/{prefix}*{suffix}"),
+            };
+            let created = events.len() == 1 && events[0] == "ObjectCreated:*";
+            let events = if created { String::new() } else { format!("  {}", events.join(", ")) };
+            format!("{}{glob}{events}", wire.source.name())
+        }
+        Filter::Record(patterns) => format!("{}  {}", wire.source.name(), texts(patterns)),
+        Filter::Attributes(policy) => format!("{}  {}", wire.source.name(), policy.text().trim()),
+        Filter::Body(policy) => format!("{}  body {}", wire.source.name(), policy.text().trim()),
+    };
+    format!("{}  {from}  → {}{}", wire.source.kind(), wire.target.name(), terms(wire))
+}
+
+fn texts(patterns: &[Pattern]) -> String {
+    patterns.iter().map(|pattern| pattern.text().trim()).collect::<Vec<_>>().join(" or ")
+}
+
+fn terms(wire: &Wire) -> String {
+    let mut terms = Vec::new();
+    match &wire.policy {
+        DeliveryPolicy::Async(policy) => terms.push(format!("{} retries", policy.retries)),
+        DeliveryPolicy::Stream(policy) => {
+            terms.push(format!("batch {}", policy.batch));
+            if policy.window > Duration::ZERO {
+                terms.push(format!("window {} ms", policy.window.as_millis()));
+            }
+            terms.push(match policy.retries {
+                Some(retries) => format!("{retries} retries"),
+                None => "retried until it succeeds".into(),
+            });
+        }
+    }
+    terms.extend(wire.dead_letters.iter().map(|queue| format!("then dead letters {}", queue.name())));
+    terms.extend(wire.on_failure.iter().map(|queue| format!("failure record to {}", queue.name())));
+    format!("   {}", terms.join(", "))
+}

@@ -1,0 +1,116 @@
+//! The event names of S3, and when two wires of one bucket would both take the same event. Pure.
+
+use super::From;
+
+/// Every event that S3 can send, without `s3:`.
+pub(super) const NAMES: &[&str] = &[
+    "ObjectCreated:Put",
+    "ObjectCreated:Post",
+    "ObjectCreated:Copy",
+    "ObjectCreated:CompleteMultipartUpload",
+    "ObjectRemoved:Delete",
+    "ObjectRemoved:DeleteMarkerCreated",
+    "ObjectRestore:Post",
+    "ObjectRestore:Completed",
+    "ObjectRestore:Delete",
+    "ObjectTagging:Put",
+    "ObjectTagging:Delete",
+    "ObjectAcl:Put",
+    "LifecycleExpiration:Delete",
+    "LifecycleExpiration:DeleteMarkerCreated",
+    "LifecycleTransition",
+    "Replication:OperationFailedReplication",
+    "Replication:OperationMissedThreshold",
+    "Replication:OperationReplicatedAfterThreshold",
+    "Replication:OperationNotTracked",
+    "IntelligentTiering",
+    "ReducedRedundancyLostObject",
+];
+
+/// What may stand for several of them.
+pub(super) const WILDCARDS: &[&str] = &[
+    "ObjectCreated:*",
+    "ObjectRemoved:*",
+    "ObjectRestore:*",
+    "ObjectTagging:*",
+    "Replication:*",
+    "LifecycleExpiration:*",
+];
+
+/// Whether S3 knows this event name or wildcard (without `s3:`).
+pub(super) fn known(event: &str) -> bool {
+    NAMES.contains(&event) || WILDCARDS.contains(&event)
+}
+
+/// Whether files in a folder can ever cause it: they have no tags, access lists or life cycle.
+pub(super) fn happens_in_folders(event: &str) -> bool {
+    event.starts_with("ObjectCreated:") || event.starts_with("ObjectRemoved:")
+}
+
+/// The rule of S3: two configurations of one bucket are ambiguous when they share an event type, and their
+/// prefixes overlap, and their suffixes overlap.
+pub(super) fn ambiguous(one: &From, other: &From) -> bool {
+    let (
+        From::Bucket { bucket, events, prefix, suffix },
+        From::Bucket { bucket: b, events: e, prefix: p, suffix: s },
+    ) = (one, other)
+    else {
+        return false;
+    };
+    let share_events = NAMES.iter().any(|name| any_covers(events, name) && any_covers(e, name));
+    let prefixes_overlap = prefix.starts_with(p.as_str()) || p.starts_with(prefix.as_str());
+    let suffixes_overlap = suffix.ends_with(s.as_str()) || s.ends_with(suffix.as_str());
+    bucket == b && share_events && prefixes_overlap && suffixes_overlap
+}
+
+fn any_covers(events: &[String], name: &str) -> bool {
+    events.iter().any(|event| match event.strip_suffix('*') {
+        Some(family) => name.starts_with(family),
+        None => event == name,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wire(events: &[&str], prefix: &str, suffix: &str) -> From {
+        From::Bucket {
+            bucket: "b".into(),
+            events: events.iter().map(|event| (*event).to_owned()).collect(),
+            prefix: prefix.into(),
+            suffix: suffix.into(),
+        }
+    }
+
+    fn check(one: (&[&str], &str, &str), other: (&[&str], &str, &str), expected: bool) {
+        let (one, other) = (wire(one.0, one.1, one.2), wire(other.0, other.1, other.2));
+        assert_eq!(ambiguous(&one, &other), expected, "{one:?} {other:?}");
+        assert_eq!(ambiguous(&other, &one), expected, "the other way round: {one:?} {other:?}");
+    }
+
+    const CREATED: &[&str] = &["ObjectCreated:*"];
+
+    #[test]
+    fn overlapping_prefixes_need_suffixes_that_do_not() {
+        check((CREATED, "in/", ".jpg"), (CREATED, "in/", ".png"), false);
+        check((CREATED, "in/", ".jpg"), (CREATED, "in/", ""), true);
+        check((CREATED, "in/", ".jpg"), (CREATED, "", ".jpg"), true);
+        check((CREATED, "", "jpg"), (CREATED, "", "pg"), true);
+        check((CREATED, "", ""), (CREATED, "", ""), true);
+    }
+
+    #[test]
+    fn prefixes_that_part_ways_are_fine() {
+        check((CREATED, "in/", ""), (CREATED, "out/", ""), false);
+        check((CREATED, "in/a", ".x"), (CREATED, "in/b", ".x"), false);
+    }
+
+    #[test]
+    fn different_event_types_never_overlap() {
+        check((CREATED, "", ""), (&["ObjectRemoved:*"], "", ""), false);
+        check((&["ObjectCreated:Put"], "", ""), (&["ObjectCreated:Copy"], "", ""), false);
+        check((&["ObjectCreated:Put"], "", ""), (CREATED, "", ""), true);
+        check((&["ObjectRemoved:Delete", "ObjectCreated:Copy"], "", ""), (CREATED, "", ""), true);
+    }
+}

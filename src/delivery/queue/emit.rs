@@ -1,0 +1,188 @@
+//! Emitting: events become rows, and deliveries take their places in the lines.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::rows::*;
+use super::{Queue, StoreError};
+use crate::arn::Arn;
+use crate::delivery::stream::InLine;
+use crate::delivery::{Delivery, DeliveryId};
+use crate::event::{Event, EventNo};
+use crate::store::{After, Cell, Returned, Statement, Write};
+use crate::timeline::Moment;
+use crate::wire::{self, Wire};
+
+/// An emit on its way to the disk.
+#[derive(Default)]
+struct Emission {
+    events: Vec<(EventNo, Arc<Event>)>,
+    wanted: Vec<(EventNo, Arc<Wire>)>,
+    held: Vec<(String, Delivery)>,
+    left_behind: Vec<String>,
+}
+
+impl Queue {
+    /// Stores events in this order, a delivery for each wire that wants one, and the source's own rows: all
+    /// of it or nothing. Durable when it returns. An event whose natural id is known is not stored again.
+    pub async fn emit(
+        self: &Arc<Self>,
+        events: Vec<Event>,
+        writes: Vec<Write>,
+    ) -> Result<Vec<EventNo>, StoreError> {
+        let wires = self.wires();
+        self.emit_to(events, writes, &|event, found| {
+            found.extend(
+                wires.from(&event.source).iter().filter(|wire| wire::wants(event, &wire.filter)).cloned(),
+            );
+        })
+        .await
+    }
+
+    /// The same for the wires that `choose` names for each event.
+    pub async fn emit_to(
+        self: &Arc<Self>,
+        events: Vec<Event>,
+        writes: Vec<Write>,
+        choose: &(dyn Fn(&Event, &mut Vec<Arc<Wire>>) + Sync),
+    ) -> Result<Vec<EventNo>, StoreError> {
+        let (statements, emission) = self.plan(events, choose);
+        let numbers = emission.events.iter().map(|(number, _)| *number).collect();
+        let (sender, done) = oneshot::channel();
+        let queue = self.clone();
+        let after: After = Box::new(move |result| {
+            let outcome = result.as_ref().map(|_| ()).map_err(Clone::clone);
+            queue.emitted(emission, result.ok());
+            // Whoever asked may have gone away; the event is stored all the same.
+            sender.send(outcome).ok();
+        });
+        let statements = statements.into_iter().chain(writes.into_iter().map(Statement::Each)).collect();
+        self.store.commit(statements, after).await?;
+        done.await.map_err(|_| StoreError::Stopping)??;
+        Ok(numbers)
+    }
+
+    /// Numbers the events and deliveries, and promises places in the lines.
+    fn plan(
+        &self,
+        events: Vec<Event>,
+        choose: &dyn Fn(&Event, &mut Vec<Arc<Wire>>),
+    ) -> (Vec<Statement>, Emission) {
+        let mut chosen: Vec<(Event, Vec<Arc<Wire>>)> = Vec::with_capacity(events.len());
+        for event in events {
+            let mut wires = Vec::new();
+            choose(&event, &mut wires);
+            chosen.push((event, wires));
+        }
+        let mut emission = Emission::default();
+        let (mut event_cells, mut delivery_cells) = (Vec::new(), Vec::new());
+        let now = self.clock.now();
+        let mut guard = self.state();
+        let state = &mut *guard;
+        state.emitting += 1;
+        for (event, wires) in chosen {
+            let number = EventNo(state.next_event);
+            state.next_event += 1;
+            let event = Arc::new(event);
+            event_cells.extend(cells_of(number, &event));
+            for wire in wires {
+                let Some(line) = state.lines.get_mut(&wire.id) else {
+                    continue;
+                };
+                let id = DeliveryId(state.next_delivery);
+                state.next_delivery += 1;
+                let held = line.has_room();
+                let due = if line.is_stream() { 0 } else { now.as_micros() };
+                delivery_cells.extend([id.0, number.0, line.no, i64::from(held), due].map(Cell::Int));
+                if held {
+                    line.reserved += 1;
+                    let delivery =
+                        Delivery { id, number, event: event.clone(), attempts: 0, refusals: 0, cohort: None };
+                    emission.held.push((wire.id.clone(), delivery));
+                } else {
+                    line.behind = true;
+                    emission.left_behind.push(wire.id.clone());
+                }
+                emission.wanted.push((number, wire));
+            }
+            emission.events.push((number, event));
+        }
+        let statements = vec![
+            Statement::Insert(INSERT_EVENT, event_cells),
+            Statement::Insert(INSERT_DELIVERY, delivery_cells),
+        ];
+        (statements, emission)
+    }
+
+    /// The events are on disk, or (without `stored`) could not be written.
+    fn emitted(&self, emission: Emission, stored: Option<Returned>) {
+        let is_stored = |number: &EventNo| stored.as_ref().is_some_and(|stored| stored.contains(&number.0));
+        if self.timeline.is_followed() {
+            let stored = emission.events.iter().filter(|(number, _)| is_stored(number));
+            stored.for_each(|(number, event)| self.tell(*number, event, &emission.wanted));
+        }
+        let now = self.clock.now();
+        let mut guard = self.state();
+        let state = &mut *guard;
+        state.emitting -= 1;
+        let mut targets: Vec<Arn> = Vec::new();
+        for (wire, delivery) in emission.held {
+            let Some(line) = state.lines.get_mut(&wire) else {
+                continue;
+            };
+            line.reserved -= 1;
+            if is_stored(&delivery.number) {
+                line.ready.push_back(InLine { delivery, since: now, not_before: now });
+                targets.push(line.wire.target.clone());
+            }
+        }
+        for wire in emission.left_behind {
+            if let Some(line) = state.lines.get_mut(&wire) {
+                line.behind = true;
+                targets.push(line.wire.target.clone());
+            }
+        }
+        targets.dedup();
+        targets.iter().filter_map(|target| state.bells.get(target)).for_each(|bell| bell.notify_one());
+        drop(guard);
+        self.settled.notify_waiters();
+    }
+
+    fn tell(&self, number: EventNo, event: &Event, wanted: &[(EventNo, Arc<Wire>)]) {
+        let mut wanted_by: Vec<String> = wanted
+            .iter()
+            .filter(|(no, _)| *no == number)
+            .map(|(_, wire)| wire.target.name().to_owned())
+            .collect();
+        wanted_by.dedup();
+        let unwanted = wanted_by.is_empty().then(|| self.first_reason(event));
+        let record = event.record.value();
+        let size = record["s3"]["object"]["size"]
+            .as_u64()
+            .or(record["Sns"]["Message"].as_str().map(|m| m.len() as u64));
+        let moment = Moment::Emitted {
+            id: number.to_string(),
+            cause: event.cause.clone(),
+            source: event.source.kind().to_owned(),
+            name: event.source.name().to_owned(),
+            event: event.name.clone(),
+            subject: event.subject.clone(),
+            size,
+            wanted_by,
+            unwanted,
+        };
+        self.timeline.note(event.occurred_at, moment);
+    }
+
+    /// Why nobody wants an event: the first rule that did not hold.
+    fn first_reason(&self, event: &Event) -> String {
+        let wires = self.wires();
+        let reasons = wires.from(&event.source).iter().filter_map(|wire| {
+            let findings = wire::explain(event, &wire.filter);
+            let failed = findings.into_iter().find(|finding| !finding.held)?;
+            Some(format!("{}: {} {}", wire.target.name(), failed.rule, failed.says))
+        });
+        reasons.into_iter().next().unwrap_or_else(|| "no wire starts here".into())
+    }
+}

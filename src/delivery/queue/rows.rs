@@ -1,0 +1,97 @@
+//! The rows of events and deliveries: the statements of the queue, and rows from and to values.
+
+use std::sync::Arc;
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+
+use crate::arn::Arn;
+use crate::clock::Timestamp;
+use crate::delivery::stream::InLine;
+use crate::delivery::{Delivery, DeliveryId};
+use crate::event::{Event, EventId, EventNo, Form, Record};
+use crate::store::{Cell, Insert};
+
+pub(super) const INSERT_EVENT: Insert = Insert {
+    head: "INSERT INTO event (no, natural, source, name, subject, at, lane, cause, form, record)",
+    columns: 10,
+    tail: "ON CONFLICT (natural) DO NOTHING RETURNING no",
+};
+pub(super) const INSERT_DELIVERY: Insert = Insert {
+    head: "INSERT INTO delivery (id, event, wire, state, due) SELECT column1, column2, column3, column4, column5 FROM (",
+    columns: 5,
+    tail: ") WHERE EXISTS (SELECT 1 FROM event WHERE no = column2)",
+};
+pub(super) const RECOVER: &str = "UPDATE delivery SET state = 0 WHERE state = 1";
+pub(super) const HIGHEST: &str =
+    "SELECT coalesce((SELECT max(no) FROM event), 0), coalesce((SELECT max(id) FROM delivery), 0)";
+pub(super) const ADD_WIRES: &str =
+    "INSERT INTO wire (id, since) SELECT value ->> 0, value ->> 1 FROM json_each(?1) WHERE true
+     ON CONFLICT (id) DO NOTHING";
+pub(super) const WIRES: &str = "SELECT no, id, since FROM wire";
+pub(super) const NEXT_PAGE: &str = "SELECT * FROM (
+       SELECT d.id, d.event, d.attempts, d.refusals, d.cohort, d.not_before, e.natural, e.source, e.name, e.subject,
+              e.at, e.lane, e.cause, e.form, e.record,
+              sum(length(e.record)) OVER (ORDER BY d.due, d.id) - length(e.record) AS before
+       FROM (SELECT * FROM delivery WHERE wire = ?1 AND state = 0 AND due <= ?2 ORDER BY due, id LIMIT ?3) d
+       JOIN event e ON e.no = d.event ORDER BY d.due, d.id)
+     WHERE before < ?4";
+pub(super) const CLAIM: &str = "UPDATE delivery SET state = 1 WHERE id IN (SELECT value FROM json_each(?1))";
+pub(super) const PUT_BACK: &str =
+    "UPDATE delivery SET state = 0 WHERE id IN (SELECT value FROM json_each(?1))";
+pub(super) const NEXT_DUE: &str = "SELECT min(due) FROM delivery WHERE wire = ?1 AND state = 0 AND due > ?2";
+pub(super) const WAITING: &str =
+    "SELECT EXISTS (SELECT 1 FROM delivery WHERE wire = ?1 AND state = 0 AND due <= ?2)";
+pub(super) const FROM_HORIZON: &str =
+    "SELECT no AS event, natural, source, name, subject, at, lane, cause, form, record
+     FROM event WHERE source = ?1 AND no > ?2 AND at >= ?3 ORDER BY no LIMIT 500";
+pub(super) const REVIVE: &str =
+    "UPDATE delivery SET state = 0, due = 0, attempts = 0, refusals = 0, cohort = NULL,
+     not_before = 0, reason = NULL WHERE state = 3 AND id IN (SELECT value FROM json_each(?1))";
+pub(super) const BURY: &str = "DELETE FROM dead WHERE id IN (SELECT value FROM json_each(?1))";
+
+pub(super) fn cells_of(number: EventNo, event: &Event) -> [Cell; 10] {
+    let whole = i64::from(event.record.form() == Form::Whole);
+    [
+        Cell::Int(number.0),
+        Cell::Blob(event.id.0.to_vec()),
+        Cell::Text(event.source.to_string()),
+        Cell::Text(event.name.clone()),
+        Cell::Text(event.subject.clone()),
+        Cell::Int(event.occurred_at.as_micros()),
+        event.lane.clone().into(),
+        event.cause.clone().into(),
+        Cell::Int(whole),
+        Cell::Text(event.record.text().to_owned()),
+    ]
+}
+
+/// The event of a row that has its columns.
+pub(crate) fn event_of(row: &SqliteRow) -> Event {
+    let mut id = [0; 16];
+    let natural: &[u8] = row.get("natural");
+    id.iter_mut().zip(natural).for_each(|(to, from)| *to = *from);
+    let (source, record): (String, String) = (row.get("source"), row.get("record"));
+    Event {
+        id: EventId(id),
+        source: Arn::parse(&source).unwrap_or_else(|| Arn::bucket(&source)),
+        name: row.get("name"),
+        subject: row.get("subject"),
+        occurred_at: Timestamp::from_micros(row.get("at")),
+        lane: row.get("lane"),
+        cause: row.get("cause"),
+        record: if row.get::<i64, _>("form") == 1 { Record::whole(record) } else { Record::element(record) },
+    }
+}
+
+pub(super) fn in_line_of(row: &SqliteRow, now: Timestamp) -> InLine {
+    let delivery = Delivery {
+        id: DeliveryId(row.get("id")),
+        number: EventNo(row.get("event")),
+        event: Arc::new(event_of(row)),
+        attempts: row.get::<i64, _>("attempts") as u32,
+        refusals: row.get::<i64, _>("refusals") as u32,
+        cohort: row.get("cohort"),
+    };
+    InLine { delivery, since: now, not_before: Timestamp::from_micros(row.get("not_before")) }
+}

@@ -1,0 +1,138 @@
+//! How environments come, are used again, and go.
+
+use super::*;
+use crate::delivery::Target;
+
+#[tokio::test]
+async fn a_process_that_ends_at_once_is_started_once_for_each_attempt() {
+    let bench = Bench::script("echo said; exit 1");
+    let failure = bench.failure("1").await;
+    assert_eq!(failure.summary, "exit 1");
+    let log: Vec<&str> = failure.report.log.lines().collect();
+    assert_eq!(log[0], "said");
+    assert!(
+        log[1].starts_with("INIT_REPORT Init Duration: ")
+            && log[1].ends_with("Error Type: Runtime.ExitError"),
+        "{log:?}"
+    );
+    assert!(log[2].starts_with("START "));
+    bench.failure("1").await;
+    assert_eq!(bench.functions.list()[0].cold_starts, 2);
+}
+
+#[tokio::test]
+async fn the_limit_is_kept_and_direct_calls_wait_in_line() {
+    if !installed("python3") {
+        return;
+    }
+    let mut bench = Bench::handler(
+        "python3.12",
+        "app.handler",
+        ("app.py", "import time\ndef handler(e, c):\n    time.sleep(e)\n    return 1\n"),
+    );
+    bench.spec.concurrency = 1;
+    bench.declare().await;
+    let function = bench.functions.get("f").expect("declared");
+    assert_eq!(function.concurrency(), 1);
+    let one = || bench.functions.invoke("f", Bytes::from_static(b"0.05"), ID);
+    let (first, second) = tokio::join!(one(), one());
+    assert!(matches!((first, second), (Some(Outcome::Done(_)), Some(Outcome::Done(_)))));
+    let state = &bench.functions.list()[0];
+    assert_eq!((state.ok, state.cold_starts, state.warm, state.busy), (2, 1, 1, 0));
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn a_changed_declaration_gets_new_environments() {
+    if !installed("python3") {
+        return;
+    }
+    let mut bench = Bench::handler(
+        "python3.12",
+        "app.handler",
+        ("app.py", "import os\ndef handler(e, c):\n    return os.environ.get('X', '')\n"),
+    );
+    assert_eq!(bench.result("1").await, "");
+    bench.spec.concurrency = 5;
+    bench.declare().await;
+    let state = &bench.functions.list()[0];
+    assert_eq!((state.warm, state.cold_starts), (1, 1), "concurrency needs no new environment");
+    bench.spec.env.insert("X".into(), "new".into());
+    bench.declare().await;
+    assert_eq!(bench.result("1").await, "new");
+    bench.functions.replace(BTreeMap::new()).await;
+    assert!(bench.functions.get("f").is_none());
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn stopping_leaves_no_process() {
+    let bench = Bench::script("sleep 1000 & echo $! > child; echo $$ > self; wait");
+    assert_eq!(bench.declare().await, []);
+    let invoked = bench.functions.invoke("f", Bytes::from_static(b"1"), ID);
+    let read = |name: &str| std::fs::read_to_string(bench.path().join(name)).unwrap_or_default();
+    let stopped = async {
+        until("both run", || !read("self").is_empty()).await;
+        bench.functions.stop().await;
+    };
+    let (outcome, ()) = tokio::join!(invoked, stopped);
+    assert!(matches!(outcome, Some(Outcome::Unavailable(_))), "{outcome:?}");
+    assert!(!runs(&read("self")));
+    until("its child is gone", || !runs(&read("child"))).await;
+}
+
+#[tokio::test]
+async fn an_attempt_that_is_given_up_leaves_no_process() {
+    let bench = Bench::script("echo $$ > self; sleep 1000");
+    assert_eq!(bench.declare().await, []);
+    let read = || std::fs::read_to_string(bench.path().join("self")).unwrap_or_default();
+    tokio::select! {
+        _ = bench.functions.invoke("f", Bytes::from_static(b"1"), ID) => panic!("it never answers"),
+        () = until("it runs", || !read().is_empty()) => {}
+    }
+    until("it is gone", || !runs(&read())).await;
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_built_is_built_before_it_runs() {
+    let script = "#!/bin/sh\nexit 9\n";
+    let build = |text: &str| Some(vec!["/bin/sh".into(), "-c".into(), text.into()]);
+    let good = format!("printf '{script}' > made; chmod +x made; echo x >> builds");
+    let (command, watch) = (vec!["./made".into()], vec!["*.src".into()]);
+    let mut bench =
+        Bench::of(FunctionKind::Run { command: command.clone(), build: build(&good), watch: watch.clone() });
+    let builds = |bench: &Bench| {
+        std::fs::read_to_string(bench.path().join("builds")).unwrap_or_default().lines().count()
+    };
+    assert_eq!(bench.failure("1").await.summary, "exit 9");
+    assert_eq!(bench.failure("1").await.summary, "exit 9");
+    assert_eq!(builds(&bench), 1);
+    bench.write("a.src", "changed");
+    let again = async {
+        while builds(&bench) < 2 {
+            bench.failure("1").await;
+        }
+    };
+    assert!(real::within(PATIENCE, again).await.is_some());
+    bench.spec.kind = FunctionKind::Run { command, build: build("echo broken; exit 2"), watch };
+    bench.declare().await;
+    let Outcome::Unavailable(text) = bench.invoke("1").await else { panic!("it cannot be built") };
+    assert!(text.contains("exit status 2\nbroken"), "{text}");
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn lines_are_told_while_they_are_written() {
+    let bench = Bench::script("echo one; sleep 1000");
+    assert_eq!(bench.declare().await, []);
+    let mut told = bench.timeline.follow();
+    tokio::select! {
+        _ = bench.functions.invoke("f", Bytes::from_static(b"1"), ID) => panic!("it never answers"),
+        told = told.recv() => {
+            let told = serde_json::to_value(&*told.expect("a moment")).expect("JSON");
+            assert_eq!((&told["kind"], &told["text"]), (&"line".into(), &"one".into()));
+        }
+    }
+    bench.functions.stop().await;
+}

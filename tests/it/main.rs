@@ -1,0 +1,5 @@
+//! People's stories, through the whole of dropwire: real HTTP, real processes, real files.
+
+mod simulator;
+
+mod delivering;
