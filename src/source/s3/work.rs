@@ -131,6 +131,8 @@ impl Worker {
     /// Remembers, or sees for the first time.
     async fn begin(&mut self) -> Result<(), SourceError> {
         let (spec, store) = (&self.bucket.spec, &self.bucket.ground.store);
+        // Whoever watched this bucket before us in this process may have left a transaction on its way.
+        store.write(Vec::new()).await?;
         let folder = spec.folder.to_string_lossy();
         let remembered =
             index::remembered(store.read(), &spec.name).await.map_err(|error| self.unreadable(error))?;
