@@ -52,12 +52,9 @@ impl Attribute {
         Ok(plain(serde_json::from_str::<&RawValue>(json)?.get(), 0))
     }
 
-    /// Reads one value of a row image: `t` and the text of a TEXT, else the SQL literal that `quote()` makes.
-    /// An infinite REAL, which DynamoDB has not, becomes a string.
+    /// Reads the SQL literal that `quote()` makes of what is no TEXT. An infinite REAL, which DynamoDB has not,
+    /// becomes a string.
     pub fn from_literal(literal: &str) -> Attribute {
-        if let Some(text) = literal.strip_prefix('t') {
-            return Attribute::S(text.to_owned());
-        }
         if literal == "NULL" {
             return Attribute::Null;
         }
@@ -82,7 +79,9 @@ impl Attribute {
             Attribute::B(bytes) => bytes.len(),
             Attribute::Bool(_) | Attribute::Null => 1,
             Attribute::L(list) => 3 + list.iter().map(|value| 1 + value.size()).sum::<usize>(),
-            Attribute::M(map) => 3 + map.iter().map(|(name, value)| 1 + name.len() + value.size()).sum::<usize>(),
+            Attribute::M(map) => {
+                3 + map.iter().map(|(name, value)| 1 + name.len() + value.size()).sum::<usize>()
+            }
             Attribute::Ss(set) => set.iter().map(String::len).sum(),
             Attribute::Ns(set) => set.iter().map(Number::size).sum(),
             Attribute::Bs(set) => set.iter().map(Vec::len).sum(),
@@ -104,7 +103,9 @@ impl Attribute {
             Attribute::M(map) => write_item(out, map.iter()),
             Attribute::Ss(set) => write_list(out, set.iter(), |out, text| out.push_str(&quoted(text))),
             Attribute::Ns(set) => write_list(out, set.iter(), |out, n| out.push_str(&quoted(n.as_str()))),
-            Attribute::Bs(set) => write_list(out, set.iter(), |out, b| out.push_str(&quoted(&BASE64.encode(b)))),
+            Attribute::Bs(set) => {
+                write_list(out, set.iter(), |out, b| out.push_str(&quoted(&BASE64.encode(b))))
+            }
         }
         out.push('}');
     }
@@ -321,8 +322,6 @@ mod tests {
     fn sqlite_literals_keep_their_type() {
         for (literal, expected) in [
             ("NULL", Attribute::Null),
-            ("tNULL", Attribute::S("NULL".into())),
-            ("t", Attribute::S(String::new())),
             ("X'00FF'", Attribute::B(vec![0, 255])),
             ("X''", Attribute::B(vec![])),
             ("Inf", Attribute::S("Infinity".into())),
@@ -331,7 +330,9 @@ mod tests {
             assert_eq!(Attribute::from_literal(literal), expected);
         }
         for (literal, number) in [
-            ("-9223372036854775808", "-9223372036854775808"), ("1.0", "1"), ("3.00000000000000044408e-01", "0.30000000000000004"),
+            ("-9223372036854775808", "-9223372036854775808"),
+            ("1.0", "1"),
+            ("3.00000000000000044408e-01", "0.30000000000000004"),
             ("1.0e+30", "1000000000000000000000000000000"),
         ] {
             assert_eq!(Some(Attribute::from_literal(literal)), Number::parse(number).map(Attribute::N));
@@ -341,8 +342,16 @@ mod tests {
     #[test]
     fn sizes_are_those_of_dynamodb() {
         for (json, size) in [
-            (r#""é""#, 2), ("true", 1), ("null", 1), ("[]", 3), (r#"["ab",1]"#, 3 + 3 + 3), ("{}", 3),
-            (r#"{"k":"ab"}"#, 3 + 1 + 1 + 2), (r#"{"SS":["a","bc"]}"#, 3), (r#"{"NS":["1","-1"]}"#, 5), (r#"{"BS":["AAE="]}"#, 2),
+            (r#""é""#, 2),
+            ("true", 1),
+            ("null", 1),
+            ("[]", 3),
+            (r#"["ab",1]"#, 3 + 3 + 3),
+            ("{}", 3),
+            (r#"{"k":"ab"}"#, 3 + 1 + 1 + 2),
+            (r#"{"SS":["a","bc"]}"#, 3),
+            (r#"{"NS":["1","-1"]}"#, 5),
+            (r#"{"BS":["AAE="]}"#, 2),
         ] {
             assert_eq!(Attribute::from_plain(json).map(|value| value.size()).ok(), Some(size), "{json}");
         }

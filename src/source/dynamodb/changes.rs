@@ -1,8 +1,7 @@
 //! From rows of the change log to changes of items. Pure.
 
-use std::collections::BTreeMap;
-
 use super::attribute::{self, Attribute, Item};
+use super::image;
 use super::number::Number;
 use crate::config::{KeyKind, KeySpec};
 
@@ -21,9 +20,9 @@ pub struct LogRow {
     /// Its place in the log.
     pub seq: i64,
     /// None if there was no row.
-    pub old: Option<String>,
+    pub old: Option<Vec<u8>>,
     /// None if there is no row.
-    pub new: Option<String>,
+    pub new: Option<Vec<u8>>,
 }
 
 /// An item's key: its one or two attributes, the partition key first.
@@ -60,7 +59,7 @@ pub fn read(row: &LogRow, shape: &Shape) -> Told {
         told.unfit = Some("its key is NULL".to_owned());
         return told;
     }
-    let mut side = |image: &Option<String>| match image.as_deref().map(|image| keyed(image, shape)) {
+    let mut side = |image: &Option<Vec<u8>>| match image.as_deref().map(|image| keyed(image, shape)) {
         None => None,
         Some(Ok(found)) => Some(found),
         Some(Err(why)) => {
@@ -72,8 +71,12 @@ pub fn read(row: &LogRow, shape: &Shape) -> Told {
     let seq = row.seq;
     match (old, new) {
         (None, None) => {}
-        (Some((key, old)), None) => told.changes.push(Change { seq, part: 0, key, old: Some(old), new: None }),
-        (None, Some((key, new))) => told.changes.push(Change { seq, part: 0, key, old: None, new: Some(new) }),
+        (Some((key, old)), None) => {
+            told.changes.push(Change { seq, part: 0, key, old: Some(old), new: None })
+        }
+        (None, Some((key, new))) => {
+            told.changes.push(Change { seq, part: 0, key, old: None, new: Some(new) })
+        }
         (Some((key, old)), Some((new_key, new))) if key == new_key => {
             if old != new {
                 told.changes.push(Change { seq, part: 0, key, old: Some(old), new: Some(new) });
@@ -88,35 +91,29 @@ pub fn read(row: &LogRow, shape: &Shape) -> Told {
 }
 
 /// The item that a row image shows, with its key.
-fn keyed(image: &str, shape: &Shape) -> Result<(Key, Item), String> {
+fn keyed(image: &[u8], shape: &Shape) -> Result<(Key, Item), String> {
     let mut item = item(image, shape)?;
     let mut key = Key::new();
     for spec in &shape.keys {
         let value = item.get(&spec.name).ok_or_else(|| format!("it has no `{}`", spec.name))?;
-        let value = as_key(value, spec.kind)
-            .ok_or_else(|| format!("its key `{}` is {} and not {}", spec.name, value.kind(), kind_name(spec.kind)))?;
+        let value = as_key(value, spec.kind).ok_or_else(|| {
+            format!("its key `{}` is {} and not {}", spec.name, value.kind(), kind_name(spec.kind))
+        })?;
         item.insert(spec.name.clone(), value.clone());
         key.push((spec.name.clone(), value));
     }
     Ok((key, item))
 }
 
-fn item(image: &str, shape: &Shape) -> Result<Item, String> {
-    let unreadable = |error: serde_json::Error| format!("its image cannot be read ({error})");
-    // Many columns come in several objects, because SQL functions take few arguments.
-    let objects: Vec<BTreeMap<String, String>> = match image.as_bytes().first() {
-        Some(b'[') => serde_json::from_str(image).map_err(unreadable)?,
-        _ => vec![serde_json::from_str(image).map_err(unreadable)?],
-    };
+fn item(image: &[u8], shape: &Shape) -> Result<Item, String> {
     let mut item = Item::new();
     let mut rest = Item::new();
-    for (name, literal) in objects.into_iter().flatten() {
+    for (name, value) in image::read(image).ok_or("its image in the log is damaged")? {
         if shape.rest.as_ref() == Some(&name) {
-            let json = rest_text(&literal);
-            // The table's own CHECK keeps it an object; without it the text still is an attribute.
-            rest = attribute::item(&json).unwrap_or_else(|| Item::from([(name, Attribute::from_literal(&literal))]));
+            // The table's own CHECK keeps it an object; without it the value still is an attribute.
+            rest = others(&value).unwrap_or_else(|| Item::from([(name, value)]));
         } else {
-            item.insert(name, Attribute::from_literal(&literal));
+            item.insert(name, value);
         }
     }
     // A column is its attribute, whatever the JSON says beside it.
@@ -126,12 +123,12 @@ fn item(image: &str, shape: &Shape) -> Result<Item, String> {
     Ok(item)
 }
 
-/// The JSON text in the column of the other attributes, which somebody may have written as a BLOB.
-fn rest_text(literal: &str) -> String {
-    match Attribute::from_literal(literal) {
-        Attribute::S(text) => text,
-        Attribute::B(bytes) => String::from_utf8_lossy(&bytes).into_owned(),
-        _ => String::new(),
+/// The attributes in the column of the others, which somebody may have written as a BLOB.
+fn others(value: &Attribute) -> Option<Item> {
+    match value {
+        Attribute::S(text) => attribute::item(text),
+        Attribute::B(bytes) => attribute::item(&String::from_utf8_lossy(bytes)),
+        _ => None,
     }
 }
 
@@ -139,7 +136,9 @@ fn rest_text(literal: &str) -> String {
 /// number for its digits. None if it cannot be.
 pub fn as_key(value: &Attribute, kind: KeyKind) -> Option<Attribute> {
     match (kind, value) {
-        (KeyKind::S, Attribute::S(_)) | (KeyKind::N, Attribute::N(_)) | (KeyKind::B, Attribute::B(_)) => Some(value.clone()),
+        (KeyKind::S, Attribute::S(_)) | (KeyKind::N, Attribute::N(_)) | (KeyKind::B, Attribute::B(_)) => {
+            Some(value.clone())
+        }
         (KeyKind::S, Attribute::N(number)) => Some(Attribute::S(number.as_str().to_owned())),
         (KeyKind::N, Attribute::S(text)) => Number::parse(text.trim()).map(Attribute::N),
         (KeyKind::B, Attribute::S(text)) => Some(Attribute::B(text.clone().into_bytes())),
@@ -165,8 +164,15 @@ mod tests {
         Shape { keys, rest: rest.map(str::to_owned) }
     }
 
+    /// Images given as JSON objects of SQL literals.
     fn row(old: Option<&str>, new: Option<&str>) -> LogRow {
-        LogRow { seq: 7, old: old.map(str::to_owned), new: new.map(str::to_owned) }
+        let image = |json: &str| {
+            let members: serde_json::Map<String, serde_json::Value> =
+                serde_json::from_str(json).expect("JSON");
+            let pairs = members.iter().map(|(name, value)| (name.as_str(), value.as_str().expect("text")));
+            image::of(&pairs.collect::<Vec<_>>())
+        };
+        LogRow { seq: 7, old: old.map(image), new: new.map(image) }
     }
 
     /// Each change as `part key old>new`, items as typed JSON.
@@ -177,7 +183,10 @@ mod tests {
             out
         };
         let key = |key: &Key| key.iter().map(|(_, value)| value.shown()).collect::<Vec<_>>().join("/");
-        told.changes.iter().map(|c| format!("{} {} {}>{}", c.part, key(&c.key), text(&c.old), text(&c.new))).collect()
+        told.changes
+            .iter()
+            .map(|c| format!("{} {} {}>{}", c.part, key(&c.key), text(&c.old), text(&c.new)))
+            .collect()
     }
 
     fn check(shape: &Shape, row: &LogRow, expected: &[&str]) {
@@ -192,26 +201,33 @@ mod tests {
         let (one, two) = (r#"{"id":"ta","n":"1"}"#, r#"{"id":"ta","n":"2"}"#);
         check(&by_id, &row(None, Some(one)), &[r#"0 a >{"id":{"S":"a"},"n":{"N":"1"}}"#]);
         check(&by_id, &row(Some(one), None), &[r#"0 a {"id":{"S":"a"},"n":{"N":"1"}}>"#]);
-        check(&by_id, &row(Some(one), Some(two)), &[
-            r#"0 a {"id":{"S":"a"},"n":{"N":"1"}}>{"id":{"S":"a"},"n":{"N":"2"}}"#,
-        ]);
+        check(
+            &by_id,
+            &row(Some(one), Some(two)),
+            &[r#"0 a {"id":{"S":"a"},"n":{"N":"1"}}>{"id":{"S":"a"},"n":{"N":"2"}}"#],
+        );
     }
 
     #[test]
     fn an_update_of_the_key_is_a_removal_and_an_insert() {
         let by_both = shape(&[("id", KeyKind::S), ("at", KeyKind::N)], None);
-        check(&by_both, &row(Some(r#"{"id":"ta","at":"1"}"#), Some(r#"{"id":"ta","at":"2"}"#)), &[
-            r#"0 a/1 {"at":{"N":"1"},"id":{"S":"a"}}>"#,
-            r#"1 a/2 >{"at":{"N":"2"},"id":{"S":"a"}}"#,
-        ]);
+        check(
+            &by_both,
+            &row(Some(r#"{"id":"ta","at":"1"}"#), Some(r#"{"id":"ta","at":"2"}"#)),
+            &[r#"0 a/1 {"at":{"N":"1"},"id":{"S":"a"}}>"#, r#"1 a/2 >{"at":{"N":"2"},"id":{"S":"a"}}"#],
+        );
     }
 
     #[test]
     fn what_is_the_same_value_is_no_change() {
         let own = shape(&[("id", KeyKind::S)], Some("item"));
-        let same = [(r#"{\"a\":1.0,\"b\":[]}"#, r#"{\"b\" : [], \"a\":1e0}"#), (r#"{\"s\":{\"SS\":[\"x\",\"y\"]}}"#, r#"{\"s\":{\"SS\":[\"y\",\"x\"]}}"#)];
+        let same = [
+            (r#"{\"a\":1.0,\"b\":[]}"#, r#"{\"b\" : [], \"a\":1e0}"#),
+            (r#"{\"s\":{\"SS\":[\"x\",\"y\"]}}"#, r#"{\"s\":{\"SS\":[\"y\",\"x\"]}}"#),
+        ];
         for (old, new) in same {
-            let (old, new) = (format!(r#"{{"id":"tk","item":"t{old}"}}"#), format!(r#"{{"id":"tk","item":"t{new}"}}"#));
+            let (old, new) =
+                (format!(r#"{{"id":"tk","item":"t{old}"}}"#), format!(r#"{{"id":"tk","item":"t{new}"}}"#));
             check(&own, &row(Some(&old), Some(&new)), &[]);
         }
         let attached = shape(&[("id", KeyKind::N)], None);
@@ -225,23 +241,20 @@ mod tests {
     fn other_attributes_come_from_the_json_and_columns_go_first() {
         let own = shape(&[("id", KeyKind::S)], Some("item"));
         let image = r#"{"id":"tk","item":"t{\"id\":9,\"note\":\"x\",\"a\":null}","note":"7"}"#;
-        check(&own, &row(None, Some(image)), &[r#"0 k >{"a":{"NULL":true},"id":{"S":"k"},"note":{"N":"7"}}"#]);
+        check(
+            &own,
+            &row(None, Some(image)),
+            &[r#"0 k >{"a":{"NULL":true},"id":{"S":"k"},"note":{"N":"7"}}"#],
+        );
         let blob = format!(r#"{{"id":"tk","item":"X'{}'"}}"#, hex::encode_upper(r#"{"a":1}"#));
         check(&own, &row(None, Some(&blob)), &[r#"0 k >{"a":{"N":"1"},"id":{"S":"k"}}"#]);
     }
 
     #[test]
-    fn many_columns_come_in_several_objects() {
-        let by_id = shape(&[("id", KeyKind::N)], None);
-        check(&by_id, &row(None, Some(r#"[{"id":"1","a":"2"},{"b":"3"}]"#)), &[
-            r#"0 1 >{"a":{"N":"2"},"b":{"N":"3"},"id":{"N":"1"}}"#,
-        ]);
-    }
-
-    #[test]
     fn keys_take_the_declared_type_or_the_row_is_no_item() {
         let key = |literal: &str, kind| {
-            let told = read(&row(None, Some(&format!(r#"{{"id":"{literal}"}}"#))), &shape(&[("id", kind)], None));
+            let told =
+                read(&row(None, Some(&format!(r#"{{"id":"{literal}"}}"#))), &shape(&[("id", kind)], None));
             told.changes.first().map(|c| c.key[0].1.clone()).ok_or(told.unfit.unwrap_or_default())
         };
         assert_eq!(key("12", KeyKind::S), Ok(Attribute::S("12".into())));
@@ -249,9 +262,12 @@ mod tests {
         assert_eq!(key("tab", KeyKind::B), Ok(Attribute::B(b"ab".to_vec())));
         assert_eq!(key("NULL", KeyKind::S), Err("its key `id` is NULL and not S".into()));
         assert_eq!(key("tx", KeyKind::N), Err("its key `id` is S and not N".into()));
+        let damaged = LogRow { new: Some(b"[".to_vec()), ..LogRow::default() };
+        assert!(read(&damaged, &shape(&[("id", KeyKind::S)], None)).unfit.is_some());
         assert!(read(&row(None, None), &shape(&[("id", KeyKind::S)], None)).unfit.is_some());
         // A row that becomes an item when it gets its key is inserted then.
-        let told = read(&row(Some(r#"{"id":"NULL"}"#), Some(r#"{"id":"tk"}"#)), &shape(&[("id", KeyKind::S)], None));
+        let told =
+            read(&row(Some(r#"{"id":"NULL"}"#), Some(r#"{"id":"tk"}"#)), &shape(&[("id", KeyKind::S)], None));
         assert_eq!(shown(&told), [r#"0 k >{"id":{"S":"k"}}"#]);
     }
 }

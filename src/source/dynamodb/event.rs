@@ -65,7 +65,10 @@ impl Stream {
             hex::encode(id.0),
             quoted(&self.place.region),
         );
-        out.push_str(&format!(r#""dynamodb":{{"ApproximateCreationDateTime":{},"Keys":"#, mark.at.as_seconds()));
+        out.push_str(&format!(
+            r#""dynamodb":{{"ApproximateCreationDateTime":{},"Keys":"#,
+            mark.at.as_seconds()
+        ));
         attribute::write_item(&mut out, change.key.iter().map(|(name, value)| (name, value)));
         let mut size = attribute::size(change.key.iter().map(|(name, value)| (name, value)));
         let (old, new) = self.images(change);

@@ -65,7 +65,11 @@ fn check_recorded(sample: &str, recorded: &Value) {
     if sample != "raw_2023" {
         assert_eq!(ours["dynamodb"]["SizeBytes"], recorded["dynamodb"]["SizeBytes"], "{sample}");
     }
-    assert_eq!(ours["dynamodb"]["ApproximateCreationDateTime"], Value::from(seconds), "{sample}: whole seconds");
+    assert_eq!(
+        ours["dynamodb"]["ApproximateCreationDateTime"],
+        Value::from(seconds),
+        "{sample}: whole seconds"
+    );
     for (field, len) in [(&ours["eventID"], 32..=32), (&ours["dynamodb"]["SequenceNumber"], 21..=40)] {
         let text = field.as_str().expect("text");
         assert!(len.contains(&text.len()), "{sample}: {text}");
@@ -103,7 +107,8 @@ fn views_show_what_their_names_say() {
     let shown = |record: usize, view| {
         let (mut stream, change) = told(&recorded["Records"][record]);
         stream.view = view;
-        let ours = stream.event(&change, Mark { log: "f", ordinal: 1, at: Timestamp::default() }).record.value();
+        let ours =
+            stream.event(&change, Mark { log: "f", ordinal: 1, at: Timestamp::default() }).record.value();
         (ours["dynamodb"].get("NewImage").is_some(), ours["dynamodb"].get("OldImage").is_some())
     };
     let (insert, modify, remove) = (0, 2, 4);
@@ -130,15 +135,29 @@ fn sequence_numbers_grow_as_numbers() {
 #[test]
 fn subject_and_lane_name_the_item() {
     let event = |key: &[(&str, &str)]| {
-        let key: Key = key.iter().map(|(n, json)| ((*n).to_owned(), Attribute::from_plain(json).expect("JSON"))).collect();
+        let key: Key = key
+            .iter()
+            .map(|(n, json)| ((*n).to_owned(), Attribute::from_plain(json).expect("JSON")))
+            .collect();
         let change = Change { seq: 1, part: 0, new: Some(key.iter().cloned().collect()), key, old: None };
         let table = Arn::table(&Place::default(), "t");
-        let stream = Stream { place: Place::default(), table, label: label(Timestamp::default()), view: StreamView::KeysOnly };
-        assert_eq!(stream.arn(), "arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/1970-01-01T00:00:00.000");
+        let stream = Stream {
+            place: Place::default(),
+            table,
+            label: label(Timestamp::default()),
+            view: StreamView::KeysOnly,
+        };
+        assert_eq!(
+            stream.arn(),
+            "arn:aws:dynamodb:us-east-1:000000000000:table/t/stream/1970-01-01T00:00:00.000"
+        );
         let event = stream.event(&change, Mark { log: "f", ordinal: 1, at: Timestamp::default() });
         (event.subject, event.lane.unwrap_or_default())
     };
     assert_eq!(event(&[("id", "\"a\\\"b\"")]), (r#"{"id":"a\"b"}"#.into(), "a\"b".into()));
-    assert_eq!(event(&[("id", "\"a\""), ("ts", "12.0")]), (r#"{"id":"a","ts":12}"#.into(), r#"["a","12"]"#.into()));
+    assert_eq!(
+        event(&[("id", "\"a\""), ("ts", "12.0")]),
+        (r#"{"id":"a","ts":12}"#.into(), r#"["a","12"]"#.into())
+    );
     assert_eq!(event(&[("id", r#"{"B":"AAE="}"#)]), (r#"{"id":{"B":"AAE="}}"#.into(), "AAE=".into()));
 }

@@ -48,15 +48,23 @@ pub struct Prepared {
 
 /// Opens the file, which must be there.
 pub async fn connect(file: &Path, patience: Duration) -> Result<SqliteConnection, sqlx::Error> {
-    let options = SqliteConnectOptions::new().filename(file).busy_timeout(patience).statement_cache_capacity(20);
+    let options =
+        SqliteConnectOptions::new().filename(file).busy_timeout(patience).statement_cache_capacity(20);
     SqliteConnection::connect_with(&options).await
 }
 
 /// Makes our tables and marks in the file, if they are missing, and checks whose they are. `token` is for a file
 /// that has none.
-pub async fn prepare(connection: &mut SqliteConnection, owner: &Owner, token: &str) -> Result<Prepared, Refusal> {
+pub async fn prepare(
+    connection: &mut SqliteConnection,
+    owner: &Owner,
+    token: &str,
+) -> Result<Prepared, Refusal> {
     let is_ours = has_table(connection, "dropwire_meta").await?;
-    if is_ours && let Some((token, marked)) = marks(connection).await? && marked.as_ref() == Some(owner) {
+    if is_ours
+        && let Some((token, marked)) = marks(connection).await?
+        && marked.as_ref() == Some(owner)
+    {
         return Ok(Prepared { token, taken_over_from: None });
     }
     let mut write = connection.begin_with("BEGIN IMMEDIATE").await?;
@@ -108,7 +116,9 @@ async fn is_alive(owner: &Owner) -> bool {
     let Ok(options) = SqliteConnectOptions::from_str("sqlite:") else { return false };
     let options = options.filename(&owner.state).read_only(true).busy_timeout(Duration::from_secs(1));
     let Ok(mut connection) = SqliteConnection::connect_with(&options).await else { return false };
-    let token = sqlx::query_scalar::<_, String>("SELECT token FROM dynamodb_owner").fetch_optional(&mut connection).await;
+    let token = sqlx::query_scalar::<_, String>("SELECT token FROM dynamodb_owner")
+        .fetch_optional(&mut connection)
+        .await;
     connection.close().await.ok();
     matches!(token, Ok(Some(token)) if token == owner.token)
 }
@@ -119,9 +129,13 @@ pub async fn has_table(connection: &mut SqliteConnection, name: &str) -> Result<
     Ok(sqlx::query_scalar::<_, i64>(sql).bind(name).fetch_one(connection).await? > 0)
 }
 
-/// Installs this table's triggers, unless just these are there and fire first. Rows that were written after
-/// `read_to` under triggers that did not know all columns are logged again. Says whether it changed anything.
-pub async fn install(connection: &mut SqliteConnection, subject: &Subject, read_to: i64) -> Result<bool, sqlx::Error> {
+/// Installs this table's triggers, unless just these are there and fire first. Of rows that were written
+/// after `read_to`, under triggers that did not know all columns, the images are amended. Says whether it changed anything.
+pub async fn install(
+    connection: &mut SqliteConnection,
+    subject: &Subject,
+    read_to: i64,
+) -> Result<bool, sqlx::Error> {
     let wanted = subject.triggers();
     if is_installed(connection, subject, &wanted).await? {
         return Ok(false);
@@ -149,7 +163,8 @@ async fn is_installed(
         found.push((row.try_get::<String, _>(0)?, row.try_get::<String, _>(1)?));
     }
     // The youngest fire first: ours must be the last that were made, or else what others change comes before them.
-    Ok(found.len() >= wanted.len() && found.iter().zip(wanted.iter().rev()).all(|(found, wanted)| found == wanted))
+    Ok(found.len() >= wanted.len()
+        && found.iter().zip(wanted.iter().rev()).all(|(found, wanted)| found == wanted))
 }
 
 /// Removes the triggers of a tag from whatever table they are on.
@@ -165,15 +180,21 @@ pub async fn remove_triggers(connection: &mut SqliteConnection, tag: &str) -> Re
 /// Forgets log rows before `read_to` and what statements left in the stash. Says whether there is more.
 pub async fn trim(connection: &mut SqliteConnection, tag: &str, read_to: i64) -> Result<bool, sqlx::Error> {
     let mut write = connection.begin_with("BEGIN IMMEDIATE").await?;
+    // The stash goes first: what a stashed row knows of the log since then must not go before it.
+    let sql = "DELETE FROM dropwire_stash WHERE rowid IN (SELECT rowid FROM dropwire_stash WHERE tbl = ?1 LIMIT ?2)";
+    let stash = sqlx::query(sql).bind(tag).bind(TRIM_ROWS).execute(&mut *write).await?;
+    if stash.rows_affected() == TRIM_ROWS as u64 {
+        write.commit().await?;
+        return Ok(true);
+    }
     let sql = "DELETE FROM dropwire_log WHERE seq IN (SELECT seq FROM dropwire_log WHERE tbl = ?1 AND seq < ?2 LIMIT ?3)";
     let log = sqlx::query(sql).bind(tag).bind(read_to).bind(TRIM_ROWS).execute(&mut *write).await?;
     // The last one read stays, emptied, so that this file can be told from an older copy.
-    let sql = "UPDATE dropwire_log SET done = 1, old = NULL, new = NULL WHERE seq = ?2 AND tbl = ?1 AND done = 0";
+    let sql =
+        "UPDATE dropwire_log SET done = 1, old = NULL, new = NULL WHERE seq = ?2 AND tbl = ?1 AND done = 0";
     sqlx::query(sql).bind(tag).bind(read_to).execute(&mut *write).await?;
-    let sql = "DELETE FROM dropwire_stash WHERE rowid IN (SELECT rowid FROM dropwire_stash WHERE tbl = ?1 LIMIT ?2)";
-    let stash = sqlx::query(sql).bind(tag).bind(TRIM_ROWS).execute(&mut *write).await?;
     write.commit().await?;
-    Ok(log.rows_affected().max(stash.rows_affected()) == TRIM_ROWS as u64)
+    Ok(log.rows_affected() == TRIM_ROWS as u64)
 }
 
 /// How many rows one trim forgets: a millisecond or two in which nobody else can write.
@@ -205,7 +226,9 @@ async fn detach_all(connection: &mut SqliteConnection) -> Result<Vec<String>, sq
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *write).await?;
         removed.push(format!("trigger {name} on {table}"));
     }
-    for (table, holds) in [("dropwire_log", "changes"), ("dropwire_stash", "rows"), ("dropwire_meta", "marks")] {
+    for (table, holds) in
+        [("dropwire_log", "changes"), ("dropwire_stash", "rows"), ("dropwire_meta", "marks")]
+    {
         if !has_table(&mut write, table).await? {
             continue;
         }

@@ -40,10 +40,13 @@ use crate::source::{EventSource, Outlet, SourceError};
 use crate::store::Store;
 use crate::timeline::Timeline;
 
+mod attach;
 mod attribute;
 mod changes;
 mod event;
 mod file;
+mod image;
+mod log;
 mod number;
 mod position;
 mod reader;
@@ -92,6 +95,9 @@ pub struct Table {
 /// How long the file must have been left alone before rows that were read are forgotten: forgetting writes, and
 /// whoever writes without patience at the same moment would be refused.
 const QUIET: Duration = Duration::from_secs(2);
+
+/// How often a file is tried again that somebody holds for long.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
 impl Table {
     /// Opens (or makes) the file and the table, and installs or refreshes the triggers.
@@ -155,20 +161,20 @@ impl Table {
     /// Looks now, and again as long as the kernel may have told of something not yet visible.
     async fn look_out(&self, reader: &mut Reader, stop: &CancellationToken) -> Result<Seen, SourceError> {
         let mut looks = Looks::begin();
-        let mut found = 0;
         loop {
-            match reader.look().await? {
-                Seen::Changes(count) => found += count,
-                Seen::Busy => {}
-                seen => return Ok(seen),
-            }
+            let seen = reader.look().await?;
             if reader.is_overdue() {
                 reader.trim().await;
             }
-            let Some(pause) = looks.next() else { return Ok(Seen::Changes(found)) };
+            let pause = match (seen, looks.next()) {
+                (Seen::Absent | Seen::Detached, _) | (Seen::Through, None) => return Ok(seen),
+                (_, Some(pause)) => pause,
+                // Nothing tells when they let go.
+                (Seen::Busy, None) => BUSY_PAUSE,
+            };
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return Ok(Seen::Changes(found)),
+                () = stop.cancelled() => return Ok(seen),
                 () = self.bell.notified() => looks = Looks::begin(),
                 () = pause_for(pause) => {}
             }
@@ -191,7 +197,10 @@ impl EventSource for Table {
         let mut reader = self.reader.lock().await;
         let mut watch = Watch::start(&self.spec.sqlite, self.bell.clone());
         if let Some(why) = &watch.polled_because {
-            let text = format!("{} is looked at twice a second, since nothing tells when it changes: {why}", self.spec.sqlite.display());
+            let text = format!(
+                "{} is looked at twice a second, since nothing tells when it changes: {why}",
+                self.spec.sqlite.display()
+            );
             self.ground.timeline.notice(self.ground.clock.now(), "warning", text);
         }
         let mut trim_at = Some(Instant::now() + QUIET);
@@ -247,12 +256,17 @@ async fn make(spec: &TableSpec, ground: &Ground) -> Result<(), SourceError> {
     let failed = |error: sqlx::Error| sqlite_trouble(spec, "open", &error);
     let is_new = !spec.sqlite.exists();
     if is_new && spec.keys.is_empty() {
-        return Err(trouble(spec, "attach", "there is no such file; name the right one, or say the key to have one made: key = \"id:S\""));
+        return Err(trouble(
+            spec,
+            "attach",
+            "there is no such file; name the right one, or say the key to have one made: key = \"id:S\"",
+        ));
     }
     if is_new && let Some(folder) = spec.sqlite.parent() {
         std::fs::create_dir_all(folder).map_err(|error| trouble(spec, "make", &error.to_string()))?;
     }
-    let mut options = sqlx::sqlite::SqliteConnectOptions::new().filename(&spec.sqlite).create_if_missing(is_new);
+    let mut options =
+        sqlx::sqlite::SqliteConnectOptions::new().filename(&spec.sqlite).create_if_missing(is_new);
     if is_new {
         options = options.journal_mode(sqlx::sqlite::SqliteJournalMode::Wal);
     }
@@ -263,10 +277,21 @@ async fn make(spec: &TableSpec, ground: &Ground) -> Result<(), SourceError> {
         Lookup::Unfit(why) => return Err(trouble(spec, "attach", &why)),
         Lookup::Missing if spec.keys.is_empty() => {
             let names = table_names(&mut connection).await.map_err(failed)?;
-            return Err(trouble(spec, "attach", &format!("the file has no such table, only {names}; say the key to have it made: key = \"id:S\"")));
+            return Err(trouble(
+                spec,
+                "attach",
+                &format!(
+                    "the file has no such table, only {names}; say the key to have it made: key = \"id:S\""
+                ),
+            ));
         }
         Lookup::Missing => {
-            let seed = spec.seed.as_deref().map(table::read_seed).transpose().map_err(|why| trouble(spec, "make", &why))?;
+            let seed = spec
+                .seed
+                .as_deref()
+                .map(table::read_seed)
+                .transpose()
+                .map_err(|why| trouble(spec, "make", &why))?;
             let seed = seed.unwrap_or_default();
             let mut patience = file::Patience::new();
             while let Err(refusal) = table::make(&mut connection, spec, &seed).await {
@@ -274,7 +299,8 @@ async fn make(spec: &TableSpec, ground: &Ground) -> Result<(), SourceError> {
                     return Err(refused(spec, "make", refusal));
                 }
             }
-            let text = format!("made table `{}` in {}, with {} items", spec.name, spec.sqlite.display(), seed.len());
+            let text =
+                format!("made table `{}` in {}, with {} items", spec.name, spec.sqlite.display(), seed.len());
             ground.timeline.notice(ground.clock.now(), "info", text);
         }
     }
@@ -298,5 +324,8 @@ async fn owner(ground: &Ground) -> Result<Owner, SourceError> {
 }
 
 #[cfg(test)]
-#[path = "stream_tests.rs"]
 mod stream_tests;
+#[cfg(test)]
+mod upkeep_tests;
+#[cfg(test)]
+mod world;

@@ -48,7 +48,12 @@ pub async fn owner(store: &Store) -> Result<Option<String>, StoreError> {
 
 impl Position {
     /// Reads where this table is in this file; at the beginning if it was never read. `label` is for a new stream.
-    pub async fn load(store: &Store, (source, tag): (&str, &str), file: &str, label: &str) -> Result<Position, StoreError> {
+    pub async fn load(
+        store: &Store,
+        (source, tag): (&str, &str),
+        file: &str,
+        label: &str,
+    ) -> Result<Position, StoreError> {
         let mut position = Position {
             source: source.to_owned(),
             label: label.to_owned(),
@@ -65,7 +70,8 @@ impl Position {
         }
         let cursor = "SELECT epoch, seq, nonce FROM dynamodb_cursor WHERE file = ?1 AND tbl = ?2";
         if let Some(row) = sqlx::query(cursor).bind(file).bind(tag).fetch_optional(store.read()).await? {
-            (position.epoch, position.seq, position.nonce) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+            (position.epoch, position.seq, position.nonce) =
+                (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         }
         Ok(position)
     }

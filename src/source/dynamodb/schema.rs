@@ -40,7 +40,7 @@ pub enum Lookup {
     /// Something that cannot be watched, and why, in words.
     Unfit(String),
     /// A table.
-    Found(Schema),
+    Found(Box<Schema>),
 }
 
 struct ColumnRow {
@@ -63,9 +63,12 @@ pub async fn look_up(connection: &mut SqliteConnection, spec: &TableSpec) -> Res
     let without_rowid = row.try_get::<i64, _>(3)? != 0;
     if kind != "table" {
         let what = format!("it is a {kind} table").replace("view table", "view");
-        return Ok(Lookup::Unfit(format!("{what}, and triggers can capture changes of ordinary tables only")));
+        return Ok(Lookup::Unfit(format!(
+            "{what}, and triggers can capture changes of ordinary tables only"
+        )));
     }
-    let encoding: String = sqlx::query_scalar("SELECT encoding FROM pragma_encoding").fetch_one(&mut *connection).await?;
+    let encoding: String =
+        sqlx::query_scalar("SELECT encoding FROM pragma_encoding").fetch_one(&mut *connection).await?;
     if encoding != "UTF-8" {
         return Ok(Lookup::Unfit(format!("the file's text is in {encoding}, and dropwire reads UTF-8 only")));
     }
@@ -75,7 +78,8 @@ pub async fn look_up(connection: &mut SqliteConnection, spec: &TableSpec) -> Res
 }
 
 async fn columns(connection: &mut SqliteConnection, table: &str) -> Result<Vec<ColumnRow>, sqlx::Error> {
-    let sql = "SELECT name, type, dflt_value, pk, hidden, \"notnull\" FROM pragma_table_xinfo(?1) ORDER BY cid";
+    let sql =
+        "SELECT name, type, dflt_value, pk, hidden, \"notnull\" FROM pragma_table_xinfo(?1) ORDER BY cid";
     let rows = sqlx::query(sql).bind(table).fetch_all(connection).await?;
     rows.iter()
         .map(|row| {
@@ -99,12 +103,16 @@ struct Unique {
 }
 
 /// The unique indexes over columns, and a remark on each that is over an expression.
-async fn unique(connection: &mut SqliteConnection, table: &str) -> Result<(Vec<Unique>, Vec<String>), sqlx::Error> {
+async fn unique(
+    connection: &mut SqliteConnection,
+    table: &str,
+) -> Result<(Vec<Unique>, Vec<String>), sqlx::Error> {
     let sql = "SELECT l.name, l.origin, l.partial, x.name, x.coll FROM pragma_index_list(?1) AS l, pragma_index_xinfo(l.name) AS x \
                WHERE l.\"unique\" AND x.key ORDER BY l.seq, x.seqno";
     let mut indexes: BTreeMap<String, Option<Unique>> = BTreeMap::new();
     for row in sqlx::query(sql).bind(table).fetch_all(connection).await? {
-        let (index, origin, partial): (String, String, i64) = (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
+        let (index, origin, partial): (String, String, i64) =
+            (row.try_get(0)?, row.try_get(1)?, row.try_get(2)?);
         let column: Option<String> = row.try_get(3)?;
         let known = indexes.entry(index).or_insert_with(|| {
             Some(Unique { columns: Vec::new(), is_whole: partial == 0, is_primary: origin == "pk" })
@@ -119,7 +127,8 @@ async fn unique(connection: &mut SqliteConnection, table: &str) -> Result<(Vec<U
             "a row of `{table}` that REPLACE removes because of the unique index `{index}` gives no REMOVE record: the index is over an expression"
         )
     };
-    let remarks = indexes.iter().filter(|(_, unique)| unique.is_none()).map(|(index, _)| remark(index)).collect();
+    let remarks =
+        indexes.iter().filter(|(_, unique)| unique.is_none()).map(|(index, _)| remark(index)).collect();
     Ok((indexes.into_values().flatten().collect(), remarks))
 }
 
@@ -141,7 +150,8 @@ fn found(spec: &TableSpec, parts: Parts) -> Lookup {
     let is_key = |name: &String| keys.iter().any(|key| key.name == *name);
     let holds = |unique: &Unique| unique.is_whole && unique.columns.iter().all(|(name, _)| is_key(name));
     if !row_id.as_ref().is_some_and(is_key) && !parts.unique.iter().any(holds) {
-        let list = keys.iter().map(|key| super::triggers::identifier(&key.name)).collect::<Vec<_>>().join(", ");
+        let list =
+            keys.iter().map(|key| super::triggers::identifier(&key.name)).collect::<Vec<_>>().join(", ");
         let table = super::triggers::identifier(&parts.table);
         return Lookup::Unfit(format!(
             "several rows may have the same key, and an item has a key of its own; make it unique: CREATE UNIQUE INDEX \"{}_key\" ON {table} ({list})",
@@ -154,16 +164,21 @@ fn found(spec: &TableSpec, parts: Parts) -> Lookup {
         .filter(|unique| !(holds(unique) && unique.columns.len() == keys.len()))
         .map(|unique| unique.columns)
         .collect();
-    unique.extend(row_id.iter().filter(|name| !is_key(name)).map(|name| vec![(name.clone(), "BINARY".to_owned())]));
+    unique.extend(
+        row_id.iter().filter(|name| !is_key(name)).map(|name| vec![(name.clone(), "BINARY".to_owned())]),
+    );
     let own = parts.sql.contains(OWN_MARK);
-    let has = |name: &str| parts.columns.iter().any(|column| column.name == name) && !keys.iter().any(|key| key.name == name);
+    let has = |name: &str| {
+        parts.columns.iter().any(|column| column.name == name) && !keys.iter().any(|key| key.name == name)
+    };
     let rest = REST_NAMES.into_iter().find(|name| own && has(name)).map(str::to_owned);
     let key_is_rowid = keys.len() == 1 && row_id.is_some_and(|name| is_key(&name));
     let columns: Vec<String> = parts.columns.iter().map(|column| column.name.clone()).collect();
     let not_null = parts.columns.iter().filter(|column| column.not_null);
-    let defaults = not_null.filter_map(|column| Some((column.name.clone(), column.default.clone()?))).collect();
+    let defaults =
+        not_null.filter_map(|column| Some((column.name.clone(), column.default.clone()?))).collect();
     let writable = parts.columns.into_iter().filter(|column| !column.generated);
-    Lookup::Found(Schema {
+    Lookup::Found(Box::new(Schema {
         subject: Subject {
             tag: spec.name.clone(),
             table: parts.table,
@@ -176,7 +191,7 @@ fn found(spec: &TableSpec, parts: Parts) -> Lookup {
         shape: Shape { keys, rest },
         columns: writable.map(|column| Column { name: column.name, default: column.default }).collect(),
         remarks: parts.remarks,
-    })
+    }))
 }
 
 /// The names of the column for the other attributes: the second for a table whose key is called like the first.
@@ -200,7 +215,9 @@ fn keys(spec: &TableSpec, columns: &[ColumnRow]) -> Result<Vec<KeySpec>, String>
     let mut primary: Vec<&ColumnRow> = columns.iter().filter(|column| column.key_place > 0).collect();
     primary.sort_by_key(|column| column.key_place);
     match primary.len() {
-        1 | 2 => Ok(primary.iter().map(|c| KeySpec { name: c.name.clone(), kind: kind(&c.declared) }).collect()),
+        1 | 2 => {
+            Ok(primary.iter().map(|c| KeySpec { name: c.name.clone(), kind: kind(&c.declared) }).collect())
+        }
         0 => Err("it has no primary key; say which column is the key: key = \"COLUMN:S\"".to_owned()),
         count => Err(format!(
             "its primary key has {count} columns, and an item's key has one or two attributes; say which: key = \"COLUMN:S, COLUMN:N\""
@@ -246,7 +263,8 @@ pub fn create(spec: &TableSpec) -> String {
                 KeyKind::B => ("BLOB", "'blob'"),
             };
             let name = identifier(&key.name);
-            let rule = identifier(&format!("{} must be of type {}", key.name, super::changes::kind_name(key.kind)));
+            let rule =
+                identifier(&format!("{} must be of type {}", key.name, super::changes::kind_name(key.kind)));
             format!("  {name} {declared} NOT NULL CONSTRAINT {rule} CHECK (typeof({name}) IN ({types})),")
         })
         .collect();
@@ -257,5 +275,10 @@ pub fn create(spec: &TableSpec) -> String {
          CHECK (json_valid({rest}) AND json_type({rest}) IS 'object'), {OWN_MARK}"
     ));
     let keys: Vec<String> = spec.keys.iter().map(|key| identifier(&key.name)).collect();
-    format!("CREATE TABLE {} (\n{}\n  PRIMARY KEY ({})\n)", identifier(&spec.name), lines.join("\n"), keys.join(", "))
+    format!(
+        "CREATE TABLE {} (\n{}\n  PRIMARY KEY ({})\n)",
+        identifier(&spec.name),
+        lines.join("\n"),
+        keys.join(", ")
+    )
 }

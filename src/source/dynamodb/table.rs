@@ -54,7 +54,11 @@ type Cells = Vec<(String, Cell)>;
 
 /// Makes the table and puts its seed into it, all or nothing. Runs before the triggers are there: a seed is
 /// what the table begins with, and no change of it.
-pub async fn make(connection: &mut SqliteConnection, spec: &TableSpec, seed: &[(usize, Value)]) -> Result<(), Refusal> {
+pub async fn make(
+    connection: &mut SqliteConnection,
+    spec: &TableSpec,
+    seed: &[(usize, Value)],
+) -> Result<(), Refusal> {
     let mut write = connection.begin_with("BEGIN IMMEDIATE").await?;
     sqlx::raw_sql(AssertSqlSafe(create(spec))).execute(&mut *write).await?;
     let Lookup::Found(schema) = look_up(&mut write, spec).await? else {
@@ -71,19 +75,27 @@ pub async fn make(connection: &mut SqliteConnection, spec: &TableSpec, seed: &[(
 fn at_line(spec: &TableSpec, line: usize, refusal: Refusal) -> Refusal {
     let why = match refusal {
         Refusal::Words(why) => why,
-        Refusal::Sqlite(error) => error.as_database_error().map_or_else(|| error.to_string(), |e| e.message().to_owned()),
+        Refusal::Sqlite(error) => {
+            error.as_database_error().map_or_else(|| error.to_string(), |e| e.message().to_owned())
+        }
     };
     let file = spec.seed.as_deref().unwrap_or(Path::new(""));
-    Refusal::Words(format!("line {line} of its seed {} cannot be put: {why}; nothing of the seed was put", file.display()))
+    Refusal::Words(format!(
+        "line {line} of its seed {} cannot be put: {why}; nothing of the seed was put",
+        file.display()
+    ))
 }
 
 /// The items of a seed, with their lines.
 pub fn read_seed(file: &Path) -> Result<Vec<(usize, Value)>, String> {
-    let text = std::fs::read_to_string(file).map_err(|error| format!("its seed {} cannot be read: {error}", file.display()))?;
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| format!("its seed {} cannot be read: {error}", file.display()))?;
     let mut items = Vec::new();
     for (line, text) in text.lines().enumerate().filter(|(_, text)| !text.trim().is_empty()) {
         let item = serde_json::from_str(text);
-        let item = item.map_err(|error| format!("line {} of its seed {} is no JSON: {error}", line + 1, file.display()))?;
+        let item = item.map_err(|error| {
+            format!("line {} of its seed {} is no JSON: {error}", line + 1, file.display())
+        })?;
         items.push((line + 1, item));
     }
     Ok(items)
@@ -116,7 +128,7 @@ pub async fn delete(connection: &mut SqliteConnection, spec: &TableSpec, key: &V
 
 async fn writable(connection: &mut SqliteConnection, spec: &TableSpec) -> Result<Schema, Refusal> {
     match look_up(connection, spec).await? {
-        Lookup::Found(schema) => Ok(schema),
+        Lookup::Found(schema) => Ok(*schema),
         Lookup::Missing => Err(Refusal::Words("there is no such table any more".to_owned())),
         Lookup::Unfit(why) => Err(Refusal::Words(why)),
     }
@@ -153,7 +165,8 @@ async fn store(connection: &mut SqliteConnection, schema: &Schema, cells: &Cells
 
 /// `"a" = ?1 AND "b" = ?2`.
 fn equal(cells: &[(String, Cell)], first: usize) -> String {
-    let terms = cells.iter().enumerate().map(|(i, (name, _))| format!("{} = ?{}", identifier(name), first + i));
+    let terms =
+        cells.iter().enumerate().map(|(i, (name, _))| format!("{} = ?{}", identifier(name), first + i));
     terms.collect::<Vec<_>>().join(" AND ")
 }
 
@@ -185,7 +198,10 @@ fn row(schema: &Schema, item: &Value) -> Result<Cells, String> {
             }
             None => {
                 let names: Vec<&str> = schema.columns.iter().map(|column| column.name.as_str()).collect();
-                return Err(format!("it has no column for the attribute `{name}`; it has {}", names.join(", ")));
+                return Err(format!(
+                    "it has no column for the attribute `{name}`; it has {}",
+                    names.join(", ")
+                ));
             }
         }
     }
@@ -198,10 +214,12 @@ fn row(schema: &Schema, item: &Value) -> Result<Cells, String> {
 fn key_cells(schema: &Schema, item: &Map<String, Value>) -> Result<Cells, String> {
     let of = |key: &crate::config::KeySpec| {
         let kind = kind_name(key.kind);
-        let value = item.get(&key.name).ok_or_else(|| format!("the item has no key `{}` ({kind})", key.name))?;
+        let value =
+            item.get(&key.name).ok_or_else(|| format!("the item has no key `{}` ({kind})", key.name))?;
         let typed = attribute(value);
         let fits = as_key(&typed, key.kind).filter(|fit| key.kind != KeyKind::S || *fit == typed);
-        let fit = fits.ok_or_else(|| format!("its key `{}` is {value}, and must be of type {kind}", key.name))?;
+        let fit =
+            fits.ok_or_else(|| format!("its key `{}` is {value}, and must be of type {kind}", key.name))?;
         Ok((key.name.clone(), bindable(&fit)))
     };
     schema.shape.keys.iter().map(of).collect()
@@ -215,7 +233,9 @@ fn attribute(value: &Value) -> Attribute {
 /// What a column gets for a plain value: lists, maps and sets as their JSON text.
 fn cell(value: &Value) -> Cell {
     match attribute(value) {
-        Attribute::L(_) | Attribute::M(_) | Attribute::Ss(_) | Attribute::Ns(_) | Attribute::Bs(_) => Cell::Text(value.to_string()),
+        Attribute::L(_) | Attribute::M(_) | Attribute::Ss(_) | Attribute::Ns(_) | Attribute::Bs(_) => {
+            Cell::Text(value.to_string())
+        }
         simple => bindable(&simple),
     }
 }

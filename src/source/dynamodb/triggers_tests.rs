@@ -14,7 +14,10 @@ use crate::source::dynamodb::schema::{Lookup, Schema, look_up};
 fn spec(keys: &[(&str, crate::config::KeyKind)]) -> TableSpec {
     TableSpec {
         name: "t".into(),
-        keys: keys.iter().map(|(name, kind)| crate::config::KeySpec { name: (*name).into(), kind: *kind }).collect(),
+        keys: keys
+            .iter()
+            .map(|(name, kind)| crate::config::KeySpec { name: (*name).into(), kind: *kind })
+            .collect(),
         view: StreamView::NewAndOldImages,
         sqlite: "t.db".into(),
         seed: None,
@@ -35,7 +38,8 @@ impl Bench {
         let mut connection = SqliteConnection::connect("sqlite::memory:").await.expect("memory");
         sqlx::raw_sql(AssertSqlSafe(ddl.to_owned())).execute(&mut connection).await.expect(ddl);
         sqlx::raw_sql(super::TABLES).execute(&mut connection).await.expect("our tables");
-        let mut bench = Bench { schema: found(&mut connection).await, connection, seq: 0, told: BTreeMap::new() };
+        let mut bench =
+            Bench { schema: found(&mut connection).await, connection, seq: 0, told: BTreeMap::new() };
         bench.install().await;
         bench.told = bench.held().await;
         bench
@@ -48,7 +52,11 @@ impl Bench {
 
     /// Runs SQL that may fail.
     async fn run(&mut self, sql: &str) -> Result<(), String> {
-        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut self.connection).await.map(|_| ()).map_err(|e| e.to_string())
+        sqlx::raw_sql(AssertSqlSafe(sql.to_owned()))
+            .execute(&mut self.connection)
+            .await
+            .map(|_| ())
+            .map_err(|e| e.to_string())
     }
 
     async fn changes(&mut self) -> Vec<Change> {
@@ -56,8 +64,7 @@ impl Bench {
         let rows = sqlx::query(sql).bind(self.seq).fetch_all(&mut self.connection).await.expect("the log");
         let mut found = Vec::new();
         for row in rows {
-            let image = |i: usize| row.get::<Option<Vec<u8>>, _>(i).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-            let row = LogRow { seq: row.get(0), old: image(1), new: image(2) };
+            let row = LogRow { seq: row.get(0), old: row.get(1), new: row.get(2) };
             self.seq = row.seq;
             found.extend(changes::read(&row, &self.schema.shape).changes);
         }
@@ -67,16 +74,22 @@ impl Bench {
     /// What the table holds, read without any of the triggers' SQL.
     async fn held(&mut self) -> BTreeMap<Key, Item> {
         let names = self.schema.subject.columns.clone();
-        let columns: Vec<String> = names.iter().map(|name| {
-            let name = super::identifier(name);
-            format!("CAST(CASE typeof({name}) WHEN 'text' THEN 't' || {name} ELSE quote({name}) END AS BLOB)")
-        }).collect();
+        let columns: Vec<String> = names
+            .iter()
+            .map(|name| super::identifier(name))
+            .map(|name| {
+                format!("typeof({name}), CAST(iif(typeof({name}) = 'text', {name}, quote({name})) AS BLOB)")
+            })
+            .collect();
         let sql = format!("SELECT {} FROM t", columns.join(", "));
         let rows = sqlx::query(AssertSqlSafe(sql)).fetch_all(&mut self.connection).await.expect("the table");
-        let text = |row: &sqlx::sqlite::SqliteRow, i: usize| String::from_utf8_lossy(&row.get::<Vec<u8>, _>(i)).into_owned();
+        let value = |row: &sqlx::sqlite::SqliteRow, i: usize| {
+            let text = String::from_utf8_lossy(&row.get::<Vec<u8>, _>(2 * i + 1)).into_owned();
+            let is_text = row.get::<String, _>(2 * i) == "text";
+            if is_text { Attribute::S(text) } else { Attribute::from_literal(&text) }
+        };
         let item = |row: &sqlx::sqlite::SqliteRow| -> Item {
-            let values = names.iter().enumerate().map(|(i, name)| (name.clone(), Attribute::from_literal(&text(row, i))));
-            values.collect()
+            names.iter().enumerate().map(|(i, name)| (name.clone(), value(row, i))).collect()
         };
         let shape = &self.schema.shape;
         // A row whose key is not of the key's type is no item.
@@ -122,7 +135,7 @@ impl Bench {
 
 async fn found(connection: &mut SqliteConnection) -> Schema {
     match look_up(connection, &spec(&[])).await {
-        Ok(Lookup::Found(schema)) => schema,
+        Ok(Lookup::Found(schema)) => *schema,
         Ok(Lookup::Unfit(why)) => panic!("{why}"),
         Ok(Lookup::Missing) => panic!("no table"),
         Err(error) => panic!("{error}"),
@@ -130,9 +143,12 @@ async fn found(connection: &mut SqliteConnection) -> Schema {
 }
 
 const BY_ROWID: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, email TEXT UNIQUE COLLATE NOCASE, n);";
-const BY_TEXT: &str = "CREATE TABLE t (id TEXT PRIMARY KEY COLLATE NOCASE NOT NULL, email TEXT, n INT, UNIQUE (email, n));";
-const BY_PAIR: &str = "CREATE TABLE t (id TEXT, n INT DEFAULT 1, email UNIQUE, PRIMARY KEY (id, n)) WITHOUT ROWID;";
-const STRICT: &str = "CREATE TABLE t (id INT PRIMARY KEY NOT NULL, email TEXT, n ANY, twice TEXT AS (n || n)) STRICT;
+const BY_TEXT: &str =
+    "CREATE TABLE t (id TEXT PRIMARY KEY COLLATE NOCASE NOT NULL, email TEXT, n INT, UNIQUE (email, n));";
+const BY_PAIR: &str =
+    "CREATE TABLE t (id TEXT, n INT DEFAULT 1, email UNIQUE, PRIMARY KEY (id, n)) WITHOUT ROWID;";
+const STRICT: &str =
+    "CREATE TABLE t (id INT PRIMARY KEY NOT NULL, email TEXT, n ANY, twice TEXT AS (n || n)) STRICT;
     CREATE UNIQUE INDEX by_email ON t (email) WHERE n > 1;";
 /// Somebody else's triggers: they change the table in turn, refuse and cascade.
 const BUSY: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, email TEXT UNIQUE, n INT);
@@ -148,16 +164,20 @@ const TREE: &str = "CREATE TABLE t (id INTEGER PRIMARY KEY, email TEXT UNIQUE,
     n INTEGER REFERENCES t (id) ON DELETE CASCADE ON UPDATE SET NULL DEFERRABLE INITIALLY DEFERRED CHECK (n IS NOT id));";
 
 fn value() -> impl Strategy<Value = String> {
-    const TEXTS: [&str; 14] = ["NULL", "1", "2", "3", "4", "5", "'1'", "'e1'", "'E1'", "'e2'", "'e3'", "1.5", "x'00ff'", "'it''s'"];
+    const TEXTS: [&str; 14] =
+        ["NULL", "1", "2", "3", "4", "5", "'1'", "'e1'", "'E1'", "'e2'", "'e3'", "1.5", "x'00ff'", "'it''s'"];
     proptest::sample::select(&TEXTS[..]).prop_map(str::to_owned)
 }
 
 fn id() -> impl Strategy<Value = String> {
-    proptest::sample::select(&["NULL", "1", "2", "3", "4", "5", "6", "-1", "'a'", "'A'", "'b'"][..]).prop_map(str::to_owned)
+    proptest::sample::select(&["NULL", "1", "2", "3", "4", "5", "6", "-1", "'a'", "'A'", "'b'"][..])
+        .prop_map(str::to_owned)
 }
 
 fn clause() -> impl Strategy<Value = &'static str> {
-    proptest::sample::select(&["", "", "OR REPLACE ", "OR REPLACE ", "OR IGNORE ", "OR FAIL ", "OR ABORT ", "OR ROLLBACK "][..])
+    proptest::sample::select(
+        &["", "", "OR REPLACE ", "OR REPLACE ", "OR IGNORE ", "OR FAIL ", "OR ABORT ", "OR ROLLBACK "][..],
+    )
 }
 
 fn condition() -> impl Strategy<Value = String> {
@@ -178,7 +198,13 @@ fn statement() -> impl Strategy<Value = String> {
         Just("id = id + 1".to_owned()),
         (value(), value()).prop_map(|(a, b)| format!("email = {a}, n = {b}")),
     ];
-    let upsert = proptest::sample::select(&["DO NOTHING", "DO UPDATE SET n = excluded.n", "DO UPDATE SET email = excluded.email, id = excluded.id"][..]);
+    let upsert = proptest::sample::select(
+        &[
+            "DO NOTHING",
+            "DO UPDATE SET n = excluded.n",
+            "DO UPDATE SET email = excluded.email, id = excluded.id",
+        ][..],
+    );
     prop_oneof![
         4 => (clause(), rows()).prop_map(|(or, rows)| format!("INSERT {or}INTO t (id, email, n) VALUES {rows}")),
         2 => (rows(), upsert).prop_map(|(rows, then)| format!("INSERT INTO t (id, email, n) VALUES {rows} ON CONFLICT {then}")),
@@ -196,15 +222,19 @@ fn transactions() -> impl Strategy<Value = Vec<(Vec<String>, bool)>> {
     proptest::collection::vec(one, 1..8)
 }
 
-async fn replay(ddl: &str, recursive: bool, transactions: &[(Vec<String>, bool)]) -> Result<(), TestCaseError> {
+async fn replay(
+    ddl: &str,
+    recursive: bool,
+    transactions: &[(Vec<String>, bool)],
+) -> Result<(), TestCaseError> {
     let mut bench = Bench::new(ddl).await;
-    bench.run(&format!("PRAGMA recursive_triggers = {recursive}; PRAGMA foreign_keys = ON")).await.expect("pragmas");
+    bench
+        .run(&format!("PRAGMA recursive_triggers = {recursive}; PRAGMA foreign_keys = ON"))
+        .await
+        .expect("pragmas");
     for (statements, is_committed) in transactions {
         bench.run("BEGIN").await.expect("begun");
         for statement in statements {
-            // -1 is what SQLite shows for a row id still to be chosen: we cannot tell it from that within
-            // another's BEFORE trigger that inserts into the same table.
-            let statement = if ddl == BUSY { &statement.replace("-1", "8") } else { statement };
             // Most conflict with something: a refused statement must leave no trace either.
             bench.run(statement).await.ok();
         }
@@ -221,7 +251,10 @@ async fn replay(ddl: &str, recursive: bool, transactions: &[(Vec<String>, bool)]
 
 fn law(ddl: &str) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let cases = std::env::vars().find(|(name, _)| name == "PROPTEST_CASES").and_then(|(_, n)| n.parse().ok()).unwrap_or(48);
+    let cases = std::env::vars()
+        .find(|(name, _)| name == "PROPTEST_CASES")
+        .and_then(|(_, n)| n.parse().ok())
+        .unwrap_or(48);
     let config = ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() };
     proptest!(config, |(transactions in transactions(), recursive: bool)| {
         runtime.block_on(replay(ddl, recursive, &transactions))?;
@@ -265,7 +298,8 @@ fn shown(changes: &[Change]) -> Vec<String> {
         (_, Some(_)) => "MODIFY",
         _ => "REMOVE",
     };
-    let key = |change: &Change| change.key.iter().map(|(_, value)| value.shown()).collect::<Vec<_>>().join("/");
+    let key =
+        |change: &Change| change.key.iter().map(|(_, value)| value.shown()).collect::<Vec<_>>().join("/");
     changes.iter().map(|change| format!("{} {}", name(change), key(change))).collect()
 }
 
@@ -278,7 +312,7 @@ async fn check_told(ddl: &str, setup: &str, sql: &str, expected: &[&str]) {
         bench.run(sql).await.expect(sql);
         assert_eq!(shown(&bench.check().await.expect("it replays")), expected, "{sql} under {pragma}");
         let left = bench.rows("SELECT count(*) FROM dropwire_stash").await;
-        assert!(left <= 1, "{sql} left {left} rows in the stash");
+        assert!(left <= 2, "{sql} left {left} rows in the stash");
     }
 }
 
@@ -305,13 +339,28 @@ async fn each_statement_gives_the_records_that_dynamodb_would() {
         ("DELETE FROM t WHERE id = 1; INSERT INTO t VALUES (1, 'a', 1)", &["REMOVE 1", "INSERT 1"]),
         ("BEGIN; DELETE FROM t; ROLLBACK", &[]),
         // A row id that is used again is no old row.
-        ("INSERT OR IGNORE INTO t VALUES (2, 'x', 1); DELETE FROM t WHERE id = 2; INSERT INTO t (email) VALUES ('y')", &["REMOVE 2", "INSERT 2"]),
+        (
+            "INSERT OR IGNORE INTO t VALUES (2, 'x', 1); DELETE FROM t WHERE id = 2; INSERT INTO t (email) VALUES ('y')",
+            &["REMOVE 2", "INSERT 2"],
+        ),
     ] {
         check_told(BY_ROWID, two, sql, expected).await;
     }
     // A key that differs only in case is another key to DynamoDB.
-    check_told(BY_TEXT, "INSERT INTO t VALUES ('a', 'x', 1)", "REPLACE INTO t VALUES ('A', 'y', 2)", &["REMOVE a", "INSERT A"]).await;
-    check_told(BY_TEXT, "INSERT INTO t VALUES ('a', 'x', 1)", "UPDATE t SET id = 'A'", &["REMOVE a", "INSERT A"]).await;
+    check_told(
+        BY_TEXT,
+        "INSERT INTO t VALUES ('a', 'x', 1)",
+        "REPLACE INTO t VALUES ('A', 'y', 2)",
+        &["REMOVE a", "INSERT A"],
+    )
+    .await;
+    check_told(
+        BY_TEXT,
+        "INSERT INTO t VALUES ('a', 'x', 1)",
+        "UPDATE t SET id = 'A'",
+        &["REMOVE a", "INSERT A"],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -339,7 +388,10 @@ async fn a_dropped_column_is_repaired_and_an_added_one_too() {
     bench.run("ALTER TABLE t DROP COLUMN n").await.expect("our triggers do not stand in the way");
     bench.run("ALTER TABLE t ADD COLUMN note DEFAULT 'none'").await.expect("added");
     bench.run("UPDATE t SET note = 'x' WHERE id = 1; INSERT INTO t VALUES (3, 'c', 'y'); DELETE FROM t WHERE id = 2").await.expect("written");
-    bench.run("ALTER TABLE t RENAME COLUMN email TO mail; UPDATE t SET mail = 'z' WHERE id = 3").await.expect("written");
+    bench
+        .run("ALTER TABLE t RENAME COLUMN email TO mail; UPDATE t SET mail = 'z' WHERE id = 3")
+        .await
+        .expect("written");
     bench.install().await;
     // Old images in between are those of triggers that knew other columns; what counts is where it ends.
     let told = bench.changes().await;
@@ -358,7 +410,11 @@ async fn a_dropped_column_is_repaired_and_an_added_one_too() {
 #[tokio::test]
 async fn odd_names_and_many_columns_are_no_matter() {
     let mut many: Vec<String> = (0..150).map(|i| format!("c{i} DEFAULT {i}")).collect();
-    many.insert(0, "\"order\"\"id'\" TEXT, \"select\" INT, \"a b\" BLOB, [x.y] REAL, s.replace TEXT".replace("s.replace", "\"s.tbl\""));
+    many.insert(
+        0,
+        "\"order\"\"id'\" TEXT, \"select\" INT, \"a b\" BLOB, [x.y] REAL, s.replace TEXT"
+            .replace("s.replace", "\"s.tbl\""),
+    );
     let ddl = format!("CREATE TABLE t ({}, PRIMARY KEY (\"order\"\"id'\", \"select\"))", many.join(", "));
     let mut bench = Bench::new(&ddl).await;
     bench.run("INSERT INTO t (\"order\"\"id'\", \"select\", \"a b\", [x.y]) VALUES ('k''1', 1, x'00', 0.1 + 0.2)").await.expect("inserted");
@@ -375,10 +431,17 @@ async fn odd_names_and_many_columns_are_no_matter() {
 #[tokio::test]
 async fn our_triggers_are_made_anew_when_another_is_younger() {
     let mut bench = Bench::new("CREATE TABLE t (id INTEGER PRIMARY KEY, n)").await;
-    bench.run("CREATE TRIGGER young AFTER INSERT ON t BEGIN UPDATE t SET n = 7 WHERE id = NEW.id; END").await.expect("made");
+    bench
+        .run("CREATE TRIGGER young AFTER INSERT ON t BEGIN UPDATE t SET n = 7 WHERE id = NEW.id; END")
+        .await
+        .expect("made");
     bench.install().await;
     let schema = bench.schema.subject.clone();
-    assert_eq!(file::install(&mut bench.connection, &schema, 0).await.ok(), Some(false), "nothing more to do");
+    assert_eq!(
+        file::install(&mut bench.connection, &schema, 0).await.ok(),
+        Some(false),
+        "nothing more to do"
+    );
     bench.run("INSERT INTO t VALUES (1, 1)").await.expect("inserted");
     assert_eq!(shown(&bench.check().await.expect("it replays")), ["INSERT 1", "MODIFY 1"]);
 }

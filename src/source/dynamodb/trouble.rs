@@ -7,7 +7,12 @@ use crate::source::SourceError;
 
 /// A table's complaint: names the table, the file and the place in the wiring.
 pub fn trouble(spec: &TableSpec, tried: &str, why: &str) -> SourceError {
-    SourceError(format!("{}: cannot {tried} table `{}` in {}: {why}", declared(spec), spec.name, spec.sqlite.display()))
+    SourceError(format!(
+        "{}: cannot {tried} table `{}` in {}: {why}",
+        declared(spec),
+        spec.name,
+        spec.sqlite.display()
+    ))
 }
 
 /// The same for what SQLite says.
@@ -48,7 +53,9 @@ pub fn explained(file: &Path, error: &sqlx::Error) -> String {
     };
     let way_out = match code(error) {
         Some(5 | 6) => "another program holds a transaction open; end it and try again",
-        Some(8) => "the file or its folder cannot be written, and captured changes are written into it; make it writable",
+        Some(8) => {
+            "the file or its folder cannot be written, and captured changes are written into it; make it writable"
+        }
         Some(11) => "the file is damaged; restore a backup, or try `sqlite3 FILE .recover`",
         Some(13) => "the disk is full",
         Some(14) if file.is_dir() => "this is a folder; name a file",

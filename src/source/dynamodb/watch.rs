@@ -57,7 +57,10 @@ fn watcher(file: &Path, folder: &Path, bell: Arc<Notify>) -> Result<RecommendedW
 
 fn concerns(paths: &[PathBuf], names: &[std::ffi::OsString]) -> bool {
     // An event without a path is about the folder itself.
-    paths.is_empty() || paths.iter().any(|path| path.file_name().is_none_or(|name| names.iter().any(|known| known == name)))
+    paths.is_empty()
+        || paths
+            .iter()
+            .any(|path| path.file_name().is_none_or(|name| names.iter().any(|known| known == name)))
 }
 
 fn is_write(kind: &EventKind) -> bool {
