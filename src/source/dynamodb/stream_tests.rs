@@ -1,7 +1,7 @@
 //! Tables and their streams as people meet them: real files, written by other connections and by `sqlite3`.
 
 use serde_json::json;
-use sqlx::AssertSqlSafe;
+use sqlx::{AssertSqlSafe, Row};
 use tokio::task::JoinSet;
 
 use super::world::{DEADLINE, World, check_numbering, has_shell, replay, shell};
@@ -150,6 +150,11 @@ async fn each_change_is_told_once_however_often_dropwire_is_killed() {
     let records = world.until(600).await;
     assert_eq!(replay(&records).len(), 7);
     check_numbering(&records);
+    // Not only because events of the same id are stored once.
+    let sql = "SELECT c.seq, s.ordinal FROM dynamodb_cursor AS c, dynamodb_stream AS s";
+    let row = sqlx::query(sql).fetch_one(world.ground.store.read()).await.expect("a position");
+    let last = world.count("SELECT max(seq) FROM dropwire_log").await;
+    assert_eq!((row.get::<i64, _>(0), row.get::<i64, _>(1)), (last, 600));
     orders.stop().await;
 }
 

@@ -188,12 +188,11 @@ impl Subject {
 
     fn after_delete(&self) -> Vec<String> {
         vec![
-            format!(
-                "INSERT INTO dropwire_log (tbl, k1, k2, old) SELECT s.tbl, s.k1, s.k2, s.old FROM dropwire_stash AS s \
-                 WHERE {} AND {};",
-                self.stashed_by("D", "OLD"),
-                self.stashed_is("OLD")
-            ),
+            // An update of this very row whose REPLACE, through a foreign key, came to delete it: no AFTER UPDATE
+            // comes any more.
+            self.log_gone(&self.stashed_by("U", "OLD"), &format!("NOT ({})", self.stashed_is("OLD"))),
+            self.log_gone(&self.stashed_by("D", "OLD"), &self.stashed_is("OLD")),
+            self.clear("U", "OLD"),
             self.clear("D", "OLD"),
         ]
     }
