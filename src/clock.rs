@@ -218,9 +218,15 @@ impl Clock {
     }
 
     /// Moves the time to `to` in the order in which things fall due: each due time is shown for itself, and
-    /// `settled` is awaited after each, so that what falls due runs at *its* time. Never moves backwards.
-    /// Returns the due times that were passed. A frozen clock stays frozen; another runs on from `to`.
-    pub async fn advance_to<S, F>(&self, to: Timestamp, settled: S) -> Vec<Timestamp>
+    /// `settled` is awaited after each, so that what falls due runs at *its* time. `ahead` names the next due
+    /// time of those who are not asleep at this moment. Never moves backwards. Returns the due times that were
+    /// passed. A frozen clock stays frozen; another runs on from `to`.
+    pub async fn advance_to<S, F>(
+        &self,
+        to: Timestamp,
+        settled: S,
+        ahead: impl Fn() -> Option<Timestamp>,
+    ) -> Vec<Timestamp>
     where
         S: Fn() -> F,
         F: Future<Output = ()>,
@@ -229,19 +235,16 @@ impl Clock {
         let mut passed = Vec::new();
         self.freeze();
         settled().await;
-        while let Some(due) = self.next_due().filter(|due| *due <= to) {
+        let next = || [self.next_due(), ahead()].into_iter().flatten().min();
+        while let Some(due) = next().filter(|due| *due <= to) {
             let at = due.max(self.now());
             self.set_pace(Pace::Frozen { at });
             passed.push(due);
             self.wait_for_wakeup(due).await;
             settled().await;
         }
-        let end = to.max(self.now());
-        self.set_pace(match pace {
-            Pace::Frozen { .. } => Pace::Frozen { at: end },
-            Pace::Running { .. } => Pace::Running { offset: end.0 - real::now().0 },
-            Pace::Scaled { rate, .. } => Pace::Scaled { from_wall: real::now(), from: end, rate },
-        });
+        self.set_pace(pace);
+        self.set_to(to.max(self.now()));
         settled().await;
         passed
     }
@@ -375,7 +378,7 @@ mod tests {
         while clock.state().sleepers.len() < 4 {
             tokio::task::yield_now().await;
         }
-        let passed = clock.advance_to(Timestamp::from_millis(5_000), tokio::task::yield_now).await;
+        let passed = clock.advance_to(Timestamp::from_millis(5_000), tokio::task::yield_now, || None).await;
         assert_eq!(passed.len(), 3);
         for expected in [1_000, 2_000, 3_000] {
             assert_eq!(seen.recv().await, Some((expected, expected)));

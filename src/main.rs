@@ -1,1 +1,5 @@
-fn main() {}
+//! The `dropwire` program: runs the command line and returns its exit code.
+
+fn main() -> std::process::ExitCode {
+    dropwire::cli::run()
+}

@@ -20,6 +20,7 @@ use crate::delivery::{Outcome, Report};
 use crate::event::{Event, EventId};
 use crate::history;
 use crate::source::SourceError;
+use crate::source::s3::Content;
 use crate::source::sns::{Attribute, Message};
 use crate::timeline::{Moment, Told, millis};
 use crate::wire::{self, Wire};
@@ -119,8 +120,8 @@ async fn fire_s3(
         return Ok(bucket.delete(key).await?);
     }
     match file {
-        Some(file) => Ok(bucket.put_file(key, &PathBuf::from(file)).await?),
-        None => Ok(bucket.put(key, b"").await?),
+        Some(file) => Ok(bucket.put(key, Content::File(PathBuf::from(file))).await?),
+        None => Ok(bucket.put(key, Content::Bytes(Vec::new())).await?),
     }
 }
 
@@ -225,6 +226,7 @@ async fn choose(app: &App, chosen: &DeadChosen) -> Result<(Vec<i64>, Vec<i64>), 
 pub(super) async fn clock(State(app): Here, Json(change): Json<ClockChange>) -> Answer<ClockShown> {
     let (clock, now) = (app.clock(), app.clock().now());
     let mut passed = Vec::new();
+    let ahead = || app.queue().next_due_of_all();
     let quiet = || {
         let app = app.clone();
         async move { app.quiet().await }
@@ -242,11 +244,11 @@ pub(super) async fn clock(State(app): Here, Json(change): Json<ClockChange>) -> 
             ));
         }
         ClockChange::Advance { millis } => {
-            passed = clock.advance_to(now.plus(Duration::from_millis(millis)), &quiet).await;
+            passed = clock.advance_to(now.plus(Duration::from_millis(millis)), &quiet, ahead).await;
         }
         ClockChange::Next => {
-            if let Some(due) = clock.next_due() {
-                passed = clock.advance_to(due, &quiet).await;
+            if let Some(due) = [clock.next_due(), ahead()].into_iter().flatten().min() {
+                passed = clock.advance_to(due, &quiet, ahead).await;
             }
         }
         ClockChange::Set { time } => {
@@ -254,7 +256,7 @@ pub(super) async fn clock(State(app): Here, Json(change): Json<ClockChange>) -> 
             let then = Timestamp::parse(&time)
                 .ok_or_else(|| Refused::senseless(format!("`{time}` is no time"), hint))?;
             if then >= now {
-                passed = clock.advance_to(then, &quiet).await;
+                passed = clock.advance_to(then, &quiet, ahead).await;
             } else {
                 clock.set_to(then);
             }

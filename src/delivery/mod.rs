@@ -27,6 +27,8 @@ pub mod dispatcher;
 pub mod policy;
 pub mod queue;
 pub mod settlement;
+#[cfg(test)]
+mod simulation;
 pub mod stream;
 
 /// The number of a delivery's row.

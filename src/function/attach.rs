@@ -10,13 +10,12 @@ use std::time::Duration;
 
 use super::desk::Desk;
 use super::environment::LIMIT_MAX;
-use super::logs::{self, Measured};
 use super::outcome;
 use super::runtime_api::RuntimeApi;
 use super::world::{Call, World};
 use crate::clock::real;
 use crate::config::FunctionSpec;
-use crate::delivery::{Outcome, Report};
+use crate::delivery::Outcome;
 
 /// How long an event waits for a process to ask for it before it goes back to the queue.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -80,20 +79,7 @@ impl Attached {
                 real::within(limit.saturating_sub(at.elapsed()), answer).await.and_then(Result::ok)
             }
         };
-        let duration = at.elapsed();
-        let mut log = logs::start(call.request_id);
-        let status = answer.as_ref().map_or_else(|| logs::TIMEOUT.to_owned(), outcome::status);
-        if answer.is_none() {
-            log.push_str(&logs::timed_out(real::now(), call.request_id, limit));
-        }
-        let (request_id, memory_mb) = (call.request_id, spec.memory_mb);
-        let measured = Measured { request_id, duration, memory_mb, used_mb: 0, init: None, status: &status };
-        log.push_str(&logs::end_and_report(&measured));
-        let report = Report { duration, init: None, log };
-        match answer {
-            Some(answer) => outcome::answered(answer, report),
-            None => outcome::timed_out(request_id, limit, report),
-        }
+        outcome::concluded(answer, call, spec, at.elapsed())
     }
 }
 

@@ -50,7 +50,9 @@ impl Build {
 async fn run(world: &World, spec: &FunctionSpec, words: &[String]) -> Result<(), String> {
     let shown = words.join(" ");
     let refused = |error: &str| format!("function {}: cannot build it with `{shown}`: {error}", spec.name);
-    let Some((program, rest)) = words.split_first() else { return Ok(()) };
+    let Some((program, rest)) = words.split_first() else {
+        return Ok(());
+    };
     let say = |level, text: String| world.timeline.notice(world.clock.now(), level, text);
     say("info", format!("building {} with `{shown}`", spec.name));
     // A build is the user's own tool: it has all of our environment, other than a function.

@@ -6,11 +6,10 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::desk::Answer;
-use super::logs::{self, Measured};
 use super::outcome;
 use super::world::{Call, World};
 use crate::config::{Builtin, FunctionSpec};
-use crate::delivery::{Outcome, Report};
+use crate::delivery::Outcome;
 
 /// Does what this builtin does with an event.
 pub async fn run(call: &Call<'_>, world: &World, (spec, builtin): (&FunctionSpec, &Builtin)) -> Outcome {
@@ -25,24 +24,7 @@ pub async fn run(call: &Call<'_>, world: &World, (spec, builtin): (&FunctionSpec
         Builtin::Flaky { .. } => Some(echo),
         Builtin::Sleep { duration } => sleep(*duration, world, spec).await.then_some(null),
     };
-    let duration = begun.elapsed();
-    let limit = spec.timeout.unwrap_or_default();
-    let mut log = logs::start(call.request_id);
-    let status = match &answer {
-        Some(answer) => outcome::status(answer),
-        None => {
-            log.push_str(&logs::timed_out(world.clock.now(), call.request_id, limit));
-            logs::TIMEOUT.to_owned()
-        }
-    };
-    let (request_id, memory_mb) = (call.request_id, spec.memory_mb);
-    let measured = Measured { request_id, duration, memory_mb, used_mb: 0, init: None, status: &status };
-    log.push_str(&logs::end_and_report(&measured));
-    let report = Report { duration, init: None, log };
-    match answer {
-        Some(answer) => outcome::answered(answer, report),
-        None => outcome::timed_out(request_id, limit, report),
-    }
+    outcome::concluded(answer, call, spec, begun.elapsed())
 }
 
 fn failure(error: &str, call: &Call) -> Answer {

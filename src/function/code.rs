@@ -173,14 +173,12 @@ impl Look {
         for entry in entries.flatten() {
             let (path, name) = (entry.path(), entry.file_name());
             let name = name.to_string_lossy();
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => {
-                    if deep && !name.starts_with('.') && !SKIPPED.contains(&name.as_ref()) {
-                        self.folder(&path, deep, wanted);
-                    }
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                if deep && !name.starts_with('.') && !SKIPPED.contains(&name.as_ref()) {
+                    self.folder(&path, deep, wanted);
                 }
-                Ok(_) if wanted(&path) => self.file(&path),
-                _ => {}
+            } else if wanted(&path) {
+                self.file(&path);
             }
         }
     }

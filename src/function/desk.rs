@@ -151,12 +151,13 @@ impl Desk {
         }
     }
 
-    /// Clears the desk: whoever still answers this event is too late.
+    /// Clears the desk: whoever still answers an event that has no answer is too late.
     pub fn clear(&self) {
         let mut state = self.state();
-        state.event = None;
-        state.handed = None;
-        state.answer = None;
+        (state.event, state.answer) = (None, None);
+        if state.phase == Phase::Running {
+            state.handed = None;
+        }
     }
 
     /// A call of `next`. While an invocation runs it gets the same event again.

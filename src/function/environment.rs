@@ -91,10 +91,6 @@ impl Environment {
             Setting { spec, place: &world.place, runtimes: world.interpreters.folder(), log_stream: &stream };
         let address = api.address().to_string();
         command.envs(variables::of(&setting, &[("AWS_LAMBDA_RUNTIME_API", &address)]));
-        if spec.env.keys().all(|name| name != "PYTHONPYCACHEPREFIX") {
-            // The code folder stays as the user left it.
-            command.env("PYTHONPYCACHEPREFIX", world.interpreters.folder().join("pycache"));
-        }
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
         let started = Instant::now();
         let process = world.spawner.start(command).await.map_err(|error| cannot_run(&words, &error))?;
@@ -215,7 +211,10 @@ impl Environment {
         }
         log.push_str(&self.output.take());
         let (warm, status) = match &end {
-            End::Answer(answer) => (self.process.exited().is_none(), outcome::status(answer)),
+            End::Answer(answer) => {
+                let started = !matches!(answer, Answer::InitError(..));
+                (started && self.process.exited().is_none(), outcome::status(answer))
+            }
             End::Exit(exit) => {
                 log.push_str(&logs::exited(call.request_id, *exit));
                 (false, logs::status_error(logs::EXIT_ERROR))

@@ -1,12 +1,16 @@
-//! From what a runtime said, or how it ended, to the outcome of an attempt. Pure.
+//! From what a runtime said, or how it ended, to the outcome of an attempt.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::desk::Answer;
-use super::logs;
+use super::environment::LIMIT_MAX;
+use super::logs::{self, Measured};
 use super::process::Exit;
+use super::world::Call;
+use crate::clock::real;
+use crate::config::FunctionSpec;
 use crate::delivery::{Failure, Outcome, Reply, Report};
 
 /// The status that the REPORT line shows for an answer; empty for success.
@@ -42,4 +46,22 @@ pub fn timed_out(request_id: &str, limit: Duration, report: Report) -> Outcome {
 /// The outcome of a failure with this payload.
 pub fn failed(payload: Bytes, report: Report) -> Outcome {
     Outcome::Failed(Failure { summary: logs::summary(&payload), payload, report })
+}
+
+/// The outcome of an invocation without a process of ours, with its log. No answer means that it took too long.
+pub fn concluded(answer: Option<Answer>, call: &Call, spec: &FunctionSpec, duration: Duration) -> Outcome {
+    let (request_id, memory_mb) = (call.request_id, spec.memory_mb);
+    let limit = spec.timeout.unwrap_or(LIMIT_MAX);
+    let mut log = logs::start(request_id);
+    if answer.is_none() {
+        log.push_str(&logs::timed_out(real::now(), request_id, limit));
+    }
+    let status = answer.as_ref().map_or_else(|| logs::TIMEOUT.to_owned(), status);
+    let measured = Measured { request_id, duration, memory_mb, used_mb: 0, init: None, status: &status };
+    log.push_str(&logs::end_and_report(&measured));
+    let report = Report { duration, init: None, log };
+    match answer {
+        Some(answer) => answered(answer, report),
+        None => timed_out(request_id, limit, report),
+    }
 }

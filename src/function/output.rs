@@ -169,7 +169,9 @@ impl Kept {
         self.last_bytes += line.len() + 1;
         self.last.push_back(line.to_owned());
         while self.last_bytes > LOG_MAX / 2 && self.last.len() > 1 {
-            let Some(oldest) = self.last.pop_front() else { break };
+            let Some(oldest) = self.last.pop_front() else {
+                break;
+            };
             self.last_bytes -= oldest.len() + 1;
             self.dropped_bytes += oldest.len() + 1;
             self.dropped_lines += 1;

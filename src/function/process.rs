@@ -17,6 +17,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::guard::Guard;
 use super::platform;
@@ -91,8 +92,17 @@ pub struct Spawner {
 }
 
 enum Order {
-    Start(Box<Command>, Handle, oneshot::Sender<io::Result<Child>>),
+    Start(Box<Start>),
     Forget(u32),
+}
+
+struct Start {
+    command: Command,
+    runtime: Handle,
+    spawner: Spawner,
+    reply: oneshot::Sender<io::Result<Process>>,
+    /// A start that is under way counts as a process.
+    _counted: TaskTrackerToken,
 }
 
 impl Spawner {
@@ -107,18 +117,24 @@ impl Spawner {
     pub async fn start(&self, mut command: Command) -> io::Result<Process> {
         command.process_group(0);
         platform::die_with_parent(&mut command);
-        let (sender, started) = oneshot::channel();
+        let (reply, started) = oneshot::channel();
         let ended = || io::Error::other("the thread that starts processes has ended");
-        self.orders.send(Order::Start(Box::new(command), Handle::current(), sender)).map_err(|_| ended())?;
-        let mut child = started.await.map_err(|_| ended())??;
+        let (runtime, spawner, _counted) = (Handle::current(), self.clone(), self.reapers.token());
+        let start = Start { command, runtime, spawner, reply, _counted };
+        self.orders.send(Order::Start(Box::new(start))).map_err(|_| ended())?;
+        started.await.map_err(|_| ended())?
+    }
+
+    /// Takes charge of a child from its first moment: whoever drops the [`Process`], wherever, ends it.
+    fn adopt(self, mut child: Child, runtime: &Handle) -> io::Result<Process> {
         let Some(group) = child.id() else {
             return Err(io::Error::other("the process ended while it was started"));
         };
         let alive = Arc::new(Mutex::new(true));
         let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
         let (sender, exit) = watch::channel(None);
-        let (orders, still) = (self.orders.clone(), Arc::clone(&alive));
-        self.reapers.spawn(async move {
+        let (orders, still) = (self.orders, Arc::clone(&alive));
+        let reaper = async move {
             let status = child.wait().await;
             {
                 let mut alive = still.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,7 +144,8 @@ impl Spawner {
             }
             orders.send(Order::Forget(group)).ok();
             sender.send_replace(Some(status.map_or(Exit::Code(-1), Exit::from)));
-        });
+        };
+        self.reapers.spawn_on(reaper, runtime);
         Ok(Process { group, alive, exit, stdin, stdout })
     }
 
@@ -144,25 +161,24 @@ fn work(inbox: &mpsc::Receiver<Order>) {
     let mut guard = Guard::default();
     while let Ok(order) = inbox.recv() {
         match order {
-            Order::Start(mut command, runtime, reply) => {
-                let child = {
-                    let _inside = runtime.enter();
-                    command.spawn()
-                };
-                if let Some(group) = child.as_ref().ok().and_then(Child::id) {
-                    guard.watch(group);
-                }
-                // Who asked may be gone. Nobody else knows this child then, so its group ends here.
-                if let Err(Ok(mut child)) = reply.send(child) {
-                    if let Some(group) = child.id() {
-                        kill_group(group);
-                        guard.forget(group);
-                    }
-                    child.start_kill().ok();
-                }
-            }
+            Order::Start(start) => start.run(&mut guard),
             Order::Forget(group) => guard.forget(group),
         }
+    }
+}
+
+impl Start {
+    fn run(self, guard: &mut Guard) {
+        let Start { mut command, runtime, spawner, reply, _counted } = self;
+        let child = {
+            let _inside = runtime.enter();
+            command.spawn()
+        };
+        if let Some(group) = child.as_ref().ok().and_then(Child::id) {
+            guard.watch(group);
+        }
+        // Who asked may be gone, now or before it looks: the process ends with the reply that nobody takes.
+        drop(reply.send(child.and_then(|child| spawner.adopt(child, &runtime))));
     }
 }
 

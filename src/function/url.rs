@@ -15,13 +15,13 @@ use hyper_util::rt::TokioExecutor;
 
 use super::desk::Answer;
 use super::environment::LIMIT_MAX;
-use super::logs::{self, Measured};
+use super::logs;
 use super::outcome;
 use super::runtime_api::RESPONSE_MAX;
 use super::world::{Call, World};
 use crate::clock::real;
 use crate::config::FunctionSpec;
-use crate::delivery::{Outcome, Report};
+use crate::delivery::Outcome;
 
 /// Posts events, over connections that stay open.
 pub type Client = legacy::Client<HttpConnector, Full<Bytes>>;
@@ -40,40 +40,20 @@ pub async fn run(call: &Call<'_>, world: &World, (spec, url): (&FunctionSpec, &s
     };
     let begun = Instant::now();
     let answer = real::within(limit, async { read(client.request(request).await?).await }).await;
-    let duration = begun.elapsed();
-    let mut log = logs::start(call.request_id);
-    let (answer, status) = match answer {
-        None => {
-            log.push_str(&logs::timed_out(real::now(), call.request_id, limit));
-            (None, logs::TIMEOUT.to_owned())
-        }
-        Some(Ok(answer)) => {
-            let status = outcome::status(&answer);
-            (Some(answer), status)
-        }
+    let answer = match answer {
+        None => None,
+        Some(Ok(answer)) => Some(answer),
         Some(Err(Broken::Connect(error))) => {
-            return Outcome::Unavailable(format!(
-                "function {}: nobody listens at {url} ({error}); start it there",
-                spec.name
-            ));
+            let text = format!("function {}: nobody listens at {url} ({error}); start it there", spec.name);
+            return Outcome::Unavailable(text);
         }
         Some(Err(Broken::Other(error))) => {
             let payload =
                 logs::payload("Sandbox.Failure", &format!("RequestId: {} Error: {error}", call.request_id));
-            (
-                Some(Answer::Error(payload, "Sandbox.Failure".to_owned())),
-                logs::status_error("Sandbox.Failure"),
-            )
+            Some(Answer::Error(payload, "Sandbox.Failure".to_owned()))
         }
     };
-    let (request_id, memory_mb) = (call.request_id, spec.memory_mb);
-    let measured = Measured { request_id, duration, memory_mb, used_mb: 0, init: None, status: &status };
-    log.push_str(&logs::end_and_report(&measured));
-    let report = Report { duration, init: None, log };
-    match answer {
-        Some(answer) => outcome::answered(answer, report),
-        None => outcome::timed_out(request_id, limit, report),
-    }
+    outcome::concluded(answer, call, spec, begun.elapsed())
 }
 
 /// Whether events can be posted there at all.

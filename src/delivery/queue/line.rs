@@ -70,15 +70,27 @@ impl Line {
             }
         }
     }
-    /// When a stream's line that waits can go on.
+    /// When this line can go on: now, or, for a stream's that waits, then. Time may have passed since somebody
+    /// looked, so what could not go a moment ago is named again.
     pub(super) fn opens_at(&self, now: Timestamp) -> Option<Timestamp> {
-        let DeliveryPolicy::Stream(policy) = &self.wire.policy else {
-            return None;
-        };
+        if self.can_go(now) {
+            return Some(now);
+        }
+        let DeliveryPolicy::Stream(policy) = &self.wire.policy else { return None };
         match stream::next(policy, self.ready.iter(), now) {
             Next::Wait(then) if self.running == 0 => Some(then),
             _ => None,
         }
+    }
+    pub(super) fn in_words(&self, now: Timestamp) -> String {
+        let (ready, can_go) = (self.ready.len(), self.can_go(now));
+        let opens = self.opens_at(now);
+        let Line { wire, reserved, behind, refilling, next_due, running, .. } = self;
+        format!(
+            "{}: {ready} ready, {reserved} reserved, {running} running, behind {behind}, refilling {refilling}, \
+             next due {next_due:?}, opens {opens:?}, can go {can_go}",
+            wire.id
+        )
     }
     pub(super) fn wake_at(&mut self, then: Option<Timestamp>) {
         self.next_due = [self.next_due, then].into_iter().flatten().min();

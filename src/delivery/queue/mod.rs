@@ -273,6 +273,8 @@ impl Queue {
                 line.behind |= filled.is_err();
             }
             drop(state);
+            // Whoever waits for quiet may have waited for this.
+            self.settled.notify_waiters();
             filled?;
         }
         Ok(())
@@ -329,6 +331,14 @@ impl Queue {
         self.store.write(vec![Write { sql: BURY, rows }]).await
     }
 
+    /// When the next delivery of any target falls due.
+    pub fn next_due_of_all(&self) -> Option<Timestamp> {
+        let now = self.clock.now();
+        let state = self.state();
+        let dues = state.lines.values().flat_map(|line| [line.next_due, line.opens_at(now)]);
+        dues.flatten().min()
+    }
+
     // ── quiet ───────────────────────────────────────────────────────────────────────────────────────────
 
     /// Waits until nothing runs and nothing is due now.
@@ -349,6 +359,13 @@ impl Queue {
         let state = self.state();
         let lines = state.lines.values();
         lines.fold((0, 0), |(running, ready), line| (running + line.running, ready + line.ready.len()))
+    }
+
+    /// What is under way, in words: for whoever waits in vain.
+    pub fn in_words(&self) -> String {
+        let (now, state) = (self.clock.now(), self.state());
+        let lines = state.lines.values().map(|line| line.in_words(now)).collect::<Vec<_>>().join("; ");
+        format!("at {now}: {} emitting, {} unwritten; {lines}", state.emitting, state.unwritten.len())
     }
 
     fn is_quiet(&self) -> bool {

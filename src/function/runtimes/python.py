@@ -272,6 +272,10 @@ def main():
     api = Api(os.environ["AWS_LAMBDA_RUNTIME_API"])
     set_up_logging()
     sys.path[0] = os.environ.get("LAMBDA_TASK_ROOT", os.getcwd())
+    if sys.pycache_prefix is None and "LAMBDA_RUNTIME_DIR" in os.environ:
+        # The code folder stays as the user left it. Set here and not before, so that what Python itself has
+        # imported until now comes from its own cache.
+        sys.pycache_prefix = os.path.join(os.environ["LAMBDA_RUNTIME_DIR"], "pycache")
     try:
         handler = load(os.environ["_HANDLER"])
     except Exception as error:

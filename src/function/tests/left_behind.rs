@@ -25,7 +25,9 @@ async fn nothing_is_left_when_we_are_killed() {
 #[tokio::test]
 #[ignore = "a part of nothing_is_left_when_we_are_killed"]
 async fn the_one_that_is_killed() {
-    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    let Some(folder) = std::env::var_os(FOLDER) else {
+        return;
+    };
     let script = "echo $$ > child; sh -c 'echo $$ > grandchild; exec sleep 1000' & wait";
     let mut bench = Bench::script(script);
     bench.spec.folder = folder.into();

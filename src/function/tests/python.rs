@@ -54,15 +54,11 @@ async fn an_exception_is_told_as_it_was_recorded() {
     );
     let failure = bench.failure("{}").await;
     let recorded: Value = json(include_bytes!("../golden/handler_exception_python.json"));
-    let (mut got, mut wanted) = (json(&failure.payload), recorded["Payload"].clone());
-    assert_eq!(keys(&got), keys(&wanted));
-    let place = bench.path().join("sub/app.py");
-    let line = got["stackTrace"][0]
-        .as_str()
-        .map(|text| text.replace(&*place.to_string_lossy(), "/var/task/lambda_handler_error.py"));
-    (got["stackTrace"], wanted["stackTrace"][1]) = (serde_json::json!([line]), Value::Null);
-    wanted["stackTrace"].as_array_mut().expect("a list").truncate(1);
-    assert_eq!(got, wanted);
+    let payload = String::from_utf8_lossy(&failure.payload);
+    let code = bench.path().join("sub/app.py");
+    let payload = payload.replace(&*code.to_string_lossy(), "/var/task/lambda_handler_error.py");
+    // Compared as text: the order of the keys is AWS's as well.
+    assert_eq!(json(payload.as_bytes()).to_string(), recorded["Payload"].to_string());
     assert_eq!(failure.summary, "Exception: Handler fails");
     assert!(
         failure
@@ -168,7 +164,7 @@ async fn who_takes_too_long_is_killed() {
     assert_eq!(failure.summary, "Timeout after 1.00 s");
     let log = failure.report.log;
     assert!(
-        log.contains(&format!("begun\n20"))
+        log.contains("begun\n20")
             && log.contains(&format!("Z {ID} Task timed out after 1.00 seconds\n\nEND "))
     );
     assert!(log.ends_with("\tStatus: timeout\n"), "{log}");

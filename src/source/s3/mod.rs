@@ -1,53 +1,164 @@
-//! placeholder
-use super::{EventSource, Outlet, SourceError};
-use crate::{
-    arn::{Arn, Place},
-    clock::Clock,
-    config::BucketSpec,
-    random::Random,
-    store::Store,
-    timeline::Timeline,
-};
-use std::path::Path;
+//! S3 event notifications of a bucket that is a watched folder: one event for one finished write.
+//!
+//! ```text
+//!   kernel ──hints──▶ worker ──look──▶ judge ──▶ events and index rows, in one transaction
+//!                       ▲  │ surveys of new, lost or all folders
+//!                       │  ▼
+//!                     suspects ◀── walk ∥ index, compared in the order of keys
+//! ```
+//!
+//! A hint (a notice of the kernel, a difference found by a survey) never is an event: it names a key, and what a
+//! look at that key sees, held against the index, decides. So it does not matter that hints come twice, late
+//! or not at all.
+
+use std::path::PathBuf;
 use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::watch::{Sender, channel};
 use tokio_util::sync::CancellationToken;
-#[allow(missing_docs)]
-pub struct Bucket {
-    arn: Arn,
-}
-#[allow(missing_docs)]
+
+use super::{EventSource, Outlet, SourceError};
+use crate::arn::{Arn, Place};
+use crate::clock::Clock;
+use crate::config::BucketSpec;
+use crate::random::Random;
+use crate::store::Store;
+use crate::timeline::Timeline;
+use event::Voice;
+
+mod event;
+mod folder;
+mod index;
+mod later;
+mod look;
+mod platform;
+mod put;
+mod say;
+mod settle;
+mod survey;
+mod walk;
+mod watch;
+mod work;
+
+pub use put::Content;
+
+/// What a bucket needs from the world.
 #[derive(Clone)]
 pub struct Ground {
+    /// Region and account.
     pub place: Place,
+    /// The simulated clock: when events happen.
     pub clock: Clock,
+    /// What request ids are drawn from.
     pub random: Random,
+    /// Where notices go.
     pub timeline: Timeline,
+    /// Where events go.
     pub outlet: Outlet,
+    /// Where the index is.
     pub store: Store,
+    /// What records carry as `eventVersion`.
     pub event_version: String,
 }
-#[allow(missing_docs)]
+
+/// A bucket: a folder whose files are its objects.
+pub struct Bucket {
+    spec: BucketSpec,
+    ground: Ground,
+    voice: Voice,
+    watching: Watching,
+    ready: Sender<bool>,
+}
+
+/// How changes are noticed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Watching {
+    /// By the kernel's hints, where the file system gives them.
+    Hints,
+    /// By a survey every second.
+    Surveys,
+}
+
 impl Bucket {
-    pub fn open(spec: BucketSpec, _ground: Ground) -> Result<Arc<Bucket>, SourceError> {
-        Ok(Arc::new(Bucket { arn: Arn::bucket(&spec.name) }))
+    /// Makes the default folder if it is missing. Errors name folder, bucket and place in the wiring file.
+    pub fn open(spec: BucketSpec, ground: Ground) -> Result<Arc<Bucket>, SourceError> {
+        Bucket::open_as(spec, ground, Watching::Hints)
     }
-    pub async fn ready(&self) {}
+
+    /// The same for a bucket that is surveyed every second, as on file systems that tell of no changes.
+    pub fn open_polled(spec: BucketSpec, ground: Ground) -> Result<Arc<Bucket>, SourceError> {
+        Bucket::open_as(spec, ground, Watching::Surveys)
+    }
+
+    fn open_as(spec: BucketSpec, ground: Ground, watching: Watching) -> Result<Arc<Bucket>, SourceError> {
+        let default = PathBuf::from("buckets").join(&spec.name);
+        if spec.folder.ends_with(default) && !spec.folder.exists() {
+            std::fs::create_dir_all(&spec.folder).map_err(|error| {
+                refused(
+                    &spec,
+                    &format!(
+                        "cannot make the folder: {error}; make it yourself, or name another with `folder`"
+                    ),
+                )
+            })?;
+        }
+        match std::fs::read_dir(&spec.folder) {
+            Ok(_) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(refused(&spec, "there is no such folder; make it, or correct `folder`"));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => {
+                return Err(refused(&spec, "that is no folder; name one with `folder`"));
+            }
+            Err(error) => {
+                return Err(refused(
+                    &spec,
+                    &format!("cannot read the folder: {error}; allow it, or name another"),
+                ));
+            }
+        }
+        let voice = Voice::new(&ground.place, &spec.name, &ground.event_version, ground.random.bytes());
+        Ok(Arc::new(Bucket { spec, ground, voice, watching, ready: channel(false).0 }))
+    }
+
+    /// Resolves when the first survey is through and the watches are on. Only after [`EventSource::run`] was started.
+    pub async fn ready(&self) {
+        // The sender lives as long as this bucket.
+        self.ready.subscribe().wait_for(|ready| *ready).await.ok();
+    }
+
+    /// The bucket's ARN.
     pub fn arn(&self) -> &Arn {
-        &self.arn
+        self.voice.arn()
     }
-    pub async fn put(&self, _key: &str, _content: &[u8]) -> Result<(), SourceError> {
-        Ok(())
-    }
-    pub async fn put_file(&self, _key: &str, _file: &Path) -> Result<(), SourceError> {
-        Ok(())
-    }
-    pub async fn delete(&self, _key: &str) -> Result<(), SourceError> {
-        Ok(())
+
+    /// Tells people something about this bucket.
+    fn notice(&self, level: &'static str, text: String) {
+        self.ground.timeline.notice(
+            self.ground.clock.now(),
+            level,
+            format!("bucket {}: {text}", self.spec.name),
+        );
     }
 }
-#[async_trait::async_trait]
+
+#[async_trait]
 impl EventSource for Bucket {
-    async fn run(self: Arc<Self>, _stop: CancellationToken) -> Result<(), SourceError> {
-        Ok(())
+    async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), SourceError> {
+        work::run(self, stop).await
     }
 }
+
+/// `dropwire.toml:12: bucket uploads: /srv/in: there is no such folder; …`
+fn refused(spec: &BucketSpec, why: &str) -> SourceError {
+    let place = match (&spec.origin.file, spec.origin.line) {
+        (file, _) if file.is_empty() => String::new(),
+        (file, 0) => format!("{file}: "),
+        (file, line) => format!("{file}:{line}: "),
+    };
+    SourceError(format!("{place}bucket {}: {}: {why}", spec.name, spec.folder.display()))
+}
+
+#[cfg(test)]
+mod tests;

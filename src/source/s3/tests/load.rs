@@ -1,0 +1,141 @@
+//! Many files, lost hints, and folders that give none.
+
+use super::*;
+
+/// Makes `count` files in folders of a thousand.
+fn fill(folder: &Path, count: usize) {
+    for i in 0..count {
+        let at = folder.join(format!("d{:03}", i / 1000));
+        if i % 1000 == 0 {
+            std::fs::create_dir_all(&at).expect("makes a folder");
+        }
+        std::fs::write(at.join(format!("{i:06}")), "x").expect("writes");
+    }
+}
+
+#[tokio::test]
+async fn ten_thousand_files_at_once_are_ten_thousand_events() {
+    let world = World::running().await;
+    fill(&world.path("../src"), 10_000);
+    let begun = Instant::now();
+    world.sh("cp -r ../src in");
+    let copied = begun.elapsed();
+    world.until("all", |events| events.len() >= 10_000).await;
+    println!("10,000 files: copied in {copied:?}, all told after {:?}", begun.elapsed());
+    let mut events = world.all().await;
+    events.dedup();
+    assert_eq!(events.len(), 10_000);
+    world.sh("rm -rf in");
+    world.until("all gone", |events| events.len() >= 20_002).await;
+    assert_eq!(world.all().await.len(), 20_000);
+}
+
+#[tokio::test]
+async fn lost_hints_lose_no_events() {
+    let world = World::running().await;
+    let (count, folder) = (2_000, world.spec.folder.clone());
+    world.sh("printf x >gone; printf x >noise0; printf x >noise1");
+    world.check(&["Put gone", "Put noise0", "Put noise1"]).await;
+    world.sh("rm gone");
+    // This thread runs the bucket as well: while it makes noise nobody takes hints, until no more can wait.
+    for i in 0..100_000 {
+        let noise = folder.join(format!("noise{}", i % 2));
+        std::fs::File::options().append(true).open(noise).expect("opens");
+    }
+    for i in 0..count {
+        std::fs::write(folder.join(format!("k{i}")), "x").expect("writes");
+    }
+    world.until("all", |events| events.len() > count + 3).await;
+    let events = world.all().await;
+    let mut keys: Vec<&String> = events.iter().filter(|event| event.starts_with("Put k")).collect();
+    let all = keys.len();
+    keys.dedup();
+    assert_eq!((keys.len(), all), (count, count));
+}
+
+#[tokio::test]
+async fn a_folder_that_gives_no_hints_is_polled() {
+    let mut world = World::new().await;
+    world.polled = true;
+    world.write("old", "x");
+    world.start().await;
+    world.notice("looked through every second").await;
+    world.sh("mkdir d; printf 1 >d/1; printf 2 >2; touch empty; rm old");
+    world.check(&["Put d/1", "Put 2", "Put empty", "Delete old"]).await;
+    world.sh("printf 22 >2; mv d e");
+    world.check(&["Put d/1", "Put 2", "Put empty", "Delete old", "Put 2", "Put e/1", "Delete d/1"]).await;
+}
+
+#[tokio::test]
+async fn a_polled_file_is_not_told_while_it_is_written() {
+    use std::io::Write;
+    let mut world = World::new().await;
+    world.polled = true;
+    world.start().await;
+    let mut file = std::fs::File::create(world.path("slow")).expect("creates");
+    for _ in 0..30 {
+        file.write_all(b"0123456789").expect("writes");
+        real::sleep(Duration::from_millis(100)).await;
+        assert_eq!(world.events().await, Vec::<String>::new());
+    }
+    drop(file);
+    world.check(&["Put slow"]).await;
+    assert_eq!(world.records("slow").await[0]["s3"]["object"]["size"], 300);
+}
+
+/// Run by hand, in release: `cargo test --release s3::tests::load::figures -- --ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures"]
+async fn figures() {
+    let mut world = World::running().await;
+    let mut waits = Vec::new();
+    for i in 0..500 {
+        let before = world.outlet_calls().await;
+        let path = world.path(&format!("single{i}"));
+        let mut file = std::fs::File::create(&path).expect("creates");
+        std::io::Write::write_all(&mut file, b"hello").expect("writes");
+        drop(file);
+        let begun = Instant::now();
+        while world.outlet_calls().await == before {
+            tokio::task::yield_now().await;
+        }
+        waits.push(begun.elapsed());
+    }
+    waits.sort();
+    println!("close to durable: median {:?}, p99 {:?}", waits[250], waits[495]);
+    for count in [10_000, 100_000] {
+        world.sh("rm -rf ../src");
+        fill(&world.path("../src"), count);
+        let before = world.outlet_calls().await;
+        let (begun, memory) = (Instant::now(), resident());
+        world.sh(&format!("cp -r ../src in{count}"));
+        let copied = begun.elapsed();
+        while world.outlet_calls().await < before + count as i64 {
+            real::sleep(Duration::from_millis(5)).await;
+        }
+        let took = begun.elapsed();
+        println!(
+            "{count} files: copied in {copied:?}, all durable after {took:?}, {} kB more memory",
+            resident() - memory
+        );
+    }
+    world.kill().await;
+    let begun = Instant::now();
+    world.start().await;
+    println!("110,500 known files: ready after {:?}", begun.elapsed());
+}
+
+impl World {
+    /// How many events are stored.
+    async fn outlet_calls(&self) -> i64 {
+        let count = sqlx::query("SELECT coalesce(max(no), 0) FROM event").fetch_one(self.store.read()).await;
+        count.expect("reads").get(0)
+    }
+}
+
+/// Memory of this process, in kB.
+fn resident() -> i64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or(0)
+}

@@ -1,0 +1,362 @@
+//! The worker of one bucket: takes hints and suspects, looks, judges, and emits what happened.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use super::event::Sequencer;
+use super::folder::{Hint, KEY_MAX, Reason, Sight, key_is_ignored};
+use super::index;
+use super::later::{Later, Wait};
+use super::look::{Depth, Eye, now_nanos};
+use super::say::Said;
+use super::survey::{End, Report, Surveyor};
+use super::watch::{self, Hints, Told, Watches};
+use super::{Bucket, SourceError, Watching, platform};
+use crate::clock::real;
+
+/// How many files go into one transaction.
+const CHUNK: usize = 256;
+/// The same for files that were there before us and are only noted.
+const SILENT_CHUNK: usize = 4096;
+/// How many hints are taken at once.
+const HINTS: usize = 4096;
+/// While so many keys wait to be seen as removed, surveys wait too.
+pub(super) const LATER_MAX: usize = 10_000;
+/// How often a folder is surveyed that gives no hints.
+const POLL: Duration = Duration::from_secs(1);
+/// How often a folder is surveyed that gives hints: there are changes that no kernel tells of, such as
+/// shortening a file by its name.
+const RECHECK: Duration = Duration::from_secs(60);
+
+/// A key to look at.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub key: String,
+    pub hint: Hint,
+    /// How it waited until now.
+    pub wait: Option<Wait>,
+}
+
+/// What one bucket's watching holds.
+pub(super) struct Worker {
+    pub bucket: Arc<Bucket>,
+    pub eye: Arc<Eye>,
+    pub surveyor: Surveyor,
+    pub later: Later,
+    /// Folders to survey; `""` is the whole bucket.
+    pub to_survey: BTreeSet<String>,
+    pub surveying: JoinSet<Result<(), sqlx::Error>>,
+    pub next_recheck: Instant,
+    /// Whether surveys are all there is.
+    pub polled: bool,
+    /// What the first survey does with what it finds: set until it ends.
+    pub first: Option<Depth>,
+    /// Higher than the sequencer of every object removed.
+    pub floor: Sequencer,
+    pub large: JoinSet<(Item, Sight)>,
+    /// Large files being read, with what was hinted meanwhile.
+    pub reading: HashMap<String, Option<Hint>>,
+    pub said: Said,
+}
+
+/// Tells those who read files that nobody waits any more.
+struct StopReading(Arc<AtomicBool>);
+
+impl Drop for StopReading {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Watches the bucket until `stop`.
+pub async fn run(bucket: Arc<Bucket>, stop: CancellationToken) -> Result<(), SourceError> {
+    let (sender, reports) = mpsc::channel(4);
+    let stopping = StopReading(Arc::default());
+    let (mut worker, hints) = Worker::new(bucket, stopping.0.clone(), sender)?;
+    worker.begin().await?;
+    tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        ended = worker.work(hints, reports) => ended,
+    }
+}
+
+impl Worker {
+    fn new(
+        bucket: Arc<Bucket>,
+        stop: Arc<AtomicBool>,
+        out: mpsc::Sender<Report>,
+    ) -> Result<(Worker, Hints), SourceError> {
+        let folder: Arc<Path> = bucket.spec.folder.as_path().into();
+        let Means { watches, hints, polled, asks_writers } = means(&bucket);
+        let eye = Eye { folder: folder.to_path_buf(), asks_writers, stop };
+        let surveyor = Surveyor {
+            bucket: bucket.spec.name.clone(),
+            folder,
+            ignore: bucket.spec.ignore.clone().into(),
+            watches: watches.map(Arc::new),
+            pool: bucket.ground.store.read().clone(),
+            out,
+        };
+        let said = Said::nothing(bucket.clone());
+        let mut worker = Worker {
+            bucket,
+            eye: Arc::new(eye),
+            surveyor,
+            later: Later::default(),
+            to_survey: BTreeSet::from([String::new()]),
+            surveying: JoinSet::new(),
+            next_recheck: Instant::now() + RECHECK,
+            polled: false,
+            first: Some(Depth::Small),
+            floor: Sequencer::default(),
+            large: JoinSet::new(),
+            reading: HashMap::new(),
+            said,
+        };
+        if let Some(why) = polled {
+            worker.poll_because(&why);
+        }
+        Ok((worker, hints))
+    }
+
+    /// Remembers, or sees for the first time.
+    async fn begin(&mut self) -> Result<(), SourceError> {
+        let (spec, store) = (&self.bucket.spec, &self.bucket.ground.store);
+        let folder = spec.folder.to_string_lossy();
+        let remembered =
+            index::remembered(store.read(), &spec.name).await.map_err(|error| self.unreadable(error))?;
+        self.floor = remembered.as_ref().map_or(self.floor, |remembered| remembered.floor);
+        let same = remembered.as_ref().is_some_and(|remembered| remembered.folder == folder);
+        if !same {
+            store.write(index::begin(&spec.name, &folder)).await?;
+        }
+        let seen = same && remembered.is_some_and(|remembered| remembered.seen);
+        if !seen && !spec.emit_existing {
+            self.first = Some(Depth::Since(now_nanos()));
+        }
+        Ok(())
+    }
+
+    pub(super) fn unreadable(&self, error: sqlx::Error) -> SourceError {
+        let path = self.bucket.ground.store.path().display();
+        SourceError(format!(
+            "bucket {}: cannot read what is known of it from {path}: {error}",
+            self.bucket.spec.name
+        ))
+    }
+
+    async fn work(
+        &mut self,
+        mut hints: Hints,
+        mut reports: mpsc::Receiver<Report>,
+    ) -> Result<(), SourceError> {
+        let mut told = Vec::new();
+        loop {
+            self.survey_if_due();
+            let wake = self.next_wake().saturating_duration_since(Instant::now());
+            let crowded = self.later.gone() > LATER_MAX;
+            tokio::select! {
+                _ = hints.receiver.recv_many(&mut told, HINTS) => {
+                    if hints.take_missed() {
+                        self.to_survey.insert(String::new());
+                    }
+                    self.take_hints(&mut told).await?;
+                }
+                Some(report) = reports.recv(), if !crowded => self.take_report(report).await?,
+                Some(read) = self.large.join_next(), if !self.large.is_empty() => {
+                    // It can only fail if it panicked; then the next survey finds the file again.
+                    if let Ok((item, sight)) = read {
+                        self.take_large(item, sight).await?;
+                    }
+                }
+                Some(ended) = self.surveying.join_next(), if !self.surveying.is_empty() => {
+                    if let Ok(Err(error)) = ended {
+                        return Err(self.unreadable(error));
+                    }
+                }
+                () = real::sleep(wake) => {
+                    for chunk in chunks(self.due(), CHUNK) {
+                        self.settle(chunk, Depth::Small).await?;
+                    }
+                }
+            }
+        }
+    }
+
+    // ── when ────────────────────────────────────────────────────────────────────────────────────────────
+
+    fn next_wake(&self) -> Instant {
+        self.later.next_due().map_or(self.next_recheck, |due| due.min(self.next_recheck))
+    }
+
+    fn due(&mut self) -> Vec<Item> {
+        let due = self.later.take_due(Instant::now(), HINTS);
+        let (folders, keys): (Vec<_>, Vec<_>) = due.into_iter().partition(|(key, _)| key.ends_with('/'));
+        self.to_survey.extend(folders.into_iter().map(|(key, _)| key));
+        keys.into_iter().map(|(key, wait)| Item { key, hint: wait.hint, wait: Some(wait) }).collect()
+    }
+
+    fn survey_if_due(&mut self) {
+        if Instant::now() >= self.next_recheck {
+            self.to_survey.insert(String::new());
+        }
+        if self.surveying.is_empty() && !self.to_survey.is_empty() {
+            let folders = std::mem::take(&mut self.to_survey);
+            if folders.contains("") {
+                // Its end says when the next one is.
+                self.next_recheck = Instant::now() + RECHECK * 60;
+            }
+            self.surveying.spawn(self.surveyor.clone().survey(folders));
+        }
+    }
+
+    // ── what comes in ───────────────────────────────────────────────────────────────────────────────────
+
+    async fn take_hints(&mut self, told: &mut Vec<Told>) -> Result<(), SourceError> {
+        let (mut items, mut places, now) = (Vec::<(String, Hint)>::new(), HashMap::new(), Instant::now());
+        for told in told.drain(..) {
+            let (key, hint) = match told {
+                Told::Missed => (String::new(), Hint::Found),
+                Told::Look(key, hint) => (key, hint),
+                Told::Left(key) => {
+                    // A watch follows the folder it was put on: under its new name it would tell of the old one.
+                    if self.surveyor.watches.as_ref().is_some_and(|watches| watches.off(&key))
+                        && !key.is_empty()
+                    {
+                        self.to_survey.insert(format!("{key}/"));
+                    }
+                    (key, Hint::Found)
+                }
+            };
+            if key.is_empty() {
+                self.to_survey.insert(key);
+            } else if key.len() <= KEY_MAX && !key_is_ignored(&self.bucket.spec.ignore, &key) {
+                let place = *places.entry(key.clone()).or_insert(items.len());
+                match items.get_mut(place) {
+                    Some((_, before)) => *before = hint.max(*before),
+                    None => items.push((key, hint)),
+                }
+            }
+        }
+        let (made, items): (Vec<_>, Vec<_>) = items.into_iter().partition(|(_, hint)| *hint == Hint::Made);
+        made.into_iter().for_each(|(key, _)| self.later.made(key, now));
+        for chunk in chunks(items.into_iter().map(|(key, hint)| self.item(key, hint)).collect(), CHUNK) {
+            self.settle(chunk, Depth::Small).await?;
+        }
+        Ok(())
+    }
+
+    /// The key with how it waited.
+    fn item(&mut self, key: String, hint: Hint) -> Item {
+        let wait = self.later.take(&key);
+        let hint = wait.map_or(hint, |wait| wait.hint.max(hint));
+        Item { key, hint, wait }
+    }
+
+    async fn take_report(&mut self, report: Report) -> Result<(), SourceError> {
+        match report {
+            Report::Remarks(remarks) => remarks.into_iter().for_each(|remark| self.said.remark(remark)),
+            Report::Suspects(keys) => {
+                let depth = self.first.unwrap_or(Depth::Small);
+                let size = if depth == Depth::Small { CHUNK } else { SILENT_CHUNK };
+                let items: Vec<Item> = keys.into_iter().map(|key| self.item(key, Hint::Found)).collect();
+                for chunk in chunks(items, size) {
+                    self.settle(chunk, depth).await?;
+                }
+            }
+            Report::End(end) => self.take_end(end).await?,
+        }
+        Ok(())
+    }
+
+    async fn take_end(&mut self, end: End) -> Result<(), SourceError> {
+        let now = Instant::now();
+        for folder in end.unreadable {
+            let before = self.later.take(&folder);
+            self.later.again(folder, (Reason::Refused, Hint::Found), before, now);
+        }
+        if let Some(why) = end.watching {
+            self.poll_because(&format!(
+                "not every folder in {} can be watched: {why}",
+                self.bucket.spec.folder.display()
+            ));
+        }
+        if end.whole {
+            let (least, share) = if self.polled { (POLL, 4) } else { (RECHECK, 200) };
+            self.next_recheck = now + least.max(end.took * share);
+        }
+        if !self.said.root(&end.root) {
+            self.next_recheck = now + POLL;
+        }
+        if end.whole && self.first.take().is_some() {
+            self.bucket.ground.store.write(index::seen(&self.bucket.spec.name)).await?;
+            self.bucket.ready.send_replace(true);
+        }
+        Ok(())
+    }
+
+    async fn take_large(&mut self, item: Item, sight: Sight) -> Result<(), SourceError> {
+        let hinted = self.reading.remove(&item.key).flatten();
+        let key = item.key.clone();
+        self.conclude_all(vec![item], vec![sight]).await?;
+        match hinted {
+            Some(hint) => {
+                let item = self.item(key, hint);
+                self.settle(vec![item], Depth::Small).await
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn poll_because(&mut self, why: &str) {
+        if !self.polled {
+            self.polled = true;
+            self.next_recheck = Instant::now() + POLL;
+        }
+        self.said.polled(why);
+    }
+}
+
+/// How changes in a folder can be noticed.
+struct Means {
+    watches: Option<Watches>,
+    hints: Hints,
+    /// Why surveys are all there is, if so.
+    polled: Option<String>,
+    asks_writers: bool,
+}
+
+fn means(bucket: &Bucket) -> Means {
+    let folder = &bucket.spec.folder;
+    let shown = folder.display();
+    let silent = platform::open_root(folder).ok().and_then(|root| platform::silent_file_system(&root));
+    let why = match (bucket.watching, silent) {
+        (Watching::Surveys, _) => format!("{shown} is not watched, as asked"),
+        (_, Some(name)) => format!("{shown} lies on {name}, which does not tell of every change"),
+        (Watching::Hints, None) => match watch::start(folder) {
+            Ok((watches, hints)) => {
+                return Means { watches: Some(watches), hints, polled: None, asks_writers: true };
+            }
+            Err(why) => format!("cannot watch {shown}: {why}"),
+        },
+    };
+    // Writers on other machines hold no lease that this kernel knows of.
+    let asks_writers = bucket.watching == Watching::Hints && silent.is_none();
+    Means { watches: None, hints: watch::silence(), polled: Some(why), asks_writers }
+}
+
+/// The items in pieces of at most `size`.
+fn chunks(items: Vec<Item>, size: usize) -> impl Iterator<Item = Vec<Item>> {
+    let mut items = items.into_iter().peekable();
+    std::iter::from_fn(move || {
+        items.peek()?;
+        Some(items.by_ref().take(size).collect())
+    })
+}
