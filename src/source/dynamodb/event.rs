@@ -40,7 +40,7 @@ impl Stream {
     /// The event of a change.
     pub fn event(&self, change: &Change, mark: Mark<'_>) -> Event {
         let (seq, part) = (change.seq.to_string(), change.part.to_string());
-        let id = EventId::of(&[&self.arn(), mark.log, &seq, &part]);
+        let id = EventId::in_order(change.seq.unsigned_abs(), &[&self.arn(), mark.log, &seq, &part]);
         let name = match (&change.old, &change.new) {
             (None, _) => "INSERT",
             (Some(_), Some(_)) => "MODIFY",
