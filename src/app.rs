@@ -230,7 +230,8 @@ impl App {
     async fn exchange_buckets(self: &Arc<App>, config: &Config) {
         let old = self.config();
         self.parts().buckets.retain(|name, running| {
-            let same = config.buckets.get(name) == old.buckets.get(name) && config.sim == old.sim;
+            let (now, was) = (config.buckets.get(name), old.buckets.get(name));
+            let same = now.zip(was).is_some_and(|(now, was)| now.is_like(was)) && config.sim == old.sim;
             if !same {
                 running.stop.cancel()
             }
@@ -264,7 +265,8 @@ impl App {
     async fn exchange_tables(self: &Arc<App>, config: &Config) {
         let old = self.config();
         self.parts().tables.retain(|name, running| {
-            let same = config.tables.get(name) == old.tables.get(name) && config.sim == old.sim;
+            let (now, was) = (config.tables.get(name), old.tables.get(name));
+            let same = now.zip(was).is_some_and(|(now, was)| now.is_like(was)) && config.sim == old.sim;
             if !same {
                 running.stop.cancel()
             }
