@@ -224,7 +224,8 @@ fn a_bucket_whose_folder_cannot_be_read_is_one_problem_and_the_rest_goes_on() {
     // Root reads every folder, so that root runs a copy of the program as somebody else.
     let program = project.path("dropwire");
     std::fs::copy(env!("CARGO_BIN_EXE_dropwire"), &program).expect("a copy");
-    sh(project.root(), "chmod 777 .; chmod 755 dropwire open; chmod 000 shut");
+    // A file that was just written, by somebody else, might be written still.
+    sh(project.root(), "touch -d 2001-01-01 open/a; chmod 777 .; chmod 755 dropwire open; chmod 000 shut");
     let mut command = std::process::Command::new(program);
     command.args(["up", "--until-idle", "--port", "0", "-o", "plain"]).current_dir(project.root());
     if is_root() {
@@ -255,7 +256,7 @@ async fn a_message_larger_than_sns_takes_is_refused_and_leaves_nothing() {
     simulator.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn concurrency_is_how_many_run_at_once() {
     let project = Project::new(
         "[function.two]\nexec = \"sh two.sh\"\nconcurrency = 2\ntimeout = \"60s\"\non = \"topic:news\"\n",

@@ -232,7 +232,7 @@ fn a_fresh_start_puts_the_old_state_aside() {
     let up = Up::start(project.root());
     assert_eq!(up.ask(&["status"])["events"], 1);
     up.down();
-    let up = Up::start_with(project.root(), &["--fresh"]);
+    let up = Up::start_with(project.root(), &["--fresh", "--port", "0"]);
     assert_eq!(up.ask(&["status"])["events"], 0);
     up.down();
     let old = sh(project.root(), "ls .dropwire/old-*/state.db");
@@ -248,7 +248,7 @@ fn the_state_of_a_newer_dropwire_is_left_alone() {
     change_state(&project.path(".dropwire/state.db"), newer);
     let (code, _, errors) = run(project.root(), &["up", "--port", "0"]);
     assert!(code == 4 && errors.contains("newer dropwire") && errors.contains("--fresh"), "{code} {errors}");
-    Up::start_with(project.root(), &["--fresh"]).down();
+    Up::start_with(project.root(), &["--fresh", "--port", "0"]).down();
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -275,7 +275,7 @@ fn a_damaged_state_is_named_with_the_way_out() {
         assert!(code == 4 && errors.contains("state.db") && errors.contains("--fresh"), "{code} {errors}");
         assert_eq!(fs::read(&state).expect("the state"), bytes, "it is left as it was");
     }
-    let up = Up::start_with(project.root(), &["--fresh"]);
+    let up = Up::start_with(project.root(), &["--fresh", "--port", "0"]);
     up.ask(&["fire", "topic", "news", "hi", "--wait"]);
     up.down();
 }

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
 use serde_json::Value;
@@ -88,11 +88,12 @@ pub struct Up {
 impl Up {
     /// Starts it on a free port; returns when it can be asked.
     pub fn start(folder: &Path) -> Up {
-        Up::start_with(folder, &[])
+        Up::start_with(folder, &["--port", "0"])
     }
 
+    /// The same with these flags instead of a free port.
     pub fn start_with(folder: &Path, words: &[&str]) -> Up {
-        let words = [&["up", "--port", "0", "-o", "plain"], words].concat();
+        let words = [&["up", "-o", "plain"], words].concat();
         let mut child = dropwire(folder, &words)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -128,21 +129,6 @@ impl Up {
 
     pub fn pid(&self) -> i32 {
         i32::try_from(self.child.id()).expect("a process id")
-    }
-
-    /// What it says next that contains this.
-    pub fn until_said(&self, words: &str) -> String {
-        let begun = Instant::now();
-        let mut said = Vec::new();
-        loop {
-            match self.lines.recv_timeout(DEADLINE.saturating_sub(begun.elapsed())) {
-                Ok(line) if line.contains(words) => return line,
-                Ok(line) => said.push(line),
-                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                    panic!("`{words}` was not said; instead:\n{}", said.join("\n"))
-                }
-            }
-        }
     }
 
     /// Where its control API listens, and the token.
