@@ -97,6 +97,14 @@ pub fn in_words(wire: &Wire) -> String {
     format!("{}  {from}  → {}{}", wire.source.kind(), wire.target.name(), terms(wire))
 }
 
+fn retries_in_words(retries: u32) -> String {
+    match retries {
+        0 => "no retry".into(),
+        1 => "1 retry".into(),
+        more => format!("{more} retries"),
+    }
+}
+
 fn texts(patterns: &[Pattern]) -> String {
     patterns.iter().map(|pattern| pattern.text().trim()).collect::<Vec<_>>().join(" or ")
 }
@@ -104,14 +112,14 @@ fn texts(patterns: &[Pattern]) -> String {
 fn terms(wire: &Wire) -> String {
     let mut terms = Vec::new();
     match &wire.policy {
-        DeliveryPolicy::Async(policy) => terms.push(format!("{} retries", policy.retries)),
+        DeliveryPolicy::Async(policy) => terms.push(retries_in_words(policy.retries)),
         DeliveryPolicy::Stream(policy) => {
             terms.push(format!("batch {}", policy.batch));
             if policy.window > Duration::ZERO {
                 terms.push(format!("window {} ms", policy.window.as_millis()));
             }
             terms.push(match policy.retries {
-                Some(retries) => format!("{retries} retries"),
+                Some(retries) => retries_in_words(retries),
                 None => "retried until it succeeds".into(),
             });
         }

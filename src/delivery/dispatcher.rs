@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::policy::DeliveryPolicy;
 use super::queue::{Queue, StoreError, UNWRITTEN_PAUSE};
-use super::{Parcel, Target};
+use super::{Failure, Outcome, Parcel, Report, Target};
 use crate::arn::Arn;
 use crate::clock::{Clock, real};
 use crate::timeline::{Moment, Timeline};
@@ -138,11 +140,35 @@ impl Loop {
                 if timeline.is_followed() {
                     timeline.note(clock.now(), started(&parcel));
                 }
-                let outcome = target.attempt(&parcel).await;
+                let outcome = match too_large(&parcel) {
+                    None => target.attempt(&parcel).await,
+                    Some(failure) => Outcome::Failed(failure),
+                };
                 queue.settle(parcel, outcome).await;
             });
         }
     }
+}
+
+/// The largest payload of an asynchronous invocation, and of a batch, in bytes (semantics: limits).
+const ASYNC_PAYLOAD_MAX: usize = 1024 * 1024;
+const BATCH_PAYLOAD_MAX: usize = 6 * 1024 * 1024;
+
+/// What Lambda says instead of running a function with more than it takes.
+fn too_large(parcel: &Parcel) -> Option<Failure> {
+    let most = match parcel.wire.policy {
+        DeliveryPolicy::Async(_) => ASYNC_PAYLOAD_MAX,
+        DeliveryPolicy::Stream(_) => BATCH_PAYLOAD_MAX,
+    };
+    // Records are at least as long as their texts, so most parcels need not be put together to be measured.
+    let least: usize = parcel.deliveries.iter().map(|d| d.event.record.text().len()).sum();
+    let size = if least + 1024 * parcel.deliveries.len() < most { least } else { parcel.payload().len() };
+    (size > most).then(|| {
+        let says = format!("the event is too large: {size} bytes, and Lambda takes at most {most}");
+        let payload =
+            json!({"errorType": "RequestTooLargeException", "errorMessage": says}).to_string().into();
+        Failure { summary: says, payload, report: Report::default() }
+    })
 }
 
 fn started(parcel: &Parcel) -> Moment {
