@@ -1,20 +1,28 @@
 //! The state database: open, migrate, read, and the one writer with group commit.
 //!
 //! Many producers, one connection that writes. The writer takes whatever has gathered while the last commit
-//! was on its way to the disk, merges rows of the same statement into few statements, commits once and only
-//! then answers: so a commit is shared by all who wait for it, and nobody waits longer than two commits.
+//! was on its way to the disk, puts rows of the same statement together, hands the whole transaction to SQLite in
+//! one go and only then answers: so a commit is shared by all who wait for it, and nobody waits longer than two.
+//!
+//! A commit is in the write-ahead log at once, where it survives the death of this process; whoever asked for it
+//! is answered when the log is on the disk as well, where it survives the death of the machine. What follows from
+//! a commit inside dropwire ([`After`]) need not wait for the disk.
+//!
+//! Rows travel as JSON, made by the producers: every statement is a constant that reads `json_each(?1)`, so few
+//! are ever prepared, and the writer itself does next to nothing.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde_json::Value;
 use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteRow, SqliteSynchronous,
 };
-use sqlx::{Connection, Row, SqlSafeStr, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, Row, SqlSafeStr, SqliteConnection};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
@@ -48,61 +56,93 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// A value of an inserted row.
+/// A value that a statement of its own is given.
 #[derive(Clone, Debug)]
 pub enum Cell {
     /// An integer.
     Int(i64),
     /// Text.
     Text(String),
-    /// Bytes.
-    Blob(Vec<u8>),
-    /// NULL.
-    Null,
 }
 
-impl From<Option<String>> for Cell {
-    fn from(text: Option<String>) -> Cell {
-        text.map_or(Cell::Null, Cell::Text)
+/// Rows of one statement as the writer takes them.
+#[derive(Clone, Debug)]
+pub struct Rows {
+    /// The statement; `?1` is the JSON array of the rows.
+    sql: &'static str,
+    /// The rows, each a JSON text, with commas between them.
+    text: String,
+    count: usize,
+    /// For an `INSERT … ON CONFLICT DO NOTHING`: the statement that tells which of the rows are there, by their
+    /// integer key. It is asked only when not all went in.
+    which: Option<&'static str>,
+}
+
+impl Rows {
+    /// No rows yet of this statement.
+    pub fn of(sql: &'static str) -> Rows {
+        Rows { sql, text: String::new(), count: 0, which: None }
+    }
+    /// The same, some of which may be there already.
+    pub fn new_ones_of(sql: &'static str, which: &'static str) -> Rows {
+        Rows { which: Some(which), ..Rows::of(sql) }
+    }
+    /// One row more: anything that becomes JSON.
+    pub fn push(&mut self, row: &impl Serialize) {
+        if self.count > 0 {
+            self.text.push(',');
+        }
+        // Plain values and tuples of them always become JSON.
+        self.text.push_str(&serde_json::to_string(row).unwrap_or_default());
+        self.count += 1;
     }
 }
 
-impl From<Option<i64>> for Cell {
-    fn from(number: Option<i64>) -> Cell {
-        number.map_or(Cell::Null, Cell::Int)
+impl From<Write> for Rows {
+    fn from(write: Write) -> Rows {
+        let mut rows = Rows::of(write.sql);
+        write.rows.iter().for_each(|row| rows.push(row));
+        rows
     }
 }
 
-/// An `INSERT` of many rows, as fast as SQLite takes them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Insert {
-    /// `INSERT INTO t (a, b)`.
-    pub head: &'static str,
-    /// How many columns a row has.
-    pub columns: usize,
-    /// What follows the values: empty, or `ON CONFLICT … RETURNING key`. The key, an integer, tells which rows went in.
-    pub tail: &'static str,
+/// Which rows went in.
+#[derive(Clone, Debug)]
+pub enum Stored {
+    /// All of them.
+    All,
+    /// Those with these keys; the others were there already.
+    Only(Arc<HashSet<i64>>),
 }
 
-/// Part of a transaction.
-pub enum Statement {
-    /// Rows to insert, one after another in `cells`.
-    Insert(Insert, Vec<Cell>),
-    /// A set-based statement.
-    Each(Write),
+impl Stored {
+    /// Whether the row with this key went in.
+    pub fn has(&self, key: i64) -> bool {
+        match self {
+            Stored::All => true,
+            Stored::Only(keys) => keys.contains(&key),
+        }
+    }
 }
 
-/// Which keys a `RETURNING` statement let in, over the whole group.
-pub type Returned = Arc<HashSet<i64>>;
+/// Who waits until the transaction is on the disk.
+pub type Waiting = oneshot::Sender<Result<(), StoreError>>;
 
-/// What to do once the transaction is durable, or has failed. Runs in the writer, so that nobody who goes
+/// What to do once the transaction is committed, or has failed. Runs in the writer, so that nobody who goes
 /// away in the meantime can leave it undone. It must not wait.
-pub type After = Box<dyn FnOnce(Result<Returned, StoreError>) + Send>;
+pub type After = Box<dyn FnOnce(Result<Stored, StoreError>) + Send>;
 
 enum Job {
-    Commit(Vec<Statement>, After),
-    Query(&'static str, Vec<Cell>, oneshot::Sender<Result<Vec<sqlx::sqlite::SqliteRow>, StoreError>>),
+    Commit(Commit),
+    Query(&'static str, Vec<Cell>, oneshot::Sender<Result<Vec<SqliteRow>, StoreError>>),
     Close(oneshot::Sender<()>),
+}
+
+/// A transaction on its way.
+struct Commit {
+    rows: Vec<Rows>,
+    after: After,
+    waiting: Option<Waiting>,
 }
 
 /// The state database. Clones share it.
@@ -118,8 +158,6 @@ pub struct Store {
 const JOBS_MAX: usize = 1024;
 /// How many transactions share one commit.
 const GROUP_MAX: usize = 256;
-/// The longest statement, in rows; shorter ones are powers of two, so that few texts are ever prepared.
-const ROWS_MAX: usize = 64;
 
 impl Store {
     /// Opens the database, makes it if it is missing, and brings its tables up to date.
@@ -129,8 +167,8 @@ impl Store {
             .filename(path)
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .statement_cache_capacity(200)
+            .synchronous(SqliteSynchronous::Normal)
+            .statement_cache_capacity(100)
             .busy_timeout(Duration::from_secs(10))
             .pragma("cache_size", "-4000")
             // Checkpoints run beside the writer, on their own connection.
@@ -146,7 +184,7 @@ impl Store {
             .map_err(unusable)?;
         let (jobs, waiting) = mpsc::channel(JOBS_MAX);
         let checkpoint = start(Checkpointer::open(path).await.map_err(unusable)?);
-        start_writer(writer, waiting, checkpoint.clone());
+        start_writer(writer, waiting, Ends { checkpoint: checkpoint.clone(), disk: start_syncing(path)? });
         Ok(Store { readers, jobs, checkpoint, path: path.to_owned() })
     }
 
@@ -159,28 +197,45 @@ impl Store {
         &self.path
     }
 
-    /// Writes all of it or nothing. Durable when it returns.
+    /// Writes all of it or nothing. On the disk when it returns.
     pub async fn write(&self, writes: Vec<Write>) -> Result<(), StoreError> {
+        let rows = writes.into_iter().map(Rows::from).collect();
+        self.commit(rows, Box::new(|_| ())).await?.await.map_err(|_| StoreError::Stopping)?
+    }
+
+    /// Writes all of it or nothing. Committed when it returns, but perhaps not yet on the disk: for what is made
+    /// again if it is lost with the machine.
+    pub async fn write_soon(&self, writes: Vec<Write>) -> Result<(), StoreError> {
         let (sender, answer) = oneshot::channel();
         let after: After = Box::new(move |result| {
             // Whoever asked may have gone away; the rows are written all the same.
             sender.send(result.map(|_| ())).ok();
         });
-        self.commit(writes.into_iter().map(Statement::Each).collect(), after).await?;
+        self.commit_soon(writes.into_iter().map(Rows::from).collect(), after).await?;
         answer.await.map_err(|_| StoreError::Stopping)?
     }
 
-    /// Hands a transaction to the writer. Returns when it has been taken; `after` runs when it is durable.
-    pub async fn commit(&self, statements: Vec<Statement>, after: After) -> Result<(), StoreError> {
-        self.jobs.send(Job::Commit(statements, after)).await.map_err(|_| StoreError::Stopping)
+    /// Hands a transaction to the writer. `after` runs when it is committed; what is returned resolves when it is
+    /// on the disk.
+    pub async fn commit(
+        &self,
+        rows: Vec<Rows>,
+        after: After,
+    ) -> Result<oneshot::Receiver<Result<(), StoreError>>, StoreError> {
+        let (waiting, answer) = oneshot::channel();
+        let commit = Commit { rows, after, waiting: Some(waiting) };
+        self.jobs.send(Job::Commit(commit)).await.map_err(|_| StoreError::Stopping)?;
+        Ok(answer)
+    }
+
+    /// Hands a transaction to the writer. `after` runs when it is committed; nobody waits for the disk.
+    pub async fn commit_soon(&self, rows: Vec<Rows>, after: After) -> Result<(), StoreError> {
+        let commit = Commit { rows, after, waiting: None };
+        self.jobs.send(Job::Commit(commit)).await.map_err(|_| StoreError::Stopping)
     }
 
     /// Runs one statement on the writer's connection, in a transaction of its own, and returns its rows.
-    pub async fn query(
-        &self,
-        sql: &'static str,
-        cells: Vec<Cell>,
-    ) -> Result<Vec<sqlx::sqlite::SqliteRow>, StoreError> {
+    pub async fn query(&self, sql: &'static str, cells: Vec<Cell>) -> Result<Vec<SqliteRow>, StoreError> {
         let (sender, answer) = oneshot::channel();
         self.jobs.send(Job::Query(sql, cells, sender)).await.map_err(|_| StoreError::Stopping)?;
         answer.await.map_err(|_| StoreError::Stopping)?
@@ -270,7 +325,7 @@ fn start(mut checkpointer: Checkpointer) -> mpsc::Sender<()> {
 fn start_writer(
     mut connection: SqliteConnection,
     mut jobs: mpsc::Receiver<Job>,
-    checkpoint: mpsc::Sender<()>,
+    ends: Ends,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
         let mut rows_since_checkpoint = 0;
@@ -279,14 +334,14 @@ fn start_writer(
             let mut commits = Vec::new();
             for job in group.drain(..) {
                 match job {
-                    Job::Commit(statements, after) => commits.push((statements, after)),
+                    Job::Commit(commit) => commits.push(commit),
                     Job::Query(sql, cells, answer) => {
                         rows_since_checkpoint +=
-                            commit_group(&mut connection, std::mem::take(&mut commits)).await;
+                            commit_group(&mut connection, std::mem::take(&mut commits), &ends.disk).await;
                         answer.send(run_query(&mut connection, sql, cells).await).ok();
                     }
                     Job::Close(done) => {
-                        commit_group(&mut connection, std::mem::take(&mut commits)).await;
+                        commit_group(&mut connection, std::mem::take(&mut commits), &ends.disk).await;
                         sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await.ok();
                         connection.close().await.ok();
                         done.send(()).ok();
@@ -294,11 +349,11 @@ fn start_writer(
                     }
                 }
             }
-            rows_since_checkpoint += commit_group(&mut connection, commits).await;
+            rows_since_checkpoint += commit_group(&mut connection, commits, &ends.disk).await;
             if rows_since_checkpoint > 2000 {
                 rows_since_checkpoint = 0;
                 // A checkpoint that is still running is enough.
-                checkpoint.try_send(()).ok();
+                ends.checkpoint.try_send(()).ok();
             }
         }
         connection.close().await.ok();
@@ -309,7 +364,7 @@ async fn run_query(
     connection: &mut SqliteConnection,
     sql: &'static str,
     cells: Vec<Cell>,
-) -> Result<Vec<sqlx::sqlite::SqliteRow>, StoreError> {
+) -> Result<Vec<SqliteRow>, StoreError> {
     let mut query = sqlx::query(sql);
     for cell in &cells {
         query = bind(query, cell);
@@ -317,115 +372,152 @@ async fn run_query(
     Ok(query.fetch_all(connection).await?)
 }
 
+/// Where the writer's work goes on: folding the log into the database, and onto the disk.
+struct Ends {
+    checkpoint: mpsc::Sender<()>,
+    disk: mpsc::UnboundedSender<Waiting>,
+}
+
+/// Brings the log to the disk for all who wait, as often as the disk can.
+#[expect(clippy::disallowed_methods, reason = "ends by itself when the writer, whose end it is, ends")]
+fn start_syncing(path: &Path) -> Result<mpsc::UnboundedSender<Waiting>, StoreError> {
+    let log = PathBuf::from(format!("{}-wal", path.display()));
+    let file =
+        std::fs::File::open(&log).map_err(|error| unusable(path, &format!("{}: {error}", log.display())))?;
+    let file = Arc::new(file);
+    let (disk, mut waiting) = mpsc::unbounded_channel::<Waiting>();
+    tokio::spawn(async move {
+        let mut group = Vec::new();
+        while waiting.recv_many(&mut group, GROUP_MAX).await > 0 {
+            let file = file.clone();
+            let synced = tokio::task::spawn_blocking(move || file.sync_data()).await;
+            let result = match synced {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => {
+                    Err(StoreError::Refused(format!("the log could not be brought to the disk: {error}")))
+                }
+                Err(_) => Err(StoreError::Stopping),
+            };
+            // Whoever asked may have gone away; it is on the disk all the same.
+            group.drain(..).for_each(|waiting| drop(waiting.send(result.clone())));
+        }
+    });
+    Ok(disk)
+}
+
 /// One commit for all of them; if that fails, each for itself, so that one that cannot be written hurts
 /// only itself. Returns how many rows were written.
-async fn commit_group(connection: &mut SqliteConnection, commits: Vec<(Vec<Statement>, After)>) -> usize {
-    if commits.is_empty() {
-        return 0;
-    }
-    let (statements, afters): (Vec<Vec<Statement>>, Vec<After>) = commits.into_iter().unzip();
-    let merged = Merged::of(statements.iter().flatten());
-    let rows = merged.rows;
-    match run_transaction(connection, merged).await {
-        Ok(returned) => {
-            let returned = Arc::new(returned);
-            afters.into_iter().for_each(|after| after(Ok(returned.clone())));
+async fn commit_group(
+    connection: &mut SqliteConnection,
+    commits: Vec<Commit>,
+    disk: &mpsc::UnboundedSender<Waiting>,
+) -> usize {
+    let together = merged(commits.iter().flat_map(|commit| &commit.rows));
+    let count = together.iter().map(|rows| rows.count).sum();
+    match run_transaction(connection, &together).await {
+        Ok(stored) => commits.into_iter().for_each(|commit| commit.end(Ok(stored.clone()), disk)),
+        Err(error) if commits.len() == 1 => {
+            commits.into_iter().for_each(|commit| commit.end(Err(error.clone()), disk));
         }
-        Err(error) if afters.len() == 1 => afters.into_iter().for_each(|after| after(Err(error.clone()))),
         Err(_) => {
-            for (statements, after) in statements.iter().zip(afters) {
-                after(run_transaction(connection, Merged::of(statements)).await.map(Arc::new));
+            for commit in commits {
+                let alone = merged(&commit.rows);
+                let result = run_transaction(connection, &alone).await;
+                commit.end(result, disk);
             }
         }
     }
-    rows
+    count
 }
 
-/// The statements of a group with rows of the same statement put together.
-#[derive(Default)]
-struct Merged<'a> {
-    inserts: Vec<(Insert, Vec<&'a Cell>)>,
-    each: Vec<(&'static str, Vec<&'a Value>)>,
-    rows: usize,
+impl Commit {
+    fn end(self, result: Result<Stored, StoreError>, disk: &mpsc::UnboundedSender<Waiting>) {
+        let failed = result.as_ref().err().cloned();
+        (self.after)(result);
+        match (self.waiting, failed) {
+            // Whoever asked may have gone away.
+            (Some(waiting), Some(error)) => drop(waiting.send(Err(error))),
+            (Some(waiting), None) => drop(disk.send(waiting)),
+            (None, _) => {}
+        }
+    }
 }
 
-impl<'a> Merged<'a> {
-    fn of(statements: impl IntoIterator<Item = &'a Statement>) -> Merged<'a> {
-        let mut merged = Merged::default();
-        for statement in statements {
-            match statement {
-                Statement::Insert(insert, cells) => merged.insert(*insert, cells),
-                Statement::Each(write) => merged.each(write),
+/// Rows of the same statement put together: new ones wherever they come, others only with their neighbours,
+/// since what changes rows has to keep its order.
+fn merged<'a>(all: impl IntoIterator<Item = &'a Rows>) -> Vec<Rows> {
+    let mut merged: Vec<Rows> = Vec::new();
+    for rows in all.into_iter().filter(|rows| rows.count > 0) {
+        let known = match rows.which {
+            Some(_) => merged.iter_mut().find(|known| known.sql == rows.sql),
+            None => merged.last_mut().filter(|last| last.sql == rows.sql),
+        };
+        match known {
+            Some(known) => {
+                known.text.push(',');
+                known.text.push_str(&rows.text);
+                known.count += rows.count;
             }
-        }
-        merged
-    }
-    fn insert(&mut self, insert: Insert, cells: &'a [Cell]) {
-        self.rows += cells.len() / insert.columns;
-        match self.inserts.iter_mut().find(|(known, _)| *known == insert) {
-            Some((_, gathered)) => gathered.extend(cells),
-            None => self.inserts.push((insert, cells.iter().collect())),
+            None => merged.push(rows.clone()),
         }
     }
-    fn each(&mut self, write: &'a Write) {
-        self.rows += write.rows.len();
-        // Only neighbours are put together: what changes rows keeps its order.
-        match self.each.last_mut().filter(|(sql, _)| *sql == write.sql) {
-            Some((_, gathered)) => gathered.extend(&write.rows),
-            None => self.each.push((write.sql, write.rows.iter().collect())),
+    // New rows first: what others say of them finds them there.
+    merged.sort_by_key(|rows| rows.which.is_none());
+    merged
+}
+
+async fn run_transaction(connection: &mut SqliteConnection, all: &[Rows]) -> Result<Stored, StoreError> {
+    if all.is_empty() {
+        return Ok(Stored::All);
+    }
+    let mut text = String::from("BEGIN IMMEDIATE");
+    for rows in all {
+        text.push_str("; ");
+        // Over several statements only placeholders without numbers are filled in their order.
+        text.push_str(&rows.sql.replace("?1", "?"));
+        if rows.which.is_some() {
+            text.push_str("; SELECT changes()");
+        }
+    }
+    text.push_str("; COMMIT");
+    let mut query = sqlx::query(AssertSqlSafe(text));
+    for rows in all {
+        let array = format!("[{}]", rows.text);
+        for _ in 1..rows.sql.matches("?1").count() {
+            query = query.bind(array.clone());
+        }
+        query = query.bind(array);
+    }
+    match query.fetch_all(&mut *connection).await {
+        Ok(changes) => stored(connection, all, &changes).await,
+        Err(error) => {
+            // Fails where the transaction has ended by itself, and then nothing is left to roll back.
+            sqlx::query("ROLLBACK").execute(connection).await.ok();
+            Err(error.into())
         }
     }
 }
 
-async fn run_transaction(
+async fn stored(
     connection: &mut SqliteConnection,
-    merged: Merged<'_>,
-) -> Result<HashSet<i64>, StoreError> {
-    let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-    let mut returned = HashSet::new();
-    for (insert, cells) in merged.inserts {
-        insert_rows(&mut transaction, insert, &cells, &mut returned).await?;
+    all: &[Rows],
+    changes: &[SqliteRow],
+) -> Result<Stored, StoreError> {
+    let mut only = HashSet::new();
+    let mut complete = true;
+    for (rows, changes) in all.iter().filter(|rows| rows.which.is_some()).zip(changes) {
+        complete &= changes.try_get::<i64, _>(0)? == rows.count as i64;
     }
-    for (sql, rows) in merged.each.into_iter().filter(|(_, rows)| !rows.is_empty()) {
-        let rows = serde_json::to_string(&rows).map_err(|error| StoreError::Refused(error.to_string()))?;
-        sqlx::query(sql).bind(rows).execute(&mut *transaction).await?;
+    if complete {
+        return Ok(Stored::All);
     }
-    transaction.commit().await?;
-    Ok(returned)
-}
-
-async fn insert_rows(
-    connection: &mut SqliteConnection,
-    insert: Insert,
-    mut cells: &[&Cell],
-    returned: &mut HashSet<i64>,
-) -> Result<(), StoreError> {
-    while cells.len() >= insert.columns {
-        let rows = ROWS_MAX.min(prev_power_of_two(cells.len() / insert.columns));
-        let (now, later) = cells.split_at(rows * insert.columns);
-        cells = later;
-        let mut query = sqlx::query(sqlx::AssertSqlSafe(insert_text(insert, rows)));
-        for cell in now {
-            query = bind(query, cell);
-        }
-        if insert.tail.contains("RETURNING") {
-            for row in query.fetch_all(&mut *connection).await? {
-                returned.insert(row.try_get(0)?);
-            }
-        } else {
-            query.execute(&mut *connection).await?;
-        }
+    for rows in all {
+        let Some(which) = rows.which else { continue };
+        let keys =
+            sqlx::query_scalar(which).bind(format!("[{}]", rows.text)).fetch_all(&mut *connection).await?;
+        only.extend::<Vec<i64>>(keys);
     }
-    Ok(())
-}
-
-fn prev_power_of_two(number: usize) -> usize {
-    1 << (usize::BITS - 1 - number.leading_zeros())
-}
-
-fn insert_text(insert: Insert, rows: usize) -> String {
-    let row = format!("({})", vec!["?"; insert.columns].join(","));
-    format!("{} VALUES {} {}", insert.head, vec![row.as_str(); rows].join(","), insert.tail)
+    Ok(Stored::Only(Arc::new(only)))
 }
 
 type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
@@ -434,7 +526,70 @@ fn bind<'q>(query: Query<'q>, cell: &'q Cell) -> Query<'q> {
     match cell {
         Cell::Int(number) => query.bind(*number),
         Cell::Text(text) => query.bind(text.as_str()),
-        Cell::Blob(bytes) => query.bind(bytes.as_slice()),
-        Cell::Null => query.bind(None::<i64>),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    const ADD: &str = "INSERT INTO fact (name, value) SELECT value ->> 0, value ->> 1 FROM json_each(?1)";
+
+    async fn store() -> (tempfile::TempDir, Store) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(&folder.path().join("state.db")).await.expect("a store");
+        (folder, store)
+    }
+
+    fn add(name: &str) -> Vec<Write> {
+        vec![Write { sql: ADD, rows: vec![json!([name, "1"])] }]
+    }
+
+    #[tokio::test]
+    async fn one_that_cannot_be_written_hurts_only_itself() {
+        let (_folder, store) = store().await;
+        store.write(add("known")).await.expect("written");
+        let names = ["a", "known", "b", "c"];
+        let all = names.map(|name| {
+            let store = store.clone();
+            async move { store.write(add(name)).await.is_ok() }
+        });
+        assert_eq!(futures_util::future::join_all(all).await, [true, false, true, true]);
+        let count: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM fact").fetch_one(store.read()).await.expect("a count");
+        assert_eq!(count, 4);
+    }
+
+    #[tokio::test]
+    async fn a_transaction_is_kept_whole_or_not_at_all() {
+        let (_folder, store) = store().await;
+        let writes = [add("new"), add("new")].concat();
+        assert!(
+            store
+                .write(vec![
+                    writes[0].clone(),
+                    Write { sql: "INSERT INTO nowhere SELECT 1 FROM json_each(?1)", rows: vec![json!(1)] }
+                ])
+                .await
+                .is_err()
+        );
+        let count: i64 =
+            sqlx::query_scalar("SELECT count(*) FROM fact").fetch_one(store.read()).await.expect("a count");
+        assert_eq!(count, 0);
+        store.write(add("new")).await.expect("the connection works on");
+    }
+
+    #[tokio::test]
+    async fn a_state_of_a_newer_dropwire_is_left_alone() {
+        let (folder, store) = store().await;
+        const NEWER: &str =
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time)
+             SELECT 999, 'newer', TRUE, x'00', 0 FROM json_each(?1)";
+        store.write(vec![Write { sql: NEWER, rows: vec![json!(1)] }]).await.expect("written");
+        store.close().await;
+        let error =
+            Store::open(&folder.path().join("state.db")).await.map(|_| ()).expect_err("it is refused");
+        assert!(error.to_string().contains("written by a newer dropwire"), "{error}");
     }
 }

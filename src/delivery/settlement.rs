@@ -6,7 +6,7 @@ use super::destination;
 use super::policy::DeliveryPolicy;
 use super::{Outcome, Parcel, Reason, Report, Settle};
 use crate::clock::Timestamp;
-use crate::store::{Cell, Insert, Statement, Write};
+use crate::store::Rows;
 use crate::timeline::{Moment, millis};
 use crate::wire::Wire;
 
@@ -22,16 +22,15 @@ pub struct Settlement {
     pub at: Timestamp,
 }
 
-const INSERT_ATTEMPT: Insert = Insert {
-    head: "INSERT INTO attempt (wire, first, last, number, request_id, function, at, duration, init, error, retry_at, result, log)",
-    columns: 13,
-    tail: "",
-};
-const INSERT_DEAD: Insert = Insert {
-    head: "INSERT INTO dead (queue, wire, deliveries, first, at, reason, error, body)",
-    columns: 8,
-    tail: "",
-};
+/// `[wire, first, last, number, request_id, function, at, duration, init, error, retry_at, result, log]`
+const INSERT_ATTEMPT: &str = "INSERT INTO attempt
+       (wire, first, last, number, request_id, function, at, duration, init, error, retry_at, result, log)
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+            value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12 FROM json_each(?1)";
+/// `[queue, wire, deliveries, first, at, reason, error, body]`
+const INSERT_DEAD: &str = "INSERT INTO dead (queue, wire, deliveries, first, at, reason, error, body)
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
+     FROM json_each(?1)";
 const DELIVERED: &str =
     "UPDATE delivery SET state = 2, attempts = attempts + 1 WHERE id IN (SELECT value FROM json_each(?1))";
 /// `[id, state, due, attempts, refusals, cohort, not_before, reason]`
@@ -46,23 +45,19 @@ const RESULT_MAX: usize = 16 * 1024;
 impl Settlement {
     /// The rows to write, for the wire of this number. What a stream tries again keeps its place in the line,
     /// unless the wire is no longer in force.
-    pub fn statements(&self, wire: i64, in_force: bool) -> Vec<Statement> {
+    pub fn rows(&self, wire: i64, in_force: bool) -> Vec<Rows> {
         let keeps_place = in_force && matches!(self.parcel.wire.policy, DeliveryPolicy::Stream(_));
-        let (mut delivered, mut moved) = (Vec::new(), Vec::new());
+        let (mut delivered, mut moved) = (Rows::of(DELIVERED), Rows::of(MOVED));
         for (delivery, (id, settle)) in self.parcel.deliveries.iter().zip(&self.verdicts) {
             match settle {
-                Settle::Delivered => delivered.push(json!(id.0)),
-                other => moved.push(self.moved_row(delivery, other, keeps_place)),
+                Settle::Delivered => delivered.push(&id.0),
+                other => moved.push(&self.moved_row(delivery, other, keeps_place)),
             }
         }
-        let mut statements = vec![Statement::Insert(INSERT_ATTEMPT, self.attempt_row(wire))];
-        statements.push(Statement::Each(Write { sql: DELIVERED, rows: delivered }));
-        statements.push(Statement::Each(Write { sql: MOVED, rows: moved }));
-        let letters = self.dead_rows(wire);
-        if !letters.is_empty() {
-            statements.push(Statement::Insert(INSERT_DEAD, letters));
-        }
-        statements
+        let (mut attempt, mut dead) = (Rows::of(INSERT_ATTEMPT), Rows::of(INSERT_DEAD));
+        attempt.push(&self.attempt_row(wire));
+        self.dead_rows(wire).iter().for_each(|row| dead.push(row));
+        vec![attempt, delivered, moved, dead]
     }
 
     /// What followers are told.
@@ -153,25 +148,25 @@ impl Settlement {
         }
     }
 
-    fn attempt_row(&self, wire: i64) -> Vec<Cell> {
+    fn attempt_row(&self, wire: i64) -> Value {
         let (parcel, report) = (&self.parcel, self.report());
         let last = parcel.deliveries.last().unwrap_or(parcel.first());
         let micros = |d: std::time::Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
-        vec![
-            Cell::Int(wire),
-            Cell::Int(parcel.first().number.0),
-            Cell::Int(last.number.0),
-            Cell::Int(parcel.attempt().into()),
-            Cell::Text(parcel.request_id()),
-            Cell::Text(parcel.wire.target.name().to_owned()),
-            Cell::Int(self.at.as_micros()),
-            Cell::Int(report.map(|r| micros(r.duration)).unwrap_or_default()),
-            report.and_then(|r| r.init).map(micros).into(),
-            self.error().into(),
-            self.retry_at().map(Timestamp::as_micros).into(),
-            self.result().into(),
-            Cell::Text(report.map(|r| r.log.clone()).unwrap_or_default()),
-        ]
+        json!([
+            wire,
+            parcel.first().number.0,
+            last.number.0,
+            parcel.attempt(),
+            parcel.request_id(),
+            parcel.wire.target.name(),
+            self.at.as_micros(),
+            report.map(|r| micros(r.duration)).unwrap_or_default(),
+            report.and_then(|r| r.init).map(micros),
+            self.error(),
+            self.retry_at().map(Timestamp::as_micros),
+            self.result(),
+            report.map(|r| r.log.as_str()).unwrap_or_default(),
+        ])
     }
 
     fn result(&self) -> Option<String> {
@@ -184,35 +179,20 @@ impl Settlement {
     }
 
     /// A dead letter for what is given up, a failure record for those who asked for one.
-    fn dead_rows(&self, wire: i64) -> Vec<Cell> {
-        let Some(reason) = self.reason() else {
-            return Vec::new();
-        };
+    fn dead_rows(&self, wire: i64) -> Vec<Value> {
+        let Some(reason) = self.reason() else { return Vec::new() };
         let lost = self.parcel.deliveries.iter().zip(&self.verdicts);
         let lost: Vec<_> =
             lost.filter(|(_, (_, s))| matches!(s, Settle::GiveUp(_))).map(|(d, _)| d.clone()).collect();
         let lost = Parcel { wire: self.parcel.wire.clone(), deliveries: lost };
         let Wire { dead_letters, on_failure, .. } = &*self.parcel.wire;
-        let body = |text: String| (text, lost.first().number.0);
-        let letter = dead_letters
-            .iter()
-            .map(|queue| (queue, body(String::from_utf8_lossy(&lost.payload()).into_owned())));
-        let record = on_failure
-            .iter()
-            .map(|queue| (queue, body(destination::failure_record(&lost, &self.outcome, reason, self.at))));
+        let letter = |queue| (queue, String::from_utf8_lossy(&lost.payload()).into_owned());
+        let record = |queue| (queue, destination::failure_record(&lost, &self.outcome, reason, self.at));
+        let all = dead_letters.iter().map(letter).chain(on_failure.iter().map(record));
         let ids = json!(lost.deliveries.iter().map(|d| d.id.0).collect::<Vec<_>>()).to_string();
-        let rows = letter.chain(record).flat_map(|(queue, (body, first))| {
-            vec![
-                Cell::Text(queue.name().to_owned()),
-                Cell::Int(wire),
-                Cell::Text(ids.clone()),
-                Cell::Int(first),
-                Cell::Int(self.at.as_micros()),
-                Cell::Text(reason.as_str().to_owned()),
-                Cell::Text(self.error().unwrap_or_default()),
-                Cell::Text(body),
-            ]
-        });
-        rows.collect()
+        let (first, at, error) =
+            (lost.first().number.0, self.at.as_micros(), self.error().unwrap_or_default());
+        all.map(|(queue, body)| json!([queue.name(), wire, ids, first, at, reason.as_str(), error, body]))
+            .collect()
     }
 }

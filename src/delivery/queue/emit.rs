@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
 use super::rows::*;
 use super::{Queue, StoreError};
 use crate::arn::Arn;
 use crate::delivery::stream::InLine;
 use crate::delivery::{Delivery, DeliveryId};
 use crate::event::{Event, EventNo};
-use crate::store::{After, Cell, Returned, Statement, Write};
+use crate::store::{After, Rows, Stored, Write};
 use crate::timeline::Moment;
 use crate::wire::{self, Wire};
 
@@ -47,19 +45,12 @@ impl Queue {
         writes: Vec<Write>,
         choose: &(dyn Fn(&Event, &mut Vec<Arc<Wire>>) + Sync),
     ) -> Result<Vec<EventNo>, StoreError> {
-        let (statements, emission) = self.plan(events, choose);
+        let (rows, emission) = self.plan(events, choose);
         let numbers = emission.events.iter().map(|(number, _)| *number).collect();
-        let (sender, done) = oneshot::channel();
         let queue = self.clone();
-        let after: After = Box::new(move |result| {
-            let outcome = result.as_ref().map(|_| ()).map_err(Clone::clone);
-            queue.emitted(emission, result.ok());
-            // Whoever asked may have gone away; the event is stored all the same.
-            sender.send(outcome).ok();
-        });
-        let statements = statements.into_iter().chain(writes.into_iter().map(Statement::Each)).collect();
-        self.store.commit(statements, after).await?;
-        done.await.map_err(|_| StoreError::Stopping)??;
+        let after: After = Box::new(move |result| queue.emitted(emission, result.ok()));
+        let rows = rows.into_iter().chain(writes.into_iter().map(Rows::from)).collect();
+        self.store.commit(rows, after).await?.await.map_err(|_| StoreError::Stopping)??;
         Ok(numbers)
     }
 
@@ -68,7 +59,7 @@ impl Queue {
         &self,
         events: Vec<Event>,
         choose: &dyn Fn(&Event, &mut Vec<Arc<Wire>>),
-    ) -> (Vec<Statement>, Emission) {
+    ) -> (Vec<Rows>, Emission) {
         let mut chosen: Vec<(Event, Vec<Arc<Wire>>)> = Vec::with_capacity(events.len());
         for event in events {
             let mut wires = Vec::new();
@@ -76,7 +67,8 @@ impl Queue {
             chosen.push((event, wires));
         }
         let mut emission = Emission::default();
-        let (mut event_cells, mut delivery_cells) = (Vec::new(), Vec::new());
+        let (mut event_rows, mut delivery_rows) =
+            (Rows::new_ones_of(INSERT_EVENT, STORED_EVENTS), Rows::of(INSERT_DELIVERY));
         let now = self.clock.now();
         let mut guard = self.state();
         let state = &mut *guard;
@@ -85,7 +77,6 @@ impl Queue {
             let number = EventNo(state.next_event);
             state.next_event += 1;
             let event = Arc::new(event);
-            event_cells.extend(cells_of(number, &event));
             for wire in wires {
                 let Some(line) = state.lines.get_mut(&wire.id) else {
                     continue;
@@ -94,7 +85,7 @@ impl Queue {
                 state.next_delivery += 1;
                 let held = line.has_room();
                 let due = if line.is_stream() { 0 } else { now.as_micros() };
-                delivery_cells.extend([id.0, number.0, line.no, i64::from(held), due].map(Cell::Int));
+                delivery_rows.push(&[id.0, number.0, line.no, i64::from(held), due]);
                 if held {
                     line.reserved += 1;
                     let delivery =
@@ -108,16 +99,15 @@ impl Queue {
             }
             emission.events.push((number, event));
         }
-        let statements = vec![
-            Statement::Insert(INSERT_EVENT, event_cells),
-            Statement::Insert(INSERT_DELIVERY, delivery_cells),
-        ];
-        (statements, emission)
+        drop(guard);
+        // Texts are made outside of the lock.
+        emission.events.iter().for_each(|(number, event)| event_rows.push(&row_of(*number, event)));
+        (vec![event_rows, delivery_rows], emission)
     }
 
     /// The events are on disk, or (without `stored`) could not be written.
-    fn emitted(&self, emission: Emission, stored: Option<Returned>) {
-        let is_stored = |number: &EventNo| stored.as_ref().is_some_and(|stored| stored.contains(&number.0));
+    fn emitted(&self, emission: Emission, stored: Option<Stored>) {
+        let is_stored = |number: &EventNo| stored.as_ref().is_some_and(|stored| stored.has(number.0));
         if self.timeline.is_followed() {
             let stored = emission.events.iter().filter(|(number, _)| is_stored(number));
             stored.for_each(|(number, event)| self.tell(*number, event, &emission.wanted));

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use sqlx::Row;
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::Notify;
 
 pub use crate::store::StoreError;
 pub(crate) use rows::event_of;
@@ -29,7 +29,7 @@ use super::{Outcome, Parcel};
 use crate::arn::Arn;
 use crate::clock::{Clock, Timestamp};
 use crate::event::Event;
-use crate::store::{After, Cell, Statement, Store, Write};
+use crate::store::{After, Rows, Store, Write};
 use crate::timeline::Timeline;
 use crate::wire::{self, Wire, WiresBySource, Wiring};
 
@@ -153,15 +153,19 @@ impl Queue {
             let Some((last, _)) = events.last() else { break };
             after = *last;
             let wanted = events.iter().filter(|(no, event)| *no < until && wire::wants(event, &wire.filter));
-            let mut cells = Vec::new();
+            let mut rows = Rows::of(INSERT_DELIVERY);
             {
                 let mut state = self.state();
                 for (event, _) in wanted {
-                    cells.extend([state.next_delivery, *event, no, 0, 0].map(Cell::Int));
+                    rows.push(&[state.next_delivery, *event, no, 0, 0]);
                     state.next_delivery += 1;
                 }
             }
-            self.commit(vec![Statement::Insert(INSERT_DELIVERY, cells)]).await?;
+            self.store
+                .commit(vec![rows], Box::new(|_| ()))
+                .await?
+                .await
+                .map_err(|_| StoreError::Stopping)??;
         }
         if let Some(line) = self.state().lines.get_mut(&wire.id) {
             line.behind = true;
@@ -222,7 +226,7 @@ impl Queue {
             let (state, id) = (self.state(), &settlement.parcel.wire.id);
             (state.wire_numbers.get(id).copied().unwrap_or_default(), state.lines.contains_key(id))
         };
-        let statements = settlement.statements(number, in_force);
+        let rows = settlement.rows(number, in_force);
         let queue = self.clone();
         let after: After = Box::new(move |result| match result {
             Ok(_) => queue.settled(&settlement),
@@ -232,7 +236,7 @@ impl Queue {
             }
         });
         // A stopped writer means that dropwire is going down: the delivery is still claimed, and waits again at the next start.
-        self.store.commit(statements, after).await.ok();
+        self.store.commit_soon(rows, after).await.ok();
     }
 
     /// The settlement is on disk: the line moves on.
@@ -292,7 +296,7 @@ impl Queue {
             page.fetch_all(self.store.read()).await?.iter().map(|row| in_line_of(row, now)).collect();
         if !claimed.is_empty() {
             let rows = claimed.iter().map(|in_line| json!(in_line.delivery.id.0)).collect();
-            self.store.write(vec![Write { sql: CLAIM, rows }]).await?;
+            self.store.write_soon(vec![Write { sql: CLAIM, rows }]).await?;
         }
         let more: bool =
             sqlx::query(WAITING).bind(no).bind(now.as_micros()).fetch_one(self.store.read()).await?.get(0);
@@ -380,15 +384,6 @@ impl Queue {
                 || line.next_due.is_some_and(|due| due <= now)
         };
         state.emitting == 0 && state.unwritten.is_empty() && !state.lines.values().any(busy)
-    }
-
-    async fn commit(&self, statements: Vec<Statement>) -> Result<(), StoreError> {
-        let (sender, done) = oneshot::channel();
-        let after: After = Box::new(move |result| {
-            sender.send(result.map(|_| ())).ok();
-        });
-        self.store.commit(statements, after).await?;
-        done.await.map_err(|_| StoreError::Stopping)?
     }
 
     fn ring_all(&self) {

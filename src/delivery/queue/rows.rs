@@ -10,18 +10,19 @@ use crate::clock::Timestamp;
 use crate::delivery::stream::InLine;
 use crate::delivery::{Delivery, DeliveryId};
 use crate::event::{Event, EventId, EventNo, Form, Record};
-use crate::store::{Cell, Insert};
 
-pub(super) const INSERT_EVENT: Insert = Insert {
-    head: "INSERT INTO event (no, natural, source, name, subject, at, lane, cause, form, record)",
-    columns: 10,
-    tail: "ON CONFLICT (natural) DO NOTHING RETURNING no",
-};
-pub(super) const INSERT_DELIVERY: Insert = Insert {
-    head: "INSERT INTO delivery (id, event, wire, state, due) SELECT column1, column2, column3, column4, column5 FROM (",
-    columns: 5,
-    tail: ") WHERE EXISTS (SELECT 1 FROM event WHERE no = column2)",
-};
+/// `[no, natural in hex, source, name, subject, at, lane, cause, form, record]`
+pub(super) const INSERT_EVENT: &str =
+    "INSERT INTO event (no, natural, source, name, subject, at, lane, cause, form, record)
+     SELECT value ->> 0, unhex(value ->> 1), value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+            value ->> 7, value ->> 8, value ->> 9
+     FROM json_each(?1) WHERE true ON CONFLICT (natural) DO NOTHING";
+pub(super) const STORED_EVENTS: &str =
+    "SELECT e.no FROM json_each(?1) j JOIN event e ON e.no = j.value ->> 0";
+/// `[id, event, wire, state, due]`; none for an event that was known already.
+pub(super) const INSERT_DELIVERY: &str = "INSERT INTO delivery (id, event, wire, state, due)
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?1)
+     WHERE EXISTS (SELECT 1 FROM event WHERE no = value ->> 1)";
 pub(super) const RECOVER: &str = "UPDATE delivery SET state = 0 WHERE state = 1";
 pub(super) const HIGHEST: &str =
     "SELECT coalesce((SELECT max(no) FROM event), 0), coalesce((SELECT max(id) FROM delivery), 0)";
@@ -50,20 +51,21 @@ pub(super) const REVIVE: &str =
      not_before = 0, reason = NULL WHERE state = 3 AND id IN (SELECT value FROM json_each(?1))";
 pub(super) const BURY: &str = "DELETE FROM dead WHERE id IN (SELECT value FROM json_each(?1))";
 
-pub(super) fn cells_of(number: EventNo, event: &Event) -> [Cell; 10] {
+/// The row of [`INSERT_EVENT`].
+pub(super) fn row_of(number: EventNo, event: &Event) -> impl serde::Serialize + '_ {
     let whole = i64::from(event.record.form() == Form::Whole);
-    [
-        Cell::Int(number.0),
-        Cell::Blob(event.id.0.to_vec()),
-        Cell::Text(event.source.to_string()),
-        Cell::Text(event.name.clone()),
-        Cell::Text(event.subject.clone()),
-        Cell::Int(event.occurred_at.as_micros()),
-        event.lane.clone().into(),
-        event.cause.clone().into(),
-        Cell::Int(whole),
-        Cell::Text(event.record.text().to_owned()),
-    ]
+    (
+        number.0,
+        hex::encode(event.id.0),
+        event.source.as_str(),
+        &event.name,
+        &event.subject,
+        event.occurred_at.as_micros(),
+        &event.lane,
+        &event.cause,
+        whole,
+        event.record.text(),
+    )
 }
 
 /// The event of a row that has its columns.

@@ -52,12 +52,9 @@ impl Attribute {
         Ok(plain(serde_json::from_str::<&RawValue>(json)?.get(), 0))
     }
 
-    /// Reads one value of a row image: `t` and the text of a TEXT, else the SQL literal that `quote()` makes.
-    /// An infinite REAL, which DynamoDB has not, becomes a string.
+    /// Reads the SQL literal that `quote()` makes of what is no TEXT. An infinite REAL, which DynamoDB has not,
+    /// becomes a string.
     pub fn from_literal(literal: &str) -> Attribute {
-        if let Some(text) = literal.strip_prefix('t') {
-            return Attribute::S(text.to_owned());
-        }
         if literal == "NULL" {
             return Attribute::Null;
         }
@@ -325,8 +322,6 @@ mod tests {
     fn sqlite_literals_keep_their_type() {
         for (literal, expected) in [
             ("NULL", Attribute::Null),
-            ("tNULL", Attribute::S("NULL".into())),
-            ("t", Attribute::S(String::new())),
             ("X'00FF'", Attribute::B(vec![0, 255])),
             ("X''", Attribute::B(vec![])),
             ("Inf", Attribute::S("Infinity".into())),

@@ -129,8 +129,8 @@ pub async fn has_table(connection: &mut SqliteConnection, name: &str) -> Result<
     Ok(sqlx::query_scalar::<_, i64>(sql).bind(name).fetch_one(connection).await? > 0)
 }
 
-/// Installs this table's triggers, unless just these are there and fire first. Rows that were written after
-/// `read_to` under triggers that did not know all columns are logged again. Says whether it changed anything.
+/// Installs this table's triggers, unless just these are there and fire first. Of rows that were written
+/// after `read_to`, under triggers that did not know all columns, the images are amended. Says whether it changed anything.
 pub async fn install(
     connection: &mut SqliteConnection,
     subject: &Subject,
@@ -180,16 +180,21 @@ pub async fn remove_triggers(connection: &mut SqliteConnection, tag: &str) -> Re
 /// Forgets log rows before `read_to` and what statements left in the stash. Says whether there is more.
 pub async fn trim(connection: &mut SqliteConnection, tag: &str, read_to: i64) -> Result<bool, sqlx::Error> {
     let mut write = connection.begin_with("BEGIN IMMEDIATE").await?;
+    // The stash goes first: what a stashed row knows of the log since then must not go before it.
+    let sql = "DELETE FROM dropwire_stash WHERE rowid IN (SELECT rowid FROM dropwire_stash WHERE tbl = ?1 LIMIT ?2)";
+    let stash = sqlx::query(sql).bind(tag).bind(TRIM_ROWS).execute(&mut *write).await?;
+    if stash.rows_affected() == TRIM_ROWS as u64 {
+        write.commit().await?;
+        return Ok(true);
+    }
     let sql = "DELETE FROM dropwire_log WHERE seq IN (SELECT seq FROM dropwire_log WHERE tbl = ?1 AND seq < ?2 LIMIT ?3)";
     let log = sqlx::query(sql).bind(tag).bind(read_to).bind(TRIM_ROWS).execute(&mut *write).await?;
     // The last one read stays, emptied, so that this file can be told from an older copy.
     let sql =
         "UPDATE dropwire_log SET done = 1, old = NULL, new = NULL WHERE seq = ?2 AND tbl = ?1 AND done = 0";
     sqlx::query(sql).bind(tag).bind(read_to).execute(&mut *write).await?;
-    let sql = "DELETE FROM dropwire_stash WHERE rowid IN (SELECT rowid FROM dropwire_stash WHERE tbl = ?1 LIMIT ?2)";
-    let stash = sqlx::query(sql).bind(tag).bind(TRIM_ROWS).execute(&mut *write).await?;
     write.commit().await?;
-    Ok(log.rows_affected().max(stash.rows_affected()) == TRIM_ROWS as u64)
+    Ok(log.rows_affected() == TRIM_ROWS as u64)
 }
 
 /// How many rows one trim forgets: a millisecond or two in which nobody else can write.

@@ -40,10 +40,13 @@ use crate::source::{EventSource, Outlet, SourceError};
 use crate::store::Store;
 use crate::timeline::Timeline;
 
+mod attach;
 mod attribute;
 mod changes;
 mod event;
 mod file;
+mod image;
+mod log;
 mod number;
 mod position;
 mod reader;
@@ -92,6 +95,9 @@ pub struct Table {
 /// How long the file must have been left alone before rows that were read are forgotten: forgetting writes, and
 /// whoever writes without patience at the same moment would be refused.
 const QUIET: Duration = Duration::from_secs(2);
+
+/// How often a file is tried again that somebody holds for long.
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
 
 impl Table {
     /// Opens (or makes) the file and the table, and installs or refreshes the triggers.
@@ -155,20 +161,20 @@ impl Table {
     /// Looks now, and again as long as the kernel may have told of something not yet visible.
     async fn look_out(&self, reader: &mut Reader, stop: &CancellationToken) -> Result<Seen, SourceError> {
         let mut looks = Looks::begin();
-        let mut found = 0;
         loop {
-            match reader.look().await? {
-                Seen::Changes(count) => found += count,
-                Seen::Busy => {}
-                seen => return Ok(seen),
-            }
+            let seen = reader.look().await?;
             if reader.is_overdue() {
                 reader.trim().await;
             }
-            let Some(pause) = looks.next() else { return Ok(Seen::Changes(found)) };
+            let pause = match (seen, looks.next()) {
+                (Seen::Absent | Seen::Detached, _) | (Seen::Through, None) => return Ok(seen),
+                (_, Some(pause)) => pause,
+                // Nothing tells when they let go.
+                (Seen::Busy, None) => BUSY_PAUSE,
+            };
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return Ok(Seen::Changes(found)),
+                () = stop.cancelled() => return Ok(seen),
                 () = self.bell.notified() => looks = Looks::begin(),
                 () = pause_for(pause) => {}
             }
@@ -318,5 +324,8 @@ async fn owner(ground: &Ground) -> Result<Owner, SourceError> {
 }
 
 #[cfg(test)]
-#[path = "stream_tests.rs"]
 mod stream_tests;
+#[cfg(test)]
+mod upkeep_tests;
+#[cfg(test)]
+mod world;

@@ -40,7 +40,7 @@ pub enum Lookup {
     /// Something that cannot be watched, and why, in words.
     Unfit(String),
     /// A table.
-    Found(Schema),
+    Found(Box<Schema>),
 }
 
 struct ColumnRow {
@@ -178,7 +178,7 @@ fn found(spec: &TableSpec, parts: Parts) -> Lookup {
     let defaults =
         not_null.filter_map(|column| Some((column.name.clone(), column.default.clone()?))).collect();
     let writable = parts.columns.into_iter().filter(|column| !column.generated);
-    Lookup::Found(Schema {
+    Lookup::Found(Box::new(Schema {
         subject: Subject {
             tag: spec.name.clone(),
             table: parts.table,
@@ -191,7 +191,7 @@ fn found(spec: &TableSpec, parts: Parts) -> Lookup {
         shape: Shape { keys, rest },
         columns: writable.map(|column| Column { name: column.name, default: column.default }).collect(),
         remarks: parts.remarks,
-    })
+    }))
 }
 
 /// The names of the column for the other attributes: the second for a table whose key is called like the first.

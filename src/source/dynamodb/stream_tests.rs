@@ -1,226 +1,13 @@
 //! Tables and their streams as people meet them: real files, written by other connections and by `sqlite3`.
 
-use std::collections::BTreeMap;
-use std::path::Path;
-use std::process::Command;
-
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Row};
 use tokio::task::JoinSet;
 
+use super::world::{DEADLINE, World, check_numbering, has_shell, replay, shell};
 use super::*;
-use crate::clock::Timestamp;
-use crate::config::{KeyKind, KeySpec, Origin, StreamView};
-use crate::delivery::queue::Queue;
-use crate::timeline::{Moment, Told};
-
-const DEADLINE: Duration = Duration::from_secs(30);
-
-/// A folder with a state database and tables.
-struct World {
-    folder: tempfile::TempDir,
-    ground: Ground,
-    told: tokio::sync::broadcast::Receiver<Arc<Told>>,
-    notices: Vec<String>,
-}
-
-/// A table that is being watched.
-struct Running {
-    table: Arc<Table>,
-    tasks: JoinSet<Result<(), SourceError>>,
-    stop: CancellationToken,
-}
-
-impl World {
-    async fn new() -> World {
-        let folder = tempfile::tempdir().expect("a folder");
-        let ground = ground(&folder.path().join("state.db")).await;
-        World { told: ground.timeline.follow(), folder, ground, notices: Vec::new() }
-    }
-
-    /// The state as another process of dropwire would find it.
-    async fn restart(&mut self) {
-        self.ground = ground(&self.folder.path().join("state.db")).await;
-        self.told = self.ground.timeline.follow();
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
-
-    fn spec(&self, name: &str, keys: &[(&str, KeyKind)]) -> TableSpec {
-        let keys = keys.iter().map(|(name, kind)| KeySpec { name: (*name).into(), kind: *kind });
-        TableSpec {
-            name: name.into(),
-            keys: keys.collect(),
-            view: StreamView::NewAndOldImages,
-            sqlite: self.path("shop.db"),
-            seed: None,
-            origin: Origin { file: "dropwire.toml".into(), line: 12 },
-        }
-    }
-
-    fn orders(&self) -> TableSpec {
-        self.spec("orders", &[("orderId", KeyKind::S)])
-    }
-
-    async fn start(&self, spec: TableSpec) -> Running {
-        let table = Table::open(spec, self.ground.clone()).await.expect("the table opens");
-        let (mut tasks, stop) = (JoinSet::new(), CancellationToken::new());
-        tasks.spawn(table.clone().run(stop.clone()));
-        assert!(real::within(DEADLINE, table.ready()).await.is_some(), "ready in time");
-        Running { table, tasks, stop }
-    }
-
-    async fn refused(&self, spec: TableSpec) -> String {
-        match Table::open(spec, self.ground.clone()).await {
-            Ok(_) => panic!("it opened"),
-            Err(error) => error.to_string(),
-        }
-    }
-
-    /// Runs SQL on the file as another program would.
-    async fn sql(&self, sql: &str) {
-        let options =
-            sqlx::sqlite::SqliteConnectOptions::new().filename(self.path("shop.db")).create_if_missing(true);
-        let mut other = options.busy_timeout(Duration::from_secs(10)).connect().await.expect("connected");
-        sqlx::raw_sql(AssertSqlSafe(sql.to_owned())).execute(&mut other).await.expect(sql);
-        other.close().await.expect("closed");
-    }
-
-    async fn count(&self, sql: &str) -> i64 {
-        let mut other =
-            file::connect(&self.path("shop.db"), Duration::from_secs(10)).await.expect("connected");
-        sqlx::query_scalar(AssertSqlSafe(sql.to_owned())).fetch_one(&mut other).await.expect(sql)
-    }
-
-    /// The records stored so far, in order.
-    async fn records(&self) -> Vec<Value> {
-        let rows =
-            sqlx::query("SELECT record FROM event ORDER BY no").fetch_all(self.ground.store.read()).await;
-        let parse = |row: &sqlx::sqlite::SqliteRow| {
-            serde_json::from_str(row.get("record")).expect("a record is JSON")
-        };
-        rows.expect("events").iter().map(parse).collect()
-    }
-
-    /// The records as `INSERT {"orderId":{"S":"o-1"}}`.
-    async fn shown(&self) -> Vec<String> {
-        let show = |record: &Value| {
-            format!("{} {}", record["eventName"].as_str().unwrap_or("?"), record["dynamodb"]["Keys"])
-        };
-        self.records().await.iter().map(show).collect()
-    }
-
-    /// Waits until this many records are there, and returns them.
-    async fn until(&self, count: usize) -> Vec<Value> {
-        let wait = async {
-            loop {
-                let records = self.records().await;
-                if records.len() >= count {
-                    return records;
-                }
-                real::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let found = real::within(DEADLINE, wait).await;
-        let Some(records) = found else {
-            panic!("{count} records in time, there are {:?}", self.shown().await)
-        };
-        assert_eq!(records.len(), count, "{:?}", self.shown().await);
-        records
-    }
-
-    /// Waits until a notice says this.
-    async fn until_said(&mut self, words: &str) {
-        while !self.notices.iter().any(|notice| notice.contains(words)) {
-            let told = real::within(DEADLINE, self.told.recv()).await;
-            match told {
-                Some(Ok(told)) => {
-                    if let Moment::Notice { text, .. } = &told.moment {
-                        self.notices.push(text.clone());
-                    }
-                }
-                other => panic!("nothing said {words:?} ({other:?}), only {:#?}", self.notices),
-            }
-        }
-    }
-
-    async fn until_log_is_short(&self) {
-        let wait = async {
-            while self.count("SELECT count(*) FROM dropwire_log WHERE done = 0").await > 0 {
-                real::sleep(Duration::from_millis(20)).await;
-            }
-        };
-        assert!(real::within(DEADLINE, wait).await.is_some(), "the log is trimmed in time");
-    }
-}
-
-async fn ground(state: &Path) -> Ground {
-    let clock = Clock::frozen_at(Timestamp::from_millis(1_617_403_023_187));
-    let timeline = Timeline::default();
-    let store = Store::open(state).await.expect("a store");
-    let queue = Queue::open(store.clone(), clock.clone(), timeline.clone()).await.expect("a queue");
-    let random = Random::from_entropy();
-    Ground { place: Place::default(), clock, random, timeline, outlet: Outlet::into(queue), store }
-}
-
-impl Running {
-    async fn stop(mut self) {
-        self.stop.cancel();
-        assert!(real::within(DEADLINE, self.tasks.join_next()).await.is_some(), "stops in time");
-    }
-    /// As a kill would end it: at whatever await it is.
-    async fn kill(mut self) {
-        self.tasks.shutdown().await;
-    }
-}
-
-/// Whether `sqlite3` is there; says so if not.
-fn has_shell() -> bool {
-    let found = Command::new("sqlite3").arg("--version").output().is_ok_and(|out| out.status.success());
-    if !found {
-        eprintln!("skipped: there is no sqlite3 program");
-    }
-    found
-}
-
-fn shell(file: &Path, sql: &str) {
-    let out = Command::new("sqlite3")
-        .arg("-cmd")
-        .arg(".timeout 10000")
-        .arg(file)
-        .arg(sql)
-        .output()
-        .expect("sqlite3 runs");
-    assert!(out.status.success(), "{sql}: {}", String::from_utf8_lossy(&out.stderr));
-}
-
-/// Replays records into a map from key to image, and checks that each fits what was before.
-fn replay(records: &[Value]) -> BTreeMap<String, Value> {
-    let mut state: BTreeMap<String, Value> = BTreeMap::new();
-    for record in records {
-        let body = &record["dynamodb"];
-        let key = body["Keys"].to_string();
-        let before = match body.get("NewImage") {
-            Some(new) => state.insert(key, new.clone()),
-            None => state.remove(&key),
-        };
-        assert_eq!(before.as_ref(), body.get("OldImage"), "{record}");
-        assert_ne!(body.get("NewImage"), body.get("OldImage"), "{record}");
-    }
-    state
-}
-
-/// Ids are all different, and sequence numbers grow.
-fn check_numbering(records: &[Value]) {
-    let ids: std::collections::BTreeSet<String> =
-        records.iter().map(|record| record["eventID"].to_string()).collect();
-    assert_eq!(ids.len(), records.len(), "each record has its own id");
-    let number =
-        |record: &Value| record["dynamodb"]["SequenceNumber"].as_str().and_then(|n| n.parse::<u128>().ok());
-    assert!(records.windows(2).all(|pair| number(&pair[0]) < number(&pair[1])), "sequence numbers grow");
-}
+use crate::config::KeyKind;
+use crate::timeline::Moment;
 
 #[tokio::test]
 async fn whoever_writes_a_table_makes_a_record() {
@@ -280,8 +67,16 @@ async fn the_sqlite3_program_is_heard() {
     shell(&file, "UPDATE orders SET status = 'paid' WHERE orderId = 'o-1'");
     shell(&file, "BEGIN; DELETE FROM orders; ROLLBACK");
     shell(&file, "PRAGMA recursive_triggers = 1; REPLACE INTO orders VALUES ('o-1', 'sent', NULL)");
-    shell(&file, "ALTER TABLE orders DROP COLUMN note; DELETE FROM orders");
-    let records = world.until(6).await;
+    let attached = format!(
+        "PRAGMA trusted_schema = 0; ATTACH '{}' AS shop; DELETE FROM shop.orders WHERE orderId = 'o-2'",
+        file.display()
+    );
+    shell(&world.path("other.db"), &attached);
+    shell(
+        &file,
+        "ALTER TABLE orders DROP COLUMN note; UPDATE orders SET status = 'seen'; DELETE FROM orders",
+    );
+    let records = world.until(7).await;
     assert_eq!(
         records[0]["dynamodb"]["NewImage"],
         json!({"orderId": {"S": "o-1"}, "status": {"S": "new"}, "note": {"S": "a\0b"}})
@@ -355,6 +150,11 @@ async fn each_change_is_told_once_however_often_dropwire_is_killed() {
     let records = world.until(600).await;
     assert_eq!(replay(&records).len(), 7);
     check_numbering(&records);
+    // Not only because events of the same id are stored once.
+    let sql = "SELECT c.seq, s.ordinal FROM dynamodb_cursor AS c, dynamodb_stream AS s";
+    let row = sqlx::query(sql).fetch_one(world.ground.store.read()).await.expect("a position");
+    let last = world.count("SELECT max(seq) FROM dropwire_log").await;
+    assert_eq!((row.get::<i64, _>(0), row.get::<i64, _>(1)), (last, 600));
     orders.stop().await;
 }
 
@@ -411,215 +211,6 @@ async fn each_journal_mode_is_captured_and_left_alone() {
         // Of the others only WAL is kept in the file.
         assert_eq!(is == "wal", mode == "wal", "{mode}");
     }
-}
-
-#[tokio::test]
-async fn a_change_of_the_schema_is_followed() {
-    let mut world = World::new().await;
-    let orders = world.start(world.orders()).await;
-    world.sql("ALTER TABLE orders ADD COLUMN note; UPDATE orders SET note = 1; INSERT INTO orders (orderId, note) VALUES ('a', 'x')").await;
-    world.until_said("changed; its triggers were made anew").await;
-    world.sql("UPDATE orders SET note = 'y'").await;
-    let replayed = || async { replay_to_the_end(&world.records().await) };
-    let wait = async {
-        while replayed().await != json!({"orderId": {"S": "a"}, "note": {"S": "y"}}) {
-            real::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    assert!(real::within(DEADLINE, wait).await.is_some(), "{:?}", world.records().await);
-    let told = world.records().await.len();
-    world.sql("DROP TABLE orders").await;
-    world.until_said("was dropped or renamed").await;
-    world.sql("CREATE TABLE orders (orderId TEXT PRIMARY KEY, other)").await;
-    world.until_said("again; what happened to it before").await;
-    world.sql("INSERT INTO orders VALUES ('b', 1)").await;
-    let last = world.until(told + 1).await.pop().expect("a record");
-    assert_eq!(last["dynamodb"]["NewImage"], json!({"orderId": {"S": "b"}, "other": {"N": "1"}}));
-    orders.stop().await;
-}
-
-/// The last image told.
-fn replay_to_the_end(records: &[Value]) -> Value {
-    records.last().map(|record| record["dynamodb"]["NewImage"].clone()).unwrap_or_default()
-}
-
-#[tokio::test]
-async fn a_replaced_file_is_taken_up_with_what_is_in_it() {
-    let mut world = World::new().await;
-    let orders = world.start(world.orders()).await;
-    world.sql("INSERT INTO orders (orderId) VALUES ('a')").await;
-    world.until(1).await;
-    world.until_log_is_short().await;
-    // A backup, and changes after it.
-    world.sql(&format!("VACUUM INTO '{}'", world.path("backup.db").display())).await;
-    world.sql("INSERT INTO orders (orderId) VALUES ('b'), ('c')").await;
-    world.until(3).await;
-    std::fs::rename(world.path("backup.db"), world.path("shop.db")).expect("restored");
-    remove_journals(&world);
-    world.until_said("was replaced by another file").await;
-    world.until_said("an earlier copy of it").await;
-    world.sql("INSERT INTO orders (orderId) VALUES ('b')").await;
-    let records = world.until(4).await;
-    check_numbering(&records);
-    assert_eq!(records[3]["dynamodb"]["Keys"], json!({"orderId": {"S": "b"}}));
-    // Gone, and made anew by somebody else.
-    std::fs::remove_file(world.path("shop.db")).expect("removed");
-    remove_journals(&world);
-    world.until_said("is gone").await;
-    let ddl = "CREATE TABLE orders (orderId TEXT PRIMARY KEY, n)";
-    world.sql(ddl).await;
-    let wait = async {
-        while world.count("SELECT count(*) FROM sqlite_schema WHERE type = 'trigger'").await < 6 {
-            real::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    assert!(real::within(DEADLINE, wait).await.is_some(), "the triggers are made in time");
-    world.sql("INSERT INTO orders VALUES ('z', 1)").await;
-    check_numbering(&world.until(5).await);
-    orders.stop().await;
-}
-
-fn remove_journals(world: &World) {
-    for name in ["shop.db-wal", "shop.db-shm"] {
-        std::fs::remove_file(world.path(name)).ok();
-    }
-}
-
-#[tokio::test]
-async fn one_dropwire_at_a_time_reads_a_log() {
-    let world = World::new().await;
-    let first = world.start(world.orders()).await;
-    world.sql("INSERT INTO orders (orderId) VALUES ('a')").await;
-    world.until(1).await;
-    first.stop().await;
-    let mut second = World::new().await;
-    let refusal = second.refused(world.orders()).await;
-    assert!(
-        refusal.contains("read by the dropwire whose state is") && refusal.contains("dropwire table detach"),
-        "{refusal}"
-    );
-    // The first one's state is deleted: its log goes to the next who asks.
-    for name in ["state.db", "state.db-wal", "state.db-shm"] {
-        std::fs::remove_file(world.path(name)).ok();
-    }
-    let taken = second.start(world.orders()).await;
-    second.until_said("which is no more; now they are ours").await;
-    world.sql("INSERT INTO orders (orderId) VALUES ('b')").await;
-    second.until(2).await;
-    taken.stop().await;
-}
-
-#[tokio::test]
-async fn detaching_leaves_nothing_of_ours() {
-    let mut world = World::new().await;
-    let orders = world.start(world.orders()).await;
-    world.sql("INSERT INTO orders (orderId) VALUES ('a')").await;
-    world.until(1).await;
-    let removed = detach(&world.path("shop.db")).await.expect("detached");
-    assert_eq!(
-        removed.iter().filter(|line| line.starts_with("trigger dropwire_orders_")).count(),
-        6,
-        "{removed:?}"
-    );
-    assert_eq!(removed.len(), 9, "{removed:?}");
-    world.until_said("was taken out of").await;
-    assert_eq!(world.count("SELECT count(*) FROM sqlite_schema WHERE name LIKE 'dropwire%'").await, 0);
-    assert_eq!(world.count("SELECT count(*) FROM orders").await, 1);
-    world.sql("INSERT INTO orders (orderId) VALUES ('unseen')").await;
-    orders.stop().await;
-    assert_eq!(detach(&world.path("shop.db")).await.ok(), Some(vec![]));
-    let error = detach(&world.path("nothing.db")).await.expect_err("there is no such file");
-    assert!(error.to_string().contains("no such file"), "{error}");
-    // Attached again, it is still known as a table of ours.
-    let orders = world.start(world.orders()).await;
-    orders.table.put(&json!({"orderId": "b", "x": 1})).await.expect("put");
-    let records = world.until(2).await;
-    assert_eq!(records[1]["dynamodb"]["NewImage"], json!({"orderId": {"S": "b"}, "x": {"N": "1"}}));
-    orders.stop().await;
-}
-
-#[tokio::test]
-async fn a_seed_is_what_a_new_table_begins_with() {
-    let mut world = World::new().await;
-    let mut spec = world.orders();
-    spec.seed = Some(world.path("seed.jsonl"));
-    std::fs::write(world.path("seed.jsonl"), "{\"orderId\":\"a\",\"n\":1}\n\n{\"order\":\"b\"}\n")
-        .expect("a seed");
-    let refusal = world.refused(spec.clone()).await;
-    assert!(
-        refusal.contains("line 3") && refusal.contains("seed.jsonl") && refusal.contains("no key `orderId`"),
-        "{refusal}"
-    );
-    std::fs::write(world.path("seed.jsonl"), "{\"orderId\":\"a\",\"n\":1}\n{\"orderId\":").expect("a seed");
-    let refusal = world.refused(spec.clone()).await;
-    assert!(refusal.contains("line 2") && refusal.contains("no JSON"), "{refusal}");
-    assert_eq!(world.count("SELECT count(*) FROM sqlite_schema").await, 0, "all or nothing");
-    std::fs::write(world.path("seed.jsonl"), "{\"orderId\":\"a\",\"n\":1}\n").expect("a seed");
-    let orders = world.start(spec.clone()).await;
-    world.until_said("made table `orders`").await;
-    world.sql("DELETE FROM orders").await;
-    let records = world.until(1).await;
-    assert_eq!(records[0]["dynamodb"]["OldImage"], json!({"orderId": {"S": "a"}, "n": {"N": "1"}}));
-    orders.stop().await;
-    // Not put again at later starts.
-    world.start(spec).await.stop().await;
-    assert_eq!(world.count("SELECT count(*) FROM orders").await, 0);
-}
-
-async fn check_refusal(ddl: &str, keys: &[(&str, KeyKind)], expected: &str) {
-    let world = World::new().await;
-    if !ddl.is_empty() {
-        world.sql(ddl).await;
-    }
-    let refusal = world.refused(world.spec("orders", keys)).await;
-    assert!(refusal.starts_with("[table.orders] (dropwire.toml:12): cannot "), "{refusal}");
-    assert!(refusal.contains("shop.db") && refusal.contains(expected), "{refusal} should say {expected}");
-}
-
-#[tokio::test]
-async fn what_cannot_be_a_table_is_refused_in_words() {
-    let s = [("id", KeyKind::S)];
-    check_refusal("", &[], "there is no such file").await;
-    check_refusal("CREATE TABLE other (x)", &[], "no such table, only other").await;
-    check_refusal("CREATE TABLE orders (x)", &[], "no primary key; say which column").await;
-    check_refusal("CREATE TABLE orders (a, b, c, PRIMARY KEY (a, b, c))", &[], "primary key has 3 columns")
-        .await;
-    check_refusal("CREATE TABLE orders (x PRIMARY KEY, y)", &s, "no column `id` to be its key; it has x, y")
-        .await;
-    check_refusal(
-        "CREATE TABLE orders (x PRIMARY KEY, id)",
-        &s,
-        "CREATE UNIQUE INDEX \"orders_key\" ON \"orders\" (\"id\")",
-    )
-    .await;
-    check_refusal("CREATE VIEW orders AS SELECT 1 AS id", &s, "it is a view").await;
-    check_refusal("CREATE VIRTUAL TABLE orders USING fts5(id)", &s, "it is a virtual table").await;
-    check_refusal("PRAGMA encoding = 'UTF-16le'; CREATE TABLE orders (id PRIMARY KEY)", &s, "UTF-16le").await;
-}
-
-#[tokio::test]
-async fn what_is_no_database_is_refused_in_words() {
-    let world = World::new().await;
-    std::fs::write(world.path("shop.db"), "this is a text, and long enough to be seen as one ".repeat(40))
-        .expect("a file");
-    let refusal = world.refused(world.orders()).await;
-    assert!(refusal.contains("this is no SQLite database; name another file"), "{refusal}");
-    std::fs::remove_file(world.path("shop.db")).expect("removed");
-    std::fs::create_dir(world.path("shop.db")).expect("a folder");
-    let refusal = world.refused(world.orders()).await;
-    assert!(refusal.contains("this is a folder; name a file"), "{refusal}");
-    let world = World::new().await;
-    world.sql("CREATE TABLE orders (orderId TEXT PRIMARY KEY); CREATE INDEX i ON orders (orderId)").await;
-    damage(&world.path("shop.db"));
-    let refusal = world.refused(world.orders()).await;
-    assert!(refusal.contains("the file is damaged"), "{refusal}");
-}
-
-/// Overwrites the schema's page, all but the file's header.
-fn damage(file: &Path) {
-    let mut bytes = std::fs::read(file).expect("the file");
-    bytes[100..4000].fill(0x5a);
-    std::fs::write(file, bytes).expect("damaged");
 }
 
 #[tokio::test]

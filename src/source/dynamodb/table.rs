@@ -128,7 +128,7 @@ pub async fn delete(connection: &mut SqliteConnection, spec: &TableSpec, key: &V
 
 async fn writable(connection: &mut SqliteConnection, spec: &TableSpec) -> Result<Schema, Refusal> {
     match look_up(connection, spec).await? {
-        Lookup::Found(schema) => Ok(schema),
+        Lookup::Found(schema) => Ok(*schema),
         Lookup::Missing => Err(Refusal::Words("there is no such table any more".to_owned())),
         Lookup::Unfit(why) => Err(Refusal::Words(why)),
     }

@@ -14,14 +14,15 @@
 //! (INSERT OR IGNORE, a trigger's RAISE) is cleared before the next use.
 //!
 //! Images are read from the table, not from NEW and OLD, in a scope where each column has a stand-in: so a
-//! column can be dropped although our triggers name it. They are JSON of `quote()`d values, TEXT as it is after
-//! a `t`: exact for every type, zero bytes included.
+//! column can be dropped although our triggers name it.
 //!
 //! No statement here relies on a conflict clause, because a trigger runs under the clause of the statement that
 //! fired it. We create our triggers after all others, because SQLite fires the youngest first: so what another
 //! trigger changes in turn comes after what it answers to.
 
 use std::collections::BTreeMap;
+
+use super::image;
 
 /// Our tables. Not STRICT, so that the file stays readable for SQLite before 3.37. Keys have no declared type
 /// and so keep what they are given. `log.nonce` tells a row from another that got its number in a restored copy.
@@ -37,9 +38,6 @@ CREATE INDEX IF NOT EXISTS dropwire_stash_by ON dropwire_stash (tbl, op, b1, b2)
 
 /// What begins the name of everything we put into a file.
 pub const PREFIX: &str = "dropwire_";
-
-/// How many columns one `json_object` takes; functions take at most 100 arguments in older SQLite.
-const COLUMNS_PER_OBJECT: usize = 40;
 
 /// What the triggers must know of a table.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,14 +102,12 @@ impl Subject {
         made.collect()
     }
 
-    /// Logs again, as changed from their last image, the rows that were written since `?1` while the triggers
-    /// did not know all columns.
+    /// Amends the last images of rows that were written since `?1` while the triggers did not know all columns.
     pub fn repair(&self) -> String {
         format!(
-            "INSERT INTO dropwire_log (tbl, k1, k2, old, new) SELECT l.tbl, l.k1, l.k2, l.new, {image} \
-             FROM dropwire_log AS l WHERE l.new IS NOT NULL AND l.seq IN (SELECT max(seq) FROM dropwire_log \
-             WHERE tbl = {tag} AND seq > ?1 AND done = 0 GROUP BY k1, k2) \
-             AND EXISTS (SELECT 1 FROM {table} AS r WHERE {there}) ORDER BY l.seq",
+            "UPDATE dropwire_log AS l SET new = {image} WHERE l.new IS NOT NULL AND l.seq IN \
+             (SELECT max(seq) FROM dropwire_log WHERE tbl = {tag} AND seq > ?1 AND done = 0 GROUP BY k1, k2) \
+             AND EXISTS (SELECT 1 FROM {table} AS r WHERE {there})",
             image = self.image("l", &["k1", "k2"]),
             tag = literal(&self.tag),
             table = identifier(&self.table),
@@ -122,30 +118,39 @@ impl Subject {
     fn before_insert(&self) -> Vec<String> {
         let mut body = vec![self.clear("I", COMING)];
         if self.key_is_rowid {
-            // A row id that is still to be chosen reads -1. What a refused insert left must not pass for ours.
-            let tag = literal(&self.tag);
-            let key = self.key("NEW", 0);
-            body.push(format!("DELETE FROM dropwire_stash WHERE tbl = {tag} AND op = 'I' AND b1 = -1;"));
-            body.push(format!("DELETE FROM dropwire_stash WHERE {key} = -1 AND tbl = {tag} AND op = 'I';"));
+            body.push(self.clear("A", COMING));
+            let (tag, key) = (literal(&self.tag), self.key(COMING, 0));
+            body.push(format!(
+                "INSERT INTO dropwire_stash (tbl, op, b1, b2) VALUES ({tag}, 'A', {key}, '');"
+            ));
         }
         body.push(self.stash("I", COMING, &self.conflicts()));
         body
     }
 
     fn after_insert(&self) -> Vec<String> {
-        // Ours is the one stash of an insert of this key, or of a key not yet chosen.
-        let mine = match self.key_is_rowid {
-            true => {
-                format!("tbl = {} AND op = 'I' AND b1 IN ({}, -1)", literal(&self.tag), self.key("NEW", 0))
-            }
-            false => self.stashed_by("I", "NEW"),
+        let (mine, announced) = match self.key_is_rowid {
+            true => (self.announced("I"), Some(self.announced("A"))),
+            false => (self.stashed_by("I", "NEW"), None),
         };
-        vec![
+        let mut body = vec![
             self.log_gone(&mine, &format!("NOT ({})", self.stashed_is("NEW"))),
             self.forget_removal(&mine),
             self.log_new(&mine),
             format!("DELETE FROM dropwire_stash WHERE {mine};"),
-        ]
+        ];
+        body.extend(announced.map(|announced| format!("DELETE FROM dropwire_stash WHERE {announced};")));
+        body
+    }
+
+    /// What was stashed under the key that this insert had before SQLite chose its row id: then it read -1. Each
+    /// insert announces itself, and of those that it may have been, the last is still on its way.
+    fn announced(&self, op: &str) -> String {
+        let (tag, key) = (literal(&self.tag), self.key("NEW", 0));
+        format!(
+            "tbl = {tag} AND op = '{op}' AND b1 IS (SELECT m.b1 FROM dropwire_stash AS m WHERE m.tbl = {tag} \
+             AND m.op = 'A' AND m.b1 IN ({key}, -1) ORDER BY m.rowid DESC LIMIT 1)"
+        )
     }
 
     fn before_update(&self) -> Vec<String> {
@@ -172,6 +177,7 @@ impl Subject {
             self.clear("U", "OLD"),
             // An upsert began as an insert.
             self.clear("I", "NEW"),
+            self.clear("A", "NEW"),
         ]
     }
 
@@ -182,12 +188,11 @@ impl Subject {
 
     fn after_delete(&self) -> Vec<String> {
         vec![
-            format!(
-                "INSERT INTO dropwire_log (tbl, k1, k2, old) SELECT s.tbl, s.k1, s.k2, s.old FROM dropwire_stash AS s \
-                 WHERE {} AND {};",
-                self.stashed_by("D", "OLD"),
-                self.stashed_is("OLD")
-            ),
+            // An update of this very row whose REPLACE, through a foreign key, came to delete it: no AFTER UPDATE
+            // comes any more.
+            self.log_gone(&self.stashed_by("U", "OLD"), &format!("NOT ({})", self.stashed_is("OLD"))),
+            self.log_gone(&self.stashed_by("D", "OLD"), &self.stashed_is("OLD")),
+            self.clear("U", "OLD"),
             self.clear("D", "OLD"),
         ]
     }
@@ -314,26 +319,11 @@ impl Subject {
 
     /// The image of the table's row with the key that `row` holds in these columns; NULL if there is none.
     fn image(&self, row: Row<'_>, columns: &[impl AsRef<str>]) -> String {
-        let value = |name: &String| {
-            let column = identifier(name);
-            format!(
-                "{}, CASE typeof({column}) WHEN 'text' THEN 't' || {column} ELSE quote({column}) END",
-                literal(name)
-            )
-        };
-        let objects: Vec<String> = self
-            .columns
-            .chunks(COLUMNS_PER_OBJECT)
-            .map(|chunk| format!("json_object({})", chunk.iter().map(value).collect::<Vec<_>>().join(", ")))
-            .collect();
-        let json = match objects.as_slice() {
-            [one] => one.clone(),
-            many => format!("json_array({})", many.join(", ")),
-        };
         let stand_ins: Vec<String> =
             self.columns.iter().map(|name| format!("NULL AS {}", identifier(name))).collect();
         format!(
-            "(SELECT (SELECT {json} FROM {} AS r WHERE {}) FROM (SELECT {}))",
+            "(SELECT (SELECT {} FROM {} AS r WHERE {}) FROM (SELECT {}))",
+            image::expression(&self.columns),
             identifier(&self.table),
             self.row_is(row, columns),
             stand_ins.join(", ")

@@ -32,6 +32,7 @@ mod folder;
 mod index;
 mod later;
 mod look;
+mod means;
 mod platform;
 mod put;
 mod say;

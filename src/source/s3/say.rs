@@ -76,6 +76,16 @@ impl Remark {
         };
         Remark { key: key.to_owned(), text }
     }
+    /// Something whose path is too long.
+    pub fn too_long(key: &str) -> Remark {
+        let text = "is longer than 1,024 bytes, the longest key that S3 has; it is passed by".to_owned();
+        Remark { key: key.to_owned(), text }
+    }
+    /// Something whose name is no text.
+    pub fn no_key(shown: &str) -> Remark {
+        let text = "has a name that is no UTF-8, which no key can have; it is passed by".to_owned();
+        Remark { key: shown.to_owned(), text }
+    }
     /// Something that cannot be read.
     pub fn refused(key: &str, why: &str) -> Remark {
         Remark { key: key.to_owned(), text: format!("cannot be read: {why}; it is tried again") }

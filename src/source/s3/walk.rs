@@ -99,10 +99,7 @@ impl Walk<'_> {
         for (name, is_folder) in listing.iter() {
             let path = format!("{key}{name}");
             if path.len() > KEY_MAX {
-                self.remark(
-                    &path,
-                    "is longer than 1,024 bytes, the longest key that S3 has; it is passed by",
-                );
+                self.remark(Remark::too_long(&path));
             } else if is_folder {
                 self.folder(&path)?;
             } else {
@@ -130,8 +127,7 @@ impl Walk<'_> {
         let listed = platform::list(again, |name, kind| {
             let Some(text) = name.to_str() else {
                 let shown = format!("{key}{}", Path::new(name).display());
-                return self
-                    .remark(&shown, "has a name that is no UTF-8, which no key can have; it is passed by");
+                return self.remark(Remark::no_key(&shown));
             };
             if is_ignored(self.ignore, text) {
                 return;
@@ -145,9 +141,9 @@ impl Walk<'_> {
             match kind {
                 Kind::File => listing.push(text, false),
                 Kind::Folder => listing.push(text, true),
-                Kind::Link => self.remark(&format!("{key}{text}"), "is a symbolic link and is not followed"),
+                Kind::Link => self.remark(Remark::other(&format!("{key}{text}"), "a symbolic link")),
                 Kind::Special => {
-                    self.remark(&format!("{key}{text}"), "is a fifo, socket or device, which is no object")
+                    self.remark(Remark::other(&format!("{key}{text}"), "a fifo, socket or device"))
                 }
                 // Gone again.
                 Kind::Unknown => {}
@@ -158,10 +154,10 @@ impl Walk<'_> {
         Ok(listing)
     }
 
-    fn remark(&mut self, key: &str, text: &str) {
+    fn remark(&mut self, remark: Remark) {
         // A folder full of links must not fill the memory; so many are enough to say.
         if self.batch.remarks.len() < BATCH {
-            self.batch.remarks.push(Remark { key: key.to_owned(), text: text.to_owned() });
+            self.batch.remarks.push(remark);
         }
     }
 

@@ -22,6 +22,8 @@ pub enum Told {
     Look(String, Hint),
     /// What was under this key was removed or renamed away.
     Left(String),
+    /// Something whose name is no UTF-8: shown as well as can be.
+    NoKey(String),
     /// Hints were lost.
     Missed,
 }
@@ -161,9 +163,11 @@ fn tell(root: &Path, event: notify::Result<notify::Event>, out: &mut dyn FnMut(T
         _ => return out(Told::Missed),
     };
     let Some(path) = event.paths.first() else { return };
-    // What is no UTF-8 cannot be a key; surveys say so.
-    let Some(key) = path.strip_prefix(root).ok().and_then(Path::to_str) else {
+    let Ok(path_within) = path.strip_prefix(root) else {
         return;
+    };
+    let Some(key) = path_within.to_str() else {
+        return out(Told::NoKey(path_within.display().to_string()));
     };
     let key = key.to_owned();
     match event.kind {

@@ -15,10 +15,12 @@ use super::folder::{Hint, KEY_MAX, Reason, Sight, key_is_ignored};
 use super::index;
 use super::later::{Later, Wait};
 use super::look::{Depth, Eye, now_nanos};
+use super::means::{Means, means};
 use super::say::Said;
 use super::survey::{End, Report, Surveyor};
-use super::watch::{self, Hints, Told, Watches};
-use super::{Bucket, SourceError, Watching, platform};
+use super::walk::Remark;
+use super::watch::{Hints, Told};
+use super::{Bucket, SourceError};
 use crate::clock::real;
 
 /// How many files go into one transaction.
@@ -129,6 +131,8 @@ impl Worker {
     /// Remembers, or sees for the first time.
     async fn begin(&mut self) -> Result<(), SourceError> {
         let (spec, store) = (&self.bucket.spec, &self.bucket.ground.store);
+        // Whoever watched this bucket before us in this process may have left a transaction on its way.
+        store.write(Vec::new()).await?;
         let folder = spec.folder.to_string_lossy();
         let remembered =
             index::remembered(store.read(), &spec.name).await.map_err(|error| self.unreadable(error))?;
@@ -224,6 +228,10 @@ impl Worker {
         for told in told.drain(..) {
             let (key, hint) = match told {
                 Told::Missed => (String::new(), Hint::Found),
+                Told::NoKey(shown) => {
+                    self.said.remark(Remark::no_key(&shown));
+                    continue;
+                }
                 Told::Look(key, hint) => (key, hint),
                 Told::Left(key) => {
                     // A watch follows the folder it was put on: under its new name it would tell of the old one.
@@ -237,7 +245,11 @@ impl Worker {
             };
             if key.is_empty() {
                 self.to_survey.insert(key);
-            } else if key.len() <= KEY_MAX && !key_is_ignored(&self.bucket.spec.ignore, &key) {
+            } else if key_is_ignored(&self.bucket.spec.ignore, &key) {
+                // Nobody wants to know.
+            } else if key.len() > KEY_MAX {
+                self.said.remark(Remark::too_long(&key));
+            } else {
                 let place = *places.entry(key.clone()).or_insert(items.len());
                 match items.get_mut(place) {
                     Some((_, before)) => *before = hint.max(*before),
@@ -322,34 +334,6 @@ impl Worker {
         }
         self.said.polled(why);
     }
-}
-
-/// How changes in a folder can be noticed.
-struct Means {
-    watches: Option<Watches>,
-    hints: Hints,
-    /// Why surveys are all there is, if so.
-    polled: Option<String>,
-    asks_writers: bool,
-}
-
-fn means(bucket: &Bucket) -> Means {
-    let folder = &bucket.spec.folder;
-    let shown = folder.display();
-    let silent = platform::open_root(folder).ok().and_then(|root| platform::silent_file_system(&root));
-    let why = match (bucket.watching, silent) {
-        (Watching::Surveys, _) => format!("{shown} is not watched, as asked"),
-        (_, Some(name)) => format!("{shown} lies on {name}, which does not tell of every change"),
-        (Watching::Hints, None) => match watch::start(folder) {
-            Ok((watches, hints)) => {
-                return Means { watches: Some(watches), hints, polled: None, asks_writers: true };
-            }
-            Err(why) => format!("cannot watch {shown}: {why}"),
-        },
-    };
-    // Writers on other machines hold no lease that this kernel knows of.
-    let asks_writers = bucket.watching == Watching::Hints && silent.is_none();
-    Means { watches: None, hints: watch::silence(), polled: Some(why), asks_writers }
 }
 
 /// The items in pieces of at most `size`.

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use super::*;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_written_file_is_one_event_and_its_removal_another() {
     let world = World::running().await;
     world.write("a b+ü.txt", "hello");
@@ -21,21 +21,22 @@ async fn a_written_file_is_one_event_and_its_removal_another() {
     assert!(records[1]["s3"]["object"]["size"].is_null());
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_slow_writer_is_one_event_after_it_closed() {
     let world = World::running().await;
     let mut file = std::fs::File::create(world.path("slow")).expect("creates");
-    for _ in 0..30 {
+    // First steadily, then nothing for longer than any quiet time.
+    for pause in [100; 10].into_iter().chain([2_500, 1]) {
         file.write_all(b"0123456789").expect("writes");
-        real::sleep(Duration::from_millis(100)).await;
+        real::sleep(Duration::from_millis(pause)).await;
         assert_eq!(world.events().await, Vec::<String>::new());
     }
     drop(file);
     world.check(&["Put slow"]).await;
-    assert_eq!(world.records("slow").await[0]["s3"]["object"]["size"], 300);
+    assert_eq!(world.records("slow").await[0]["s3"]["object"]["size"], 120);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn overwriting_is_a_write_even_with_the_same_content() {
     let world = World::running().await;
     for round in 1..=5 {
@@ -44,7 +45,7 @@ async fn overwriting_is_a_write_even_with_the_same_content() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn two_writes_in_one_tick_of_the_clock_are_told_by_content() {
     let world = World::running().await;
     for i in 0..50_u32 {
@@ -63,7 +64,7 @@ async fn two_writes_in_one_tick_of_the_clock_are_told_by_content() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_is_no_write_is_no_event() {
     let world = World::running().await;
     world.write("k", "x");
@@ -74,7 +75,7 @@ async fn what_is_no_write_is_no_event() {
     world.check(&["Put k"]).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn touched_empty_truncated_and_made_files() {
     let world = World::running().await;
     world.sh("touch touched; : >empty; printf abc >cut; ");
@@ -92,7 +93,7 @@ async fn touched_empty_truncated_and_made_files() {
     world.until("the node that nobody ever opened", |events| events.contains(&"Put node".into())).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_rename_within_is_a_write_and_a_removal() {
     let world = World::running().await;
     world.write("a", "x");
@@ -105,7 +106,7 @@ async fn a_rename_within_is_a_write_and_a_removal() {
     assert!(!events.contains(&"Delete b".into()), "{events:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn renames_over_and_from_outside_and_to_outside() {
     let world = World::running().await;
     world.sh("printf x >../out; touch -d 2020-01-01 ../out; cp -p ../out ../twin; mv ../out k");
@@ -121,7 +122,7 @@ async fn renames_over_and_from_outside_and_to_outside() {
     assert!(sequencers.is_sorted_by(|a, b| a < b), "{sequencers:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn hard_links_are_objects_of_their_own() {
     let world = World::running().await;
     world.write("a", "x");
@@ -133,7 +134,7 @@ async fn hard_links_are_objects_of_their_own() {
 }
 
 #[cfg(target_os = "linux")]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_nameless_file_that_gets_a_name_waits_for_its_writer() {
     use nix::fcntl::{AtFlags, OFlag};
     let world = World::running().await;
@@ -151,7 +152,7 @@ async fn a_nameless_file_that_gets_a_name_waits_for_its_writer() {
     assert_eq!(world.records("k").await[0]["s3"]["object"]["size"], 13);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn an_editors_save_is_one_write() {
     let world = World::running().await;
     world.write("k", "one");
@@ -174,7 +175,7 @@ async fn an_editors_save_is_one_write() {
     assert!(!events.contains(&"Delete k".into()), "{events:?}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn odd_names_are_keys_like_any_other() {
     let world = World::running().await;
     let names = [
@@ -200,7 +201,7 @@ async fn odd_names_are_keys_like_any_other() {
     world.check(&both.iter().map(String::as_str).collect::<Vec<_>>()).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_is_ignored_is_no_object() {
     let world = World::running().await;
     world.sh("printf x >a.tmp; mkdir -p .git/x; printf x >.git/x/y; mv a.tmp b.tmp; printf x >tmp");
@@ -209,7 +210,7 @@ async fn what_is_ignored_is_no_object() {
     world.check(&["Put tmp", "Put b", "Delete tmp"]).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn links_and_fifos_are_passed_by_with_a_word() {
     let mut world = World::running().await;
     world.sh(
@@ -228,7 +229,16 @@ async fn links_and_fifos_are_passed_by_with_a_word() {
     world.check(&["Put k", "Delete k"]).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn names_that_are_no_text_are_passed_by_with_a_word() {
+    use std::os::unix::ffi::OsStrExt;
+    let mut world = World::running().await;
+    std::fs::write(world.spec.folder.join(std::ffi::OsStr::from_bytes(b"x\xff")), "x").expect("writes");
+    world.notice("no UTF-8").await;
+    world.check(&[]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn large_files_do_not_hold_up_small_ones() {
     let world = World::running().await;
     let large = std::fs::File::create(world.path("large")).expect("creates");
@@ -240,7 +250,7 @@ async fn large_files_do_not_hold_up_small_ones() {
     assert_eq!(world.records("large").await[0]["s3"]["object"]["eTag"], "7f614da9329cd3aebf59b91aadc30bf0");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_frozen_clock_gives_the_same_records_in_every_run() {
     let mut runs = Vec::new();
     for _ in 0..2 {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn nothing_is_lost_in_a_folder_that_was_just_made() {
     let world = World::running().await;
     let mut expected = Vec::new();
@@ -20,14 +20,29 @@ async fn nothing_is_lost_in_a_folder_that_was_just_made() {
     world.check(&expected.iter().map(String::as_str).collect::<Vec<_>>()).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn nothing_is_lost_in_a_folder_that_is_being_filled() {
+    let world = World::running().await;
+    for i in 0..300 {
+        world.mkdir(&format!("n{i}/x"));
+        for k in 0..20 {
+            world.write(&format!("n{i}/x/{k}"), "x");
+        }
+    }
+    world.until("all", |events| events.len() >= 6_000).await;
+    let mut events = world.all().await;
+    events.dedup();
+    assert_eq!(events.len(), 6_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn an_empty_file_in_a_folder_that_was_just_made() {
     let world = World::running().await;
     world.sh("mkdir -p a/b; touch a/b/_SUCCESS");
     world.check(&["Put a/b/_SUCCESS"]).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_folder_renamed_within() {
     let world = World::running().await;
     world.sh("mkdir -p a/x; printf 1 >a/1; printf 2 >a/x/2");
@@ -41,7 +56,7 @@ async fn a_folder_renamed_within() {
     world.check(&more).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn folders_that_change_places_again_and_again() {
     let world = World::running().await;
     world.sh("mkdir -p a/x b/x; printf 1 >a/x/k; printf 22 >b/x/k");
@@ -62,7 +77,7 @@ async fn folders_that_change_places_again_and_again() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_folder_copied_in_moved_in_removed_and_moved_out() {
     let world = World::running().await;
     world.sh("mkdir -p ../src/x; for i in 1 2 3; do printf $i >../src/x/$i; done; cp -r ../src c; cp -r ../src ../m; mv ../m m");
@@ -78,7 +93,7 @@ async fn a_folder_copied_in_moved_in_removed_and_moved_out() {
     world.check(&expected.iter().map(String::as_str).collect::<Vec<_>>()).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn files_and_folders_that_take_each_others_place() {
     let world = World::running().await;
     world.sh("printf x >k; mkdir d; printf y >d/1");
@@ -87,7 +102,7 @@ async fn files_and_folders_that_take_each_others_place() {
     world.check(&["Put k", "Put d/1", "Delete k", "Put k/1", "Delete d/1", "Put d"]).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn the_buckets_own_folder_goes_and_comes_back() {
     let mut world = World::running().await;
     world.sh("mkdir d; printf x >d/1; printf y >2");
@@ -101,7 +116,7 @@ async fn the_buckets_own_folder_goes_and_comes_back() {
     world.check(&["Put d/1", "Put 2", "Delete d/1", "Delete 2", "Put d/1", "Put 3"]).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn the_buckets_own_folder_is_renamed_away_and_back() {
     let world = World::running().await;
     world.write("k", "x");
@@ -118,7 +133,7 @@ async fn the_buckets_own_folder_is_renamed_away_and_back() {
     world.until("a later file", |events| events.contains(&"Put l".into())).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_cannot_be_read_is_named_and_stays_and_is_tried_again() {
     let mut world = World::running().await;
     world.sh("mkdir ../closed; chmod 0 ../closed");
@@ -138,7 +153,7 @@ async fn what_cannot_be_read_is_named_and_stays_and_is_tried_again() {
     world.check(&["Put d/1", "Put 2", "Put d/3", "Put 4"]).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn keys_longer_than_s3_has_are_passed_by() {
     let mut world = World::running().await;
     let deep = vec!["d".repeat(200); 6].join("/");
@@ -150,7 +165,7 @@ async fn keys_longer_than_s3_has_are_passed_by() {
     world.check(&[&format!("Put {fits}")]).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn paths_longer_than_the_system_has_do_no_harm() {
     let mut world = World::running().await;
     // Deeper than any path can name, made step by step.

@@ -2,7 +2,7 @@
 
 use super::*;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn what_was_there_before_is_no_event_unless_asked_for() {
     for emit in [false, true] {
         let mut world = World::new().await;
@@ -20,7 +20,7 @@ async fn what_was_there_before_is_no_event_unless_asked_for() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn changes_made_while_off_are_told_at_the_start() {
     let mut world = World::running().await;
     world.sh("mkdir -p d e; printf 1 >d/same; printf 1 >d/changed; printf 1 >d/gone; printf 1 >e/all; printf 1 >moved");
@@ -42,7 +42,7 @@ async fn changes_made_while_off_are_told_at_the_start() {
     world.check(&expected).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn another_folder_is_seen_for_the_first_time() {
     let mut world = World::running().await;
     world.write("k", "x");
@@ -57,7 +57,7 @@ async fn another_folder_is_seen_for_the_first_time() {
     world.check(&["Put k", "Put k"]).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn an_end_without_notice_loses_nothing_and_tells_nothing_twice() {
     let mut world = World::running().await;
     let folder = world.spec.folder.clone();
@@ -78,7 +78,7 @@ async fn an_end_without_notice_loses_nothing_and_tells_nothing_twice() {
     assert_eq!((told.len(), events.len()), (3000, 3000), "after {ends} ends");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn an_end_during_the_first_sight_begins_it_again() {
     let mut world = World::new().await;
     for i in 0..500 {
@@ -97,7 +97,7 @@ async fn an_end_during_the_first_sight_begins_it_again() {
     world.check(&["Delete k7"]).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_file_open_at_the_start_is_told_when_it_is_closed() {
     use std::io::Write;
     let mut world = World::new().await;
@@ -109,7 +109,7 @@ async fn a_file_open_at_the_start_is_told_when_it_is_closed() {
     world.check(&["Put k"]).await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_bucket_without_its_folder_says_what_to_do() {
     let world = World::new().await;
     let mut spec = world.spec.clone();
@@ -126,7 +126,7 @@ async fn a_bucket_without_its_folder_says_what_to_do() {
     assert!(error.contains("that is no folder"), "{error}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn it_stops_when_told() {
     let mut world = World::new().await;
     let bucket = Bucket::open(world.spec.clone(), world.ground()).expect("opens");

@@ -2,7 +2,7 @@
 
 use super::*;
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn a_put_is_one_write_and_a_delete_one_removal() {
     let world = World::running().await;
     let bucket = world.bucket();
@@ -26,7 +26,7 @@ async fn check_refused(world: &World, key: &str, word: &str) {
     assert!(error.contains(word) && error.contains("inbox"), "{key}: {error}");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn nothing_is_written_outside_the_folder() {
     let world = World::running().await;
     world.sh("mkdir ../outside d; printf x >../outside/kept; ln -s ../outside planted; ln -s ../outside/kept link; printf x >file");
