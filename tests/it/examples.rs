@@ -13,7 +13,8 @@ fn copy_of(example: &str) -> Project {
     let project = Project::new("");
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(example);
     for name in ["dropwire.toml", "functions"] {
-        let status = Command::new("cp").arg("-R").arg(from.join(name)).arg(project.root()).status().expect("cp");
+        let status =
+            Command::new("cp").arg("-R").arg(from.join(name)).arg(project.root()).status().expect("cp");
         assert!(status.success(), "{name} of {example}");
     }
     project
@@ -25,7 +26,9 @@ async fn until_well(simulator: &Simulator, function: &str) -> (Value, String) {
         .until_so(&format!("a good attempt of {function}"), async || {
             let attempts = simulator.attempts(function).await;
             match attempts.iter().find(|attempt| attempt.error.is_none()) {
-                Some(attempt) => Ok((serde_json::from_str(&attempt.result).expect("JSON"), attempt.log.clone())),
+                Some(attempt) => {
+                    Ok((serde_json::from_str(&attempt.result).expect("JSON"), attempt.log.clone()))
+                }
                 None => Err(format!("{attempts:#?}")),
             }
         })
@@ -54,7 +57,8 @@ async fn orders_audits_rows_and_announces_paid_orders() {
     let project = copy_of("orders");
     let simulator = project.start().await;
     let sql = |statement: &str| {
-        let status = Command::new("sqlite3").arg(project.path("shop.db")).arg(statement).status().expect("sqlite3");
+        let status =
+            Command::new("sqlite3").arg(project.path("shop.db")).arg(statement).status().expect("sqlite3");
         assert!(status.success(), "{statement}");
     };
     sql("insert into orders values ('o-1', '{\"status\":\"new\"}')");
@@ -91,7 +95,10 @@ async fn orders_keeps_what_it_cannot_announce() {
     simulator.post("clock", serde_json::json!({"do": "advance", "millis": 10_000})).await;
     let dead = simulator.get("dead?queue=notify-dead").await;
     assert_eq!(dead.as_array().map(Vec::len), Some(1), "{dead:#}");
-    assert!(dead[0]["error"].as_str().is_some_and(|error| error.contains("order o-2 has no customer")), "{dead:#}");
+    assert!(
+        dead[0]["error"].as_str().is_some_and(|error| error.contains("order o-2 has no customer")),
+        "{dead:#}"
+    );
     assert_eq!(simulator.attempts("notify").await.len(), 4);
     simulator.stop().await;
 }

@@ -267,13 +267,17 @@ async fn wires_choose_by_event_prefix_and_suffix() {
 #[tokio::test]
 async fn a_shell_script_gets_the_event_and_its_answer_and_its_words_are_kept() {
     let project = Project::new("[function.hello]\nexec = \"sh hello.sh\"\non = \"s3:inbox\"\n");
-    project.write("hello.sh", "event=$(cat); echo \"heard ${#event} characters\" >&2; printf '%s' \"$event\"\n");
+    project
+        .write("hello.sh", "event=$(cat); echo \"heard ${#event} characters\" >&2; printf '%s' \"$event\"\n");
     let simulator = project.start().await;
     project.write("buckets/inbox/a.txt", "x");
     let events = simulator.until_taken("hello", 1).await;
     assert_eq!(in_words(&events[0]), "Put a.txt");
     let log = simulator.attempts("hello").await.remove(0).log;
-    assert!(log.contains("START RequestId: ") && log.contains("\nheard ") && log.contains("\nREPORT "), "{log}");
+    assert!(
+        log.contains("START RequestId: ") && log.contains("\nheard ") && log.contains("\nREPORT "),
+        "{log}"
+    );
     simulator.stop().await;
 }
 

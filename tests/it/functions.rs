@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::program::{has, is_root, sh};
+use crate::program::{has, is_root, sh, until};
 use crate::simulator::{Project, Simulator};
 
 /// A project with one more function, `hello`, that must not be disturbed by what befalls the first.
@@ -109,7 +109,8 @@ async fn a_function_whose_program_has_gone_keeps_its_events_until_it_is_back() {
     let event = simulator
         .until_so("a refusal", async || {
             let event = simulator.get("events/e1").await;
-            let lost = event["deliveries"].as_array().and_then(|all| all.iter().find(|d| d["function"] == "lost"));
+            let lost =
+                event["deliveries"].as_array().and_then(|all| all.iter().find(|d| d["function"] == "lost"));
             match lost {
                 Some(lost) if lost["attempts"] != json!([]) && lost["state"] == "waiting" => Ok(lost.clone()),
                 _ => Err(event.to_string()),
@@ -126,7 +127,8 @@ async fn a_function_whose_program_has_gone_keeps_its_events_until_it_is_back() {
 
 #[tokio::test]
 async fn a_program_that_exits_at_once_fails_its_event_and_is_tried_again() {
-    let project = beside_hello("[function.quits]\nrun = \"sh -c 'echo bye >&2; exit 3'\"\non = \"topic:news\"\n");
+    let project =
+        beside_hello("[function.quits]\nrun = \"sh -c 'echo bye >&2; exit 3'\"\non = \"topic:news\"\n");
     let simulator = project.start().await;
     check_hello(&simulator).await;
     let (error, answer, log) = until_failed(&simulator, "quits").await;
@@ -149,7 +151,10 @@ async fn a_function_that_takes_too_long_is_ended_and_its_event_tried_again() {
     check_hello(&simulator).await;
     let (error, answer, log) = until_failed(&simulator, "hangs").await;
     assert_eq!(answer["errorType"], "Sandbox.Timedout", "{answer}");
-    assert!(error.contains("Timeout after 1.00 s") && log.contains("Task timed out after 1.00 seconds"), "{error} {log}");
+    assert!(
+        error.contains("Timeout after 1.00 s") && log.contains("Task timed out after 1.00 seconds"),
+        "{error} {log}"
+    );
     simulator.stop().await;
 }
 
@@ -166,7 +171,8 @@ async fn a_function_that_crashes_fails_its_event() {
 
 #[tokio::test]
 async fn what_a_script_prints_need_not_be_json() {
-    let project = beside_hello("[function.says]\nexec = \"printf 'it is \\\"done\\\"'\"\non = \"topic:news\"\n");
+    let project =
+        beside_hello("[function.says]\nexec = \"printf 'it is \\\"done\\\"'\"\non = \"topic:news\"\n");
     let simulator = project.start().await;
     simulator.publish("news", "hi").await;
     assert_eq!(simulator.until_taken("says", 1).await, ["it is \"done\""]);
@@ -178,7 +184,8 @@ async fn an_answer_that_is_no_json_does_no_harm() {
     if !has("python3") {
         return;
     }
-    let project = beside_hello("[function.odd]\nrun = \"python3 odd.py\"\ntimeout = \"20s\"\non = \"topic:news\"\n");
+    let project =
+        beside_hello("[function.odd]\nrun = \"python3 odd.py\"\ntimeout = \"20s\"\non = \"topic:news\"\n");
     project.write(
         "odd.py",
         "import http.client, os\nhost = os.environ['AWS_LAMBDA_RUNTIME_API']\nbase = '/2018-06-01/runtime/invocation/'\n\
@@ -196,14 +203,16 @@ async fn an_answer_that_is_no_json_does_no_harm() {
     // Lambda passes on whatever the runtime said; only who asked for JSON minds.
     assert!(attempt.result.starts_with("{no json"), "{attempt:?}");
     let event = simulator.get("events/e1").await;
-    let odd = event["deliveries"].as_array().and_then(|all| all.iter().find(|d| d["function"] == "odd")).cloned();
+    let odd =
+        event["deliveries"].as_array().and_then(|all| all.iter().find(|d| d["function"] == "odd")).cloned();
     assert!(odd.is_some_and(|odd| odd["state"] != "running"), "{event:#}");
     simulator.stop().await;
 }
 
 #[tokio::test]
 async fn ten_megabytes_of_log_do_no_harm() {
-    let project = beside_hello("[function.loud]\nexec = \"sh loud.sh\"\ntimeout = \"60s\"\non = \"topic:news\"\n");
+    let project =
+        beside_hello("[function.loud]\nexec = \"sh loud.sh\"\ntimeout = \"60s\"\non = \"topic:news\"\n");
     project.write("loud.sh", "head -c 10000000 /dev/zero | tr '\\0' x >&2; echo done\n");
     let simulator = project.start().await;
     check_hello(&simulator).await;
@@ -224,21 +233,26 @@ fn a_bucket_whose_folder_cannot_be_read_is_one_problem_and_the_rest_goes_on() {
     // Root reads every folder, so that root runs a copy of the program as somebody else.
     let program = project.path("dropwire");
     std::fs::copy(env!("CARGO_BIN_EXE_dropwire"), &program).expect("a copy");
-    // A file that was just written, by somebody else, might be written still.
-    sh(project.root(), "touch -d 2001-01-01 open/a; chmod 777 .; chmod 755 dropwire open; chmod 000 shut");
+    sh(project.root(), "chmod 777 .; chmod 755 dropwire open; chmod 000 shut");
+    let words = std::fs::File::create(project.path("said")).expect("a file");
     let mut command = std::process::Command::new(program);
-    command.args(["up", "--until-idle", "--port", "0", "-o", "plain"]).current_dir(project.root());
+    command.args(["up", "--port", "0", "-o", "plain"]).current_dir(project.root());
+    command.stdin(std::process::Stdio::null()).stdout(words.try_clone().expect("the file")).stderr(words);
     if is_root() {
         std::os::unix::process::CommandExt::uid(&mut command, 65_534);
     }
-    let output = command.output().expect("dropwire runs");
+    let mut up = command.spawn().expect("dropwire runs");
+    let heard = std::panic::catch_unwind(|| {
+        until("the other bucket's event", || project.path("heard").exists().then_some(()));
+    });
+    up.kill().expect("killed");
+    up.wait().expect("gone");
     sh(project.root(), "chmod 755 shut");
-    let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    assert!(output.status.success(), "{said}");
-    for words in ["cannot read the folder", "shut", "dropwire.toml:1", "Permission denied"] {
+    let said = std::fs::read_to_string(project.path("said")).expect("text");
+    for words in ["cannot read the folder", "/shut", "dropwire.toml:1", "Permission denied"] {
         assert!(said.contains(words), "{words} is missing in:\n{said}");
     }
-    assert!(project.path("heard").exists(), "{said}");
+    assert!(heard.is_ok(), "{said}");
 }
 
 #[tokio::test]
@@ -249,7 +263,10 @@ async fn a_message_larger_than_sns_takes_is_refused_and_leaves_nothing() {
     let (status, refusal) = simulator.post("fire", fire(262_145)).await;
     assert_eq!(status, 400, "{refusal}");
     let message = refusal["message"].as_str().unwrap_or_default();
-    assert!(message.contains("news") && (message.contains("262144") || message.contains("too long")), "{refusal}");
+    assert!(
+        message.contains("news") && (message.contains("262144") || message.contains("too long")),
+        "{refusal}"
+    );
     assert_eq!(simulator.get("status").await["events"], 0);
     assert_eq!(simulator.post("fire", fire(262_144)).await.0, 200);
     simulator.until_taken("hello", 1).await;
@@ -271,7 +288,7 @@ async fn concurrency_is_how_many_run_at_once() {
     for _ in 0..6 {
         simulator.publish("news", "hi").await;
     }
-    crate::program::until("two at once", || {
+    until("two at once", || {
         let most = std::fs::read_to_string(project.path("most")).unwrap_or_default();
         (most.lines().count() == 2).then_some(())
     });

@@ -66,9 +66,11 @@ fn what_runs_when_dropwire_is_killed_is_run_again_as_the_same_attempt() {
     let project = gated(5, 2);
     let up = Up::start(project.root());
     let fired = up.ask(&["fire", "topic", "news", "hi", "--times", "30"]);
-    let events: Vec<&str> = fired["events"].as_array().expect("events").iter().filter_map(Value::as_str).collect();
+    let events: Vec<&str> =
+        fired["events"].as_array().expect("events").iter().filter_map(Value::as_str).collect();
     assert_eq!(events.len(), 30);
-    let running = until("two calls at the gate", || Some(pids(project.root())).filter(|pids| pids.len() == 2));
+    let running =
+        until("two calls at the gate", || Some(pids(project.root())).filter(|pids| pids.len() == 2));
     let before = calls(project.root());
     // What is settled now must not be repeated; what runs now must be.
     let settled: BTreeSet<String> = events
@@ -92,7 +94,10 @@ fn what_runs_when_dropwire_is_killed_is_run_again_as_the_same_attempt() {
         let ran = before.iter().any(|(id, _)| id == request);
         let expected = if ran && !settled.contains(request) { 2 } else { 1 };
         assert_eq!(messages.len(), expected, "calls of {request}");
-        assert!(messages.iter().all(|message| *message == messages[0]), "{request} is always the same message");
+        assert!(
+            messages.iter().all(|message| *message == messages[0]),
+            "{request} is always the same message"
+        );
     }
     for event in events {
         let attempts = attempts(&up, event);
@@ -103,7 +108,8 @@ fn what_runs_when_dropwire_is_killed_is_run_again_as_the_same_attempt() {
 
 #[test]
 fn messages_survive_being_killed_again_and_again() {
-    let wiring = "[function.count]\nexec = \"sh count.sh\"\nconcurrency = 2\ntimeout = \"60s\"\non = \"topic:news\"\n";
+    let wiring =
+        "[function.count]\nexec = \"sh count.sh\"\nconcurrency = 2\ntimeout = \"60s\"\non = \"topic:news\"\n";
     let project = Project::new(wiring);
     project.write("count.sh", "cat > /dev/null; echo \"$AWS_LAMBDA_REQUEST_ID x\" >> calls\n");
     project.write("calls", "");
@@ -134,9 +140,12 @@ fn files_survive_being_killed_again_and_again() {
     up.down();
     for round in 0..3 {
         let up = Up::start(project.root());
-        let script = format!("i=0; while [ $i -lt 200 ]; do echo $i > buckets/inbox/{round}-$i; i=$((i + 1)); done");
+        let script =
+            format!("i=0; while [ $i -lt 200 ]; do echo $i > buckets/inbox/{round}-$i; i=$((i + 1)); done");
         sh(project.root(), &script);
-        until("some events", || (up.ask(&["status"])["events"].as_i64() >= Some(round * 200 + 50)).then_some(()));
+        until("some events", || {
+            (up.ask(&["status"])["events"].as_i64() >= Some(round * 200 + 50)).then_some(())
+        });
         up.kill();
         // While it is dead, too.
         project.write(&format!("buckets/inbox/{round}-dead"), "x");
@@ -144,7 +153,11 @@ fn files_survive_being_killed_again_and_again() {
     let up = Up::start(project.root());
     until("all events", || (up.ask(&["status"])["events"].as_i64() >= Some(603)).then_some(()));
     let status = until_quiet(&up);
-    assert_eq!((status["events"].as_i64(), status["given_up"].as_i64()), (Some(603), Some(0)), "none is there twice");
+    assert_eq!(
+        (status["events"].as_i64(), status["given_up"].as_i64()),
+        (Some(603), Some(0)),
+        "none is there twice"
+    );
     up.down();
 }
 
@@ -198,13 +211,17 @@ fn a_second_dropwire_joins_the_one_that_runs() {
     let project = Project::new(HELLO);
     let up = Up::start(project.root());
     let mut second = dropwire(project.root(), &["up", "-o", "plain"]);
-    let mut second = second.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().expect("up");
+    let mut second =
+        second.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::piped()).spawn().expect("up");
     let mut said = std::io::BufReader::new(second.stderr.take().expect("its errors"));
     let mut line = String::new();
     std::io::BufRead::read_line(&mut said, &mut line).expect("a line");
     second.kill().expect("killed");
     second.wait().expect("gone");
-    assert!(line.contains(&format!("joined the dropwire that runs here already (pid {})", up.pid())), "{line}");
+    assert!(
+        line.contains(&format!("joined the dropwire that runs here already (pid {})", up.pid())),
+        "{line}"
+    );
     let (code, _, errors) = run(project.root(), &["up", "--seed", "7"]);
     assert!(code == 4 && errors.contains("--seed") && errors.contains("dropwire down"), "{code} {errors}");
     assert_eq!(up.ask(&["status"])["pid"], up.pid(), "the first one is left alone");
@@ -217,7 +234,10 @@ fn a_port_that_is_taken_is_named_or_passed_over() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
     let port = taken.local_addr().expect("an address").port().to_string();
     let (code, _, errors) = run(project.root(), &["up", "--port", &port, "--strict-port"]);
-    assert!(code == 4 && errors.contains(&format!("127.0.0.1:{port}")) && errors.contains("--port 0"), "{code} {errors}");
+    assert!(
+        code == 4 && errors.contains(&format!("127.0.0.1:{port}")) && errors.contains("--port 0"),
+        "{code} {errors}"
+    );
     let up = Up::start_with(project.root(), &["--port", &port]);
     assert_ne!(up.door().0, format!("127.0.0.1:{port}"));
     up.down();

@@ -10,7 +10,12 @@ use crate::simulator::Project;
 
 fn pages() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let names = ["README.md", "examples/hello/README.md", "examples/orders/README.md", "examples/thumbnails/README.md"];
+    let names = [
+        "README.md",
+        "examples/hello/README.md",
+        "examples/orders/README.md",
+        "examples/thumbnails/README.md",
+    ];
     names.map(|name| (name.to_owned(), std::fs::read_to_string(root.join(name)).expect("a page"))).into()
 }
 
@@ -32,7 +37,9 @@ fn commands(page: &str) -> Vec<String> {
         }
         let block = line.strip_prefix("    ").filter(|_| is_shell).or(Some(line).filter(|_| is_shell));
         let command = block.map(|line| line.trim_start_matches("$ "));
-        if let Some(command) = command.filter(|line| line.starts_with("dropwire ") || line.starts_with("cargo run ")) {
+        if let Some(command) =
+            command.filter(|line| line.starts_with("dropwire ") || line.starts_with("cargo run "))
+        {
             found.push(command.to_owned());
         }
         let between = line.split('`').skip(1).step_by(2).filter(|text| text.starts_with("dropwire "));
@@ -94,7 +101,11 @@ fn every_wiring_is_right() {
         for block in blocks(&text, "toml") {
             let project = Project::new("");
             // What the wiring names is there in the reader's project.
-            for (name, text) in [("functions/thumbnail/app.py", ""), ("functions/notify.sh", ""), ("buckets/uploads/.keep", "")] {
+            for (name, text) in [
+                ("functions/thumbnail/app.py", ""),
+                ("functions/notify.sh", ""),
+                ("buckets/uploads/.keep", ""),
+            ] {
                 project.write(name, text);
             }
             let parsed = Config::parse(project.root(), "README.md", &block);
@@ -129,6 +140,9 @@ fn it_names_the_two_commands_that_a_newcomer_needs() {
 #[test]
 fn words_are_split_as_a_shell_does() {
     let split = |line| words(line).join("|");
-    assert_eq!(split(r#"dropwire fire topic t '{"a":1}' --attr s=p   # why"#), r#"dropwire|fire|topic|t|{"a":1}|--attr|s=p"#);
+    assert_eq!(
+        split(r#"dropwire fire topic t '{"a":1}' --attr s=p   # why"#),
+        r#"dropwire|fire|topic|t|{"a":1}|--attr|s=p"#
+    );
     assert_eq!(split(r#"dropwire invoke f "{\"a\": 1}" > answer"#), r#"dropwire|invoke|f|{"a": 1}"#);
 }

@@ -157,7 +157,13 @@ impl Simulator {
             .await
             .expect("attempts");
         rows.into_iter()
-            .map(|(number, request_id, error, result, log)| Attempt { number, request_id, error, result, log })
+            .map(|(number, request_id, error, result, log)| Attempt {
+                number,
+                request_id,
+                error,
+                result,
+                log,
+            })
             .collect()
     }
 

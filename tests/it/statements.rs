@@ -55,7 +55,8 @@ fn statements(source: &str) -> Vec<(String, String)> {
     for part in source.split("const ").skip(1) {
         let Some((name, rest)) = part.split_once(": &str =") else { continue };
         let Some((text, rest)) = literal(rest.trim_start()) else { continue };
-        let is_statement = ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH "].iter().any(|verb| text.starts_with(verb));
+        let is_statement =
+            ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH "].iter().any(|verb| text.starts_with(verb));
         if is_statement && rest.starts_with(';') && !name.contains(char::is_whitespace) {
             found.push((name.to_owned(), text));
         }

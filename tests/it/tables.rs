@@ -44,7 +44,8 @@ async fn until_records(simulator: &Simulator, function: &str, count: usize) -> V
     simulator
         .until_so(&format!("{count} records"), async || {
             let batches = simulator.taken(function).await;
-            let records = batches.iter().flat_map(|batch| batch["Records"].as_array().cloned().unwrap_or_default());
+            let records =
+                batches.iter().flat_map(|batch| batch["Records"].as_array().cloned().unwrap_or_default());
             let records: Vec<String> = records.map(|record| in_words(&record)).collect();
             if records.len() >= count { Ok(records) } else { Err(format!("{records:#?}")) }
         })
@@ -86,7 +87,8 @@ async fn a_row_that_is_inserted_updated_and_deleted_is_three_records() {
 
 #[tokio::test]
 async fn a_write_that_changes_nothing_is_no_record() {
-    check(&[NEW, "UPDATE orders SET item = item", PAY, PAY], &["INSERT o-1 ->new", "MODIFY o-1 new>paid"]).await;
+    check(&[NEW, "UPDATE orders SET item = item", PAY, PAY], &["INSERT o-1 ->new", "MODIFY o-1 new>paid"])
+        .await;
 }
 
 #[tokio::test]
@@ -157,10 +159,10 @@ async fn a_batch_that_fails_is_tried_until_it_succeeds_and_holds_up_what_follows
     }
     let flaky = "builtin = \"flaky\"\n    args = { fail_first = 5 }";
     let project = Project::new(
-        &ORDERS.replace("builtin = \"echo\"", flaky).replace("batch = 100", "batch = 1").replace(
-            "clock = \"2026-01-05T09:00:00Z\"",
-            "clock = \"x10000\"",
-        ),
+        &ORDERS
+            .replace("builtin = \"echo\"", flaky)
+            .replace("batch = 100", "batch = 1")
+            .replace("clock = \"2026-01-05T09:00:00Z\"", "clock = \"x10000\""),
     );
     let simulator = project.start().await;
     sql(&project.path("shop.db"), NEW);
@@ -293,7 +295,8 @@ async fn a_batch_that_keeps_failing_is_halved_until_the_bad_record_is_alone() {
         "#;
     let project = Project::new(wiring);
     // Fails if one of its records is the poisonous one, else answers with its event.
-    project.write("picky.sh", "event=$(cat); case $event in *poison*) exit 1;; esac; printf '%s' \"$event\"\n");
+    project
+        .write("picky.sh", "event=$(cat); case $event in *poison*) exit 1;; esac; printf '%s' \"$event\"\n");
     let simulator = project.start().await;
     let row = |key: &str| format!("('{key}', '{{}}')");
     let rows = ["a", "b", "poison", "c"].map(row).join(", ");
@@ -338,14 +341,18 @@ async fn a_filter_lets_only_some_records_through() {
     filter = '{ "eventName": ["MODIFY"], "dynamodb": { "NewImage": { "status": { "S": ["paid"] } } } }'"#;
     let project = Project::new(&ORDERS.replace("batch = 100", filter));
     let simulator = project.start().await;
-    sql(&project.path("shop.db"), &format!("{NEW}; UPDATE orders SET item = '{{\"status\":\"sent\"}}'; {PAY}"));
+    sql(
+        &project.path("shop.db"),
+        &format!("{NEW}; UPDATE orders SET item = '{{\"status\":\"sent\"}}'; {PAY}"),
+    );
     assert_eq!(until_records(&simulator, "audit", 1).await, ["MODIFY o-1 sent>paid"]);
     simulator.stop().await;
 }
 
 #[tokio::test]
 async fn a_damaged_file_is_one_problem_and_the_rest_goes_on() {
-    let project = Project::new(&format!("{ORDERS}\n[function.hello]\nbuiltin = \"echo\"\non = \"topic:news\"\n"));
+    let project =
+        Project::new(&format!("{ORDERS}\n[function.hello]\nbuiltin = \"echo\"\non = \"topic:news\"\n"));
     project.write("shop.db", "this is no SQLite database, however long one looks at it");
     let simulator = project.start().await;
     let problems = simulator.problems().await;

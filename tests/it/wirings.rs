@@ -55,7 +55,10 @@ async fn a_broken_edit_leaves_the_last_good_wiring_in_force() {
     simulator.publish("news", "hi").await;
     simulator.until_taken("hello", 1).await;
     // Mended, by a save as editors do it.
-    project.write("dropwire.toml.new", &format!("{HELLO}[function.two]\nbuiltin = \"echo\"\non = \"topic:news\"\n"));
+    project.write(
+        "dropwire.toml.new",
+        &format!("{HELLO}[function.two]\nbuiltin = \"echo\"\non = \"topic:news\"\n"),
+    );
     std::fs::rename(project.path("dropwire.toml.new"), project.path("dropwire.toml")).expect("saved");
     until_noticed(&mut simulator, "2 functions").await;
     assert_eq!(simulator.problems().await, "");
