@@ -18,9 +18,6 @@ const LONG_FILES: &[(&str, &str)] = &[
     ("src/app.rs", "the one place that puts every part together; two would each know half of the order"),
     ("src/clock.rs", "the clock with the paces it can have, and their tests"),
     ("src/store.rs", "one writer: what is handed to it, and how it commits, are read together"),
-    ("src/delivery/queue/mod.rs", "the queue's one lock; what is done under it is read together"),
-    ("src/source/dynamodb/reader.rs", "one loop that reads a log; its steps share the position"),
-    ("src/source/dynamodb/stream_tests.rs", "the table's stories, which share one small world"),
 ];
 
 /// Functions that are longer, and why.
