@@ -1,5 +1,7 @@
 //! The wiring edited while dropwire runs.
 
+use std::sync::Arc;
+
 use dropwire::timeline::Moment;
 
 use crate::simulator::{Project, Simulator};
@@ -90,5 +92,22 @@ async fn a_new_bucket_folder_is_a_bucket_where_there_is_no_wiring_file() {
     project.write("buckets/inbox/a.txt", "x");
     let events = simulator.until_taken("hear", 1).await;
     assert_eq!(events[0]["Records"][0]["s3"]["object"]["key"], "a.txt");
+    simulator.stop().await;
+}
+
+#[tokio::test]
+async fn what_an_edit_only_moves_to_another_line_runs_on_undisturbed() {
+    let both = format!("{HELLO}[bucket.inbox]\n[table.orders]\nkey = \"id:S\"\n");
+    let project = Project::new(&both);
+    let mut simulator = project.start().await;
+    let parts = |simulator: &Simulator| {
+        let app = &simulator.app;
+        (app.bucket("inbox").expect("the bucket"), app.table("orders").expect("the table"))
+    };
+    let (bucket, table) = parts(&simulator);
+    project.write("dropwire.toml", &format!("# Our shop.\n[function.more]\nbuiltin = \"echo\"\n\n{both}"));
+    until_noticed(&mut simulator, "2 functions, 1 wires").await;
+    let (bucket_now, table_now) = parts(&simulator);
+    assert!(Arc::ptr_eq(&bucket, &bucket_now) && Arc::ptr_eq(&table, &table_now));
     simulator.stop().await;
 }
