@@ -170,7 +170,6 @@ impl App {
     ) -> Result<(), StartError> {
         let config = self.config();
         self.reconfigure((*config).clone()).await?;
-        self.folder.announce(&self.running)?;
         let housekeeping = Housekeeping::start(self.store.clone(), self.clock.clone()).await;
         let mut parts = self.parts();
         match housekeeping {
@@ -187,6 +186,8 @@ impl App {
             parts.tasks.spawn(crate::edits::follow(self.clone(), self.stop.clone()));
         }
         drop(parts);
+        // Last, and nothing is waited for after it: whoever gives up the start leaves no word of it behind.
+        self.folder.announce(&self.running)?;
         *self.ready_ms.lock().unwrap_or_else(|p| p.into_inner()) =
             self.begun.elapsed().as_secs_f64() * 1000.0;
         Ok(())
@@ -230,7 +231,8 @@ impl App {
     async fn exchange_buckets(self: &Arc<App>, config: &Config) {
         let old = self.config();
         self.parts().buckets.retain(|name, running| {
-            let same = config.buckets.get(name) == old.buckets.get(name) && config.sim == old.sim;
+            let (now, was) = (config.buckets.get(name), old.buckets.get(name));
+            let same = now.zip(was).is_some_and(|(now, was)| now.is_like(was)) && config.sim == old.sim;
             if !same {
                 running.stop.cancel()
             }
@@ -264,7 +266,8 @@ impl App {
     async fn exchange_tables(self: &Arc<App>, config: &Config) {
         let old = self.config();
         self.parts().tables.retain(|name, running| {
-            let same = config.tables.get(name) == old.tables.get(name) && config.sim == old.sim;
+            let (now, was) = (config.tables.get(name), old.tables.get(name));
+            let same = now.zip(was).is_some_and(|(now, was)| now.is_like(was)) && config.sim == old.sim;
             if !same {
                 running.stop.cancel()
             }
@@ -410,8 +413,9 @@ impl App {
 
     /// What `status` shows.
     pub async fn status(&self) -> Status {
-        let [events, waiting, _, dead] = history::counts(self.store.read()).await.unwrap_or_default();
-        let (running, ready) = self.queue.load();
+        let [events, waiting, claimed, dead] = history::counts(self.store.read()).await.unwrap_or_default();
+        // What is claimed and does not run yet, or is not settled yet, waits too.
+        let (running, _) = self.queue.load();
         let (config, wires) = (self.config(), self.queue.wires());
         let given_up = history::given_up(self.store.read()).await.unwrap_or_default();
         Status {
@@ -425,7 +429,7 @@ impl App {
             up_seconds: self.begun.elapsed().as_secs_f64(),
             ready_ms: *self.ready_ms.lock().unwrap_or_else(|p| p.into_inner()),
             events,
-            waiting: waiting + ready as i64,
+            waiting: (waiting + claimed - running as i64).max(0),
             running: running as i64,
             given_up,
             dead,

@@ -367,13 +367,13 @@ mod tests {
     async fn advancing_shows_each_due_time_for_itself() {
         let clock = Clock::frozen_at(Timestamp::from_millis(0));
         let (sender, mut seen) = tokio::sync::mpsc::unbounded_channel();
-        let mut sleepers = Vec::new();
+        let mut sleepers = tokio::task::JoinSet::new();
         for due in [3_000, 1_000, 2_000, 9_000] {
             let (clock, sender) = (clock.clone(), sender.clone());
-            sleepers.push(tokio::spawn(async move {
+            sleepers.spawn(async move {
                 clock.sleep_until(Timestamp::from_millis(due)).await;
                 sender.send((due, clock.now().as_millis())).ok();
-            }));
+            });
         }
         while clock.state().sleepers.len() < 4 {
             tokio::task::yield_now().await;
@@ -385,21 +385,21 @@ mod tests {
         }
         assert_eq!(clock.now().as_millis(), 5_000);
         assert_eq!(clock.next_due(), Some(Timestamp::from_millis(9_000)));
-        sleepers.iter().for_each(|task| task.abort());
     }
 
     #[tokio::test]
     async fn a_frozen_clock_wakes_nobody_until_it_is_moved() {
         let clock = Clock::frozen_at(Timestamp::from_millis(0));
-        let sleeper = {
+        let mut sleeper = tokio::task::JoinSet::new();
+        sleeper.spawn({
             let clock = clock.clone();
-            tokio::spawn(async move { clock.sleep_until(Timestamp::from_millis(10)).await })
-        };
+            async move { clock.sleep_until(Timestamp::from_millis(10)).await }
+        });
         while clock.next_due().is_none() {
             tokio::task::yield_now().await;
         }
-        assert!(!sleeper.is_finished());
+        assert!(sleeper.try_join_next().is_none());
         clock.set_pace(Pace::Frozen { at: Timestamp::from_millis(10) });
-        sleeper.await.expect("the sleeper wakes");
+        sleeper.join_next().await.expect("one sleeper").expect("it wakes");
     }
 }

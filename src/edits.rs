@@ -26,6 +26,9 @@ pub async fn follow(app: Arc<App>, stop: CancellationToken) {
             return app.timeline().notice(app.clock().now(), "warning", text);
         }
     };
+    // What was edited between the reading at the start and the beginning of the watch.
+    take_up(&app).await;
+    watch.follow(&app.config());
     loop {
         tokio::select! { hint = hints.recv() => if hint.is_none() { return }, () = stop.cancelled() => return }
         // Whatever follows closely belongs to the same edit.
@@ -37,11 +40,8 @@ pub async fn follow(app: Arc<App>, stop: CancellationToken) {
 
 async fn take_up(app: &Arc<App>) {
     let now = app.config();
-    let (root, file) = (now.root.clone(), now.file.clone());
-    let read = tokio::task::spawn_blocking(move || {
-        Config::load(&root, file.as_deref().filter(|file| file.exists()))
-    });
-    match read.await {
+    let was = now.clone();
+    match tokio::task::spawn_blocking(move || was.reload()).await {
         Ok(Ok(config)) => {
             app.accept_edit();
             if config == *now {

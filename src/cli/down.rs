@@ -42,7 +42,15 @@ pub async fn run(voice: &Voice) -> Done {
 #[cfg(unix)]
 fn is_alive(pid: u32) -> bool {
     let Ok(pid) = i32::try_from(pid) else { return false };
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok()
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None).is_ok() && !is_unreaped(pid)
+}
+
+/// It has ended, and only whoever started it has not asked how: then its number lives on.
+#[cfg(unix)]
+fn is_unreaped(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    // The name before it, in brackets, may hold anything.
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with('Z'))
 }
 
 /// Without signals, the answer to `stop` has to do.

@@ -54,6 +54,8 @@ pub struct Config {
     pub root: PathBuf,
     /// The wiring file, if there is one.
     pub file: Option<PathBuf>,
+    /// What messages call it, as the user named it; empty if there is none.
+    pub file_name: String,
     /// `[sim]`.
     pub sim: Sim,
     /// `[function.NAME]`, by name.
@@ -353,4 +355,18 @@ pub enum From {
         /// `scope = "body"`: the filter reads the message body, else the attributes.
         body_scope: bool,
     },
+}
+
+impl BucketSpec {
+    /// Whether this says the same, wherever in the file it stands.
+    pub fn is_like(&self, other: &BucketSpec) -> bool {
+        *self == BucketSpec { origin: self.origin.clone(), ..other.clone() }
+    }
+}
+
+impl TableSpec {
+    /// Whether this says the same, wherever in the file it stands.
+    pub fn is_like(&self, other: &TableSpec) -> bool {
+        *self == TableSpec { origin: self.origin.clone(), ..other.clone() }
+    }
 }

@@ -30,15 +30,26 @@ impl Config {
         if file.is_none() && !path.exists() {
             return Ok(conventions::config(&absolute(dir)));
         }
-        let name = file.unwrap_or(default).to_string_lossy();
-        let bytes = std::fs::read(&path).map_err(|error| unreadable(&name, &path, &error.to_string()))?;
+        Config::read(&path, &file.unwrap_or(default).to_string_lossy())
+    }
+
+    /// The same again, as it is now, with the file under the name that it had in messages.
+    pub fn reload(&self) -> Result<Config, Complaints> {
+        match &self.file {
+            Some(file) if file.exists() => Config::read(file, &self.file_name),
+            _ => Config::load(&self.root, None),
+        }
+    }
+
+    fn read(path: &Path, name: &str) -> Result<Config, Complaints> {
+        let bytes = std::fs::read(path).map_err(|error| unreadable(name, path, &error.to_string()))?;
         let text = String::from_utf8(bytes).map_err(|error| {
             let good = error.utf8_error().valid_up_to();
-            unreadable(&name, &path, &format!("it is not UTF-8: byte {good} is the first wrong one"))
+            unreadable(name, path, &format!("it is not UTF-8: byte {good} is the first wrong one"))
         })?;
-        let root = path.parent().unwrap_or(dir);
-        let mut config = Config::parse(root, &name, &text)?;
-        config.file = Some(absolute(&path));
+        let root = path.parent().unwrap_or(Path::new("."));
+        let mut config = Config::parse(root, name, &text)?;
+        config.file = Some(absolute(path));
         Ok(config)
     }
 
@@ -51,7 +62,11 @@ impl Config {
             Complaints::new(name, text, vec![complaint])
         })?;
         let mut draft = Draft {
-            config: Config { file: Some(root.join(name)), ..Config::empty(root.clone()) },
+            config: Config {
+                file: Some(root.join(name)),
+                file_name: name.to_owned(),
+                ..Config::empty(root.clone())
+            },
             wires: Vec::new(),
             places: Places::new(),
             unstarted: Vec::new(),
@@ -69,6 +84,7 @@ impl Config {
         Config {
             root,
             file: None,
+            file_name: String::new(),
             sim: Sim::default(),
             functions: Default::default(),
             buckets: Default::default(),

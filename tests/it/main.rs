@@ -1,5 +1,16 @@
-//! People's stories, through the whole of dropwire: real HTTP, real processes, real files.
+//! People's stories, through the whole of dropwire: real HTTP, real processes, real files; and the house rules.
 
+mod program;
 mod simulator;
 
+mod clients;
 mod delivering;
+mod examples;
+mod folders;
+mod functions;
+mod processes;
+mod readme;
+mod statements;
+mod tables;
+mod tidy;
+mod wirings;

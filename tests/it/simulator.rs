@@ -22,6 +22,16 @@ pub struct Project {
     folder: tempfile::TempDir,
 }
 
+/// One attempt, as it was written down.
+#[derive(Debug)]
+pub struct Attempt {
+    pub number: u32,
+    pub request_id: String,
+    pub error: Option<String>,
+    pub result: String,
+    pub log: String,
+}
+
 /// A running dropwire.
 pub struct Simulator {
     pub app: Arc<App>,
@@ -97,6 +107,77 @@ impl Simulator {
             _ => None,
         })
         .await
+    }
+
+    /// What this function was given and took well, attempt by attempt, once there are so many. It has to answer
+    /// with its event, as the builtin `echo` does.
+    pub async fn until_taken(&self, function: &str, count: usize) -> Vec<Value> {
+        let what = format!("{count} events for {function}");
+        self.until_so(&what, async || {
+            let taken = self.taken(function).await;
+            if taken.len() >= count { Ok(taken) } else { Err(format!("{taken:#?}")) }
+        })
+        .await
+    }
+
+    /// Looks again whenever something has been told, until `look` is content; fails at the deadline with what it
+    /// said last.
+    pub async fn until_so<T>(&self, what: &str, look: impl AsyncFn() -> Result<T, String>) -> T {
+        let mut told = self.app.timeline().follow();
+        let mut last = String::new();
+        let search = async {
+            loop {
+                match look().await {
+                    Ok(found) => return found,
+                    Err(instead) => last = instead,
+                }
+                // Whoever missed some looks all the same.
+                if let Err(broadcast::error::RecvError::Closed) = told.recv().await {
+                    panic!("the timeline broke off");
+                }
+            }
+        };
+        let found = tokio::time::timeout(DEADLINE, search).await.ok();
+        found.unwrap_or_else(|| panic!("{what} did not come; instead: {last}"))
+    }
+
+    /// What this function was given and took well so far, in the order of its attempts.
+    pub async fn taken(&self, function: &str) -> Vec<Value> {
+        let attempts = self.attempts(function).await;
+        let taken = attempts.iter().filter(|attempt| attempt.error.is_none());
+        taken.map(|attempt| serde_json::from_str(&attempt.result).expect("an answer in JSON")).collect()
+    }
+
+    /// The attempts of this function so far.
+    pub async fn attempts(&self, function: &str) -> Vec<Attempt> {
+        let sql = "SELECT number, request_id, error, coalesce(result, ''), log FROM attempt WHERE function = ?1 ORDER BY id";
+        let rows: Vec<(u32, String, Option<String>, String, String)> = sqlx::query_as(sql)
+            .bind(function)
+            .fetch_all(self.app.queue().store().read())
+            .await
+            .expect("attempts");
+        rows.into_iter()
+            .map(|(number, request_id, error, result, log)| Attempt {
+                number,
+                request_id,
+                error,
+                result,
+                log,
+            })
+            .collect()
+    }
+
+    /// Publishes a message.
+    pub async fn publish(&self, topic: &str, body: &str) -> Value {
+        let fire = serde_json::json!({"kind": "topic", "topic": topic, "body": body, "subject": null, "attributes": []});
+        let (status, fired) = self.post("fire", fire).await;
+        assert_eq!(status, 200, "{fired}");
+        fired
+    }
+
+    /// What is wrong at present, in the words that `status` shows.
+    pub async fn problems(&self) -> String {
+        self.app.status().await.problems.join("\n")
     }
 
     pub async fn get(&self, path: &str) -> Value {
