@@ -103,7 +103,7 @@ impl App {
     /// Starts everything that the wiring declares; returns when all sources watch.
     pub async fn start(options: Options) -> Result<Arc<App>, StartError> {
         let Options { config, .. } = &options;
-        let folder = StateFolder::hold(&config.root)?;
+        let folder = StateFolder::hold_soon(&config.root).await?;
         let aside = if options.fresh { folder.set_aside()? } else { None };
         let sim = &config.sim;
         let clock = clock_of(options.clock.unwrap_or(sim.clock));

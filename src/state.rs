@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::clock::real;
 use crate::control::{RUNNING_FILE, Running};
@@ -29,7 +30,25 @@ pub enum StateError {
     Files(&'static str, String, std::io::Error),
 }
 
+/// How long a lock may outlive its dropwire.
+const LOCK_PATIENCE: Duration = Duration::from_millis(500);
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
+
 impl StateFolder {
+    /// The same as [`StateFolder::hold`], with patience: a child that a dropwire was just starting when it was
+    /// killed has its lock as well, until it becomes another program.
+    pub async fn hold_soon(root: &Path) -> Result<StateFolder, StateError> {
+        let begun = Instant::now();
+        loop {
+            match StateFolder::hold(root) {
+                Err(StateError::Locked(..)) if begun.elapsed() < LOCK_PATIENCE => {
+                    real::sleep(LOOK_AGAIN).await
+                }
+                held => return held,
+            }
+        }
+    }
+
     /// The state folder below `root`, made if it is missing, locked for this process.
     pub fn hold(root: &Path) -> Result<StateFolder, StateError> {
         let path = root.join(".dropwire");
@@ -137,6 +156,16 @@ mod tests {
         drop(held);
         StateFolder::hold(root.path()).expect("it is free again");
         assert!(super::running(&root.path().join(".dropwire")).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_is_about_to_go_is_waited_for() {
+        let root = tempfile::tempdir().expect("a folder");
+        let held = StateFolder::hold(root.path()).expect("the folder is free");
+        let mut second = std::pin::pin!(StateFolder::hold_soon(root.path()));
+        assert!(futures_util::poll!(&mut second).is_pending());
+        drop(held);
+        second.await.expect("it is free by now");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::simulator::Project;
 
 /// Statements on files that are not ours alone: users' SQLite files.
 const OF_OTHER_FILES: &[(&str, &str)] = &[
-    ("source/dynamodb/reader.rs", "reads the log in a file with users' tables"),
+    ("source/dynamodb/log.rs", "reads the log in a file with users' tables"),
     ("source/dynamodb/triggers.rs", "makes the log in a file with users' tables"),
     ("source/dynamodb/file.rs", "knows whose log is in a file with users' tables"),
     ("source/dynamodb/schema.rs", "looks at users' tables"),
