@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::arn::Arn;
-use crate::clock::Clock;
+use crate::clock::{Clock, real};
 use crate::config::{ClockStart, Config, resolve};
 use crate::control::server::{self, Server};
 use crate::control::{Listed, Running, Status};
@@ -59,6 +59,12 @@ pub struct StartError {
     /// The exit code that fits.
     pub exit: i32,
 }
+
+/// How long a source that could not go on waits before it begins anew; doubled each time, up to the second.
+const SOURCE_PAUSE: Duration = Duration::from_secs(1);
+const SOURCE_PAUSE_MAX: Duration = Duration::from_secs(30);
+/// How long the start waits for a source; one that takes longer goes on beside everything else.
+const READY_MAX: Duration = Duration::from_secs(20);
 
 /// A running dropwire.
 pub struct App {
@@ -264,7 +270,7 @@ impl App {
             match Bucket::open(spec.clone(), ground) {
                 Ok(bucket) => {
                     let stop = self.watch(&about, bucket.clone());
-                    bucket.ready().await;
+                    real::within(READY_MAX, bucket.ready()).await;
                     self.parts().buckets.insert(name.clone(), Sourced { source: bucket, stop });
                 }
                 Err(error) => self.problem(&about, &error),
@@ -298,7 +304,7 @@ impl App {
             match Table::open(spec.clone(), ground).await {
                 Ok(table) => {
                     let stop = self.watch(&about, table.clone());
-                    table.ready().await;
+                    real::within(READY_MAX, table.ready()).await;
                     self.parts().tables.insert(name.clone(), Sourced { source: table, stop });
                 }
                 Err(error) => self.problem(&about, &error),
@@ -306,15 +312,32 @@ impl App {
         }
     }
 
-    /// Runs a source until its token is cancelled; if it ends before, that is a problem.
+    /// Runs a source until its token is cancelled. If it cannot go on (a full disk), that is shown, and it begins
+    /// anew after a while: what happened meanwhile is in the folder or the table, and is found there.
     fn watch<S: EventSource + 'static>(self: &Arc<App>, about: &str, source: Arc<S>) -> CancellationToken {
         let stop = self.stop.child_token();
         let (app, about, token) = (self.clone(), about.to_owned(), stop.clone());
         let mut parts = self.parts();
         parts.problems.remove(&about);
         parts.tasks.spawn(async move {
-            if let Err(error) = source.run(token).await {
+            let mut pause = SOURCE_PAUSE;
+            loop {
+                let run = source.clone().run(token.clone());
+                tokio::pin!(run);
+                let early = real::within(SOURCE_PAUSE, &mut run).await;
+                if early.is_none() {
+                    // It has run for a while: whatever was wrong before is not wrong now.
+                    app.parts().problems.remove(&about);
+                    pause = SOURCE_PAUSE;
+                }
+                let ended = match early {
+                    Some(ended) => ended,
+                    None => run.await,
+                };
+                let Err(error) = ended else { break };
                 app.problem(&about, &error);
+                tokio::select! { () = real::sleep(pause) => {}, () = token.cancelled() => break }
+                pause = (pause * 2).min(SOURCE_PAUSE_MAX);
             }
         });
         stop
@@ -322,8 +345,10 @@ impl App {
 
     /// Something is wrong with a part; the rest goes on.
     fn problem(&self, about: &str, error: &SourceError) {
-        self.timeline.notice(self.clock.now(), "error", error.to_string());
-        self.parts().problems.insert(about.to_owned(), error.to_string());
+        let known = self.parts().problems.insert(about.to_owned(), error.to_string());
+        if known.is_none_or(|known| known != error.to_string()) {
+            self.timeline.notice(self.clock.now(), "error", error.to_string());
+        }
     }
 
     /// The wiring file has been edited and is wrong: what was in force stays so.
@@ -353,10 +378,7 @@ impl App {
         if let Some(mut housekeeping) = housekeeping {
             housekeeping.stop().await;
         }
-        crate::clock::real::within(Duration::from_secs(5), async {
-            while tasks.join_next().await.is_some() {}
-        })
-        .await;
+        real::within(Duration::from_secs(5), async { while tasks.join_next().await.is_some() {} }).await;
         self.store.close().await;
         self.folder.retract();
         self.ended.cancel();
@@ -463,7 +485,7 @@ impl App {
 fn clock_of(start: ClockStart) -> Clock {
     match start {
         ClockStart::Real => Clock::system(),
-        ClockStart::Frozen => Clock::frozen_at(crate::clock::real::now()),
+        ClockStart::Frozen => Clock::frozen_at(real::now()),
         ClockStart::At(at) => Clock::frozen_at(at),
         ClockStart::Scaled(rate) => Clock::scaled(rate),
     }
