@@ -47,7 +47,7 @@ async fn emits() -> Duration {
         let outlet = outlet.clone();
         producers.spawn(async move {
             for i in 0..EVENTS / PRODUCERS {
-                outlet.emit(event(&format!("{producer}/{i}"))).await.expect("an emit");
+                outlet.emit(event(i, &format!("{producer}/{i}"))).await.expect("an emit");
             }
         });
     }
@@ -57,9 +57,9 @@ async fn emits() -> Duration {
     took
 }
 
-fn event(key: &str) -> Event {
+fn event(order: usize, key: &str) -> Event {
     Event {
-        id: EventId::of(&[key]),
+        id: EventId::in_order(order as u64, &[key]),
         source: Arn::bucket("uploads"),
         name: "ObjectCreated:Put".into(),
         subject: key.into(),
@@ -84,7 +84,7 @@ async fn inserts() -> Duration {
     let sql = format!("INSERT INTO event (natural, source, name, subject, record) VALUES {rows}");
     let begun = Instant::now();
     for batch in 0..EVENTS / BATCH {
-        let events: Vec<Event> = (0..BATCH).map(|i| event(&format!("{batch}/{i}"))).collect();
+        let events: Vec<Event> = (0..BATCH).map(|i| event(batch, &format!("{batch}/{i}"))).collect();
         let mut transaction = connection.begin().await.expect("a transaction");
         let mut query = sqlx::query(sqlx::AssertSqlSafe(sql.clone()));
         for event in &events {

@@ -11,7 +11,6 @@ CREATE TABLE event (
     form    INTEGER NOT NULL,         -- 0: element of Records, 1: whole
     record  TEXT    NOT NULL
 ) STRICT;
-CREATE INDEX event_by_source ON event (source, no);
 
 -- Every wire that ever was, so that what waits for it is not lost while it is not declared.
 CREATE TABLE wire (

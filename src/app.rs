@@ -16,7 +16,7 @@ use crate::control::{Listed, Running, Status};
 use crate::delivery::Target;
 use crate::delivery::dispatcher::Dispatcher;
 use crate::delivery::queue::Queue;
-use crate::function::Functions;
+use crate::function::{Functions, Problem};
 use crate::housekeeping::Housekeeping;
 use crate::random::Random;
 use crate::source::dynamodb::{self, Table};
@@ -200,10 +200,8 @@ impl App {
         let place = &config.sim.place;
         {
             let mut parts = self.parts();
-            parts.problems.retain(|about, _| !about.starts_with("function "));
-            for problem in problems {
-                parts.problems.insert(format!("function {}", problem.function), problem.text);
-            }
+            // Interpreters take their time to answer; nobody waits for that.
+            parts.tasks.spawn(self.clone().check_functions(problems));
             let outlet = Outlet::into(self.queue.clone());
             parts.topics = config
                 .topics
@@ -226,6 +224,17 @@ impl App {
         self.exchange_tables(&config).await;
         self.parts().config = Arc::new(config);
         Ok(())
+    }
+
+    /// Says what is wrong with the functions: those that cannot be, and those that cannot be started.
+    async fn check_functions(self: Arc<App>, mut problems: Vec<Problem>) {
+        problems.extend(self.functions.check().await);
+        let mut parts = self.parts();
+        parts.problems.retain(|about, _| !about.starts_with("function "));
+        for problem in problems {
+            self.timeline.notice(self.clock.now(), "warning", problem.text.clone());
+            parts.problems.insert(format!("function {}", problem.function), problem.text);
+        }
     }
 
     async fn exchange_buckets(self: &Arc<App>, config: &Config) {

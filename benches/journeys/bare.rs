@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::{Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use dropwire::arn::Place;
@@ -13,6 +14,9 @@ use dropwire::function::Functions;
 use dropwire::random::Random;
 use dropwire::timeline::Timeline;
 
+use http_body_util::{BodyExt, Full};
+use hyper_util::rt::TokioIo;
+
 use super::client::WORD;
 use super::world::median;
 
@@ -22,13 +26,60 @@ const TURNS: usize = 5;
 
 pub async fn run() {
     let payload = format!("{{\"body\":\"{}\"}}", "x".repeat(800));
-    let (mut ours, mut bare) = (Vec::new(), Vec::new());
+    let (mut ours, mut bare, mut wire) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..TURNS {
         ours.push(invocations(&payload).await);
-        bare.push(tokio::task::block_in_place(|| loops(&payload)));
+        bare.push(served(&payload).await);
+        wire.push(tokio::task::block_in_place(|| loops(&payload)));
     }
-    let (ours, bare) = (median(ours), median(bare));
-    println!("warm invocation   median {ours:.3} ms   bare loop {bare:.3} ms   ratio {:.2}", ours / bare);
+    let (ours, bare, wire) = (median(ours), median(bare), median(wire));
+    println!("warm invocation           median {ours:.3} ms");
+    println!(
+        "bare HTTP server          median {bare:.3} ms   ratio {:.2}   (same client, keeps nothing)",
+        ours / bare
+    );
+    println!(
+        "bare bytes on a socket    median {wire:.3} ms   ratio {:.2}   (no HTTP server at all)",
+        ours / wire
+    );
+}
+
+/// The least that an HTTP server can do: answer `next` with an event, take the answer, note the time between.
+async fn served(payload: &str) -> f64 {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let api = listener.local_addr().expect("an address").to_string();
+    let program = std::env::current_exe().expect("this program");
+    let mut child =
+        Command::new(program).arg(WORD).env("AWS_LAMBDA_RUNTIME_API", api).spawn().expect("the client");
+    let (stream, _) = listener.accept().await.expect("the client comes");
+    stream.set_nodelay(true).expect("no delay");
+    let payload = bytes::Bytes::from(payload.to_owned());
+    let begun = Arc::new(Mutex::new(Instant::now()));
+    let (sender, mut figures) = tokio::sync::mpsc::unbounded_channel();
+    let service = hyper::service::service_fn(move |request: hyper::Request<hyper::body::Incoming>| {
+        let (payload, begun, sender) = (payload.clone(), begun.clone(), sender.clone());
+        async move {
+            let answer = if request.method() == hyper::Method::GET {
+                *begun.lock().expect("a lock") = Instant::now();
+                let answer = hyper::Response::builder().header("lambda-runtime-aws-request-id", "r");
+                answer.body(Full::new(payload))
+            } else {
+                request.into_body().collect().await.expect("an answer");
+                sender.send(begun.lock().expect("a lock").elapsed().as_secs_f64() * 1e3).ok();
+                hyper::Response::builder().status(202).body(Full::new(bytes::Bytes::from_static(b"{}")))
+            };
+            Ok::<_, std::convert::Infallible>(answer.expect("an answer"))
+        }
+    });
+    let mut server = tokio::task::JoinSet::new();
+    server.spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    let mut all = Vec::new();
+    while all.len() < ROUNDS + WARM_UP {
+        all.extend(figures.recv().await);
+    }
+    child.kill().expect("the client ends");
+    child.wait().expect("the client has ended");
+    median(all.split_off(WARM_UP))
 }
 
 async fn invocations(payload: &str) -> f64 {

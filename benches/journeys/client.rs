@@ -1,8 +1,8 @@
-//! The function of the journeys: a compiled Runtime API client on one plain socket. It tells by UDP when it got
-//! an event, before it does anything else, and answers null.
+//! The function of the journeys: a compiled Runtime API client on one plain socket. It tells when it got an
+//! event, before it does anything else, and answers null.
 
 use std::io::{Read, Write};
-use std::net::{TcpStream, UdpSocket};
+use std::net::TcpStream;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The first argument that makes this program the function.
@@ -20,8 +20,11 @@ fn variable(name: &str) -> String {
 }
 
 pub fn run() {
-    let told = UdpSocket::bind("127.0.0.1:0").expect("a socket");
     let tell = variable("TELL");
+    let mut told = (!tell.is_empty()).then(|| TcpStream::connect(&tell).expect("somebody listens"));
+    if let Some(told) = &told {
+        told.set_nodelay(true).expect("no delay");
+    }
     let api = variable("AWS_LAMBDA_RUNTIME_API");
     let mut stream = TcpStream::connect(&api).expect("the Runtime API");
     stream.set_nodelay(true).expect("no delay");
@@ -30,11 +33,11 @@ pub fn run() {
     loop {
         stream.write_all(next.as_bytes()).expect("asked");
         let Some((head, body)) = answer(&mut stream, &mut buffer) else { return };
-        if !tell.is_empty() {
+        if let Some(told) = &mut told {
             let records =
                 body.windows(13).filter(|w| w == b"\"eventSource\"" || w == b"\"EventSource\"").count();
-            let message = format!("{} {} {records}", nanos(), hash(&body));
-            told.send_to(message.as_bytes(), &tell).ok();
+            let message = format!("{} {} {records}\n", nanos(), hash(&body));
+            told.write_all(message.as_bytes()).ok();
         }
         let id = header(&head, "lambda-runtime-aws-request-id");
         let post = format!(

@@ -1,16 +1,19 @@
 //! A world to measure: a project folder, the real `dropwire` on it, and where its functions tell what they got.
 
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use dropwire::clock::real;
-use tokio::net::UdpSocket;
+use tokio::sync::mpsc;
 
 /// A project folder.
 pub struct Folder {
     folder: tempfile::TempDir,
-    told: UdpSocket,
+    tell: std::net::SocketAddr,
+    told: tokio::sync::Mutex<mpsc::UnboundedReceiver<String>>,
 }
 
 /// A running dropwire, ended with the measurement.
@@ -24,8 +27,19 @@ pub struct Running {
 
 impl Folder {
     pub async fn new() -> Folder {
-        let told = UdpSocket::bind("127.0.0.1:0").await.expect("a socket");
-        Folder { folder: tempfile::tempdir().expect("a folder"), told }
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let tell = listener.local_addr().expect("an address");
+        let (sender, told) = mpsc::unbounded_channel();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let sender = sender.clone();
+                std::thread::spawn(move || {
+                    let lines = BufReader::new(stream).lines().map_while(Result::ok);
+                    lines.take_while(|line| sender.send(line.clone()).is_ok()).count()
+                });
+            }
+        });
+        Folder { folder: tempfile::tempdir().expect("a folder"), tell, told: tokio::sync::Mutex::new(told) }
     }
     pub fn root(&self) -> &Path {
         self.folder.path()
@@ -36,7 +50,7 @@ impl Folder {
     /// A wiring whose function is this program.
     pub fn write(&self, concurrency: usize, wiring: &str) {
         let program = std::env::current_exe().expect("this program");
-        let tell = self.told.local_addr().expect("an address");
+        let tell = self.tell;
         let text = format!(
             "[function.tell]\nrun = \"{} {}\"\nconcurrency = {concurrency}\nenv = {{ TELL = \"{tell}\" }}\n{wiring}",
             program.display(),
@@ -73,9 +87,8 @@ impl Folder {
 
     /// What the function told next: when, of what, with how many records. None if nothing comes for ten seconds.
     pub async fn told(&self) -> Option<(u64, u64, usize)> {
-        let mut packet = [0; 64];
-        let length = real::within(Duration::from_secs(10), self.told.recv(&mut packet)).await?.ok()?;
-        let text = String::from_utf8_lossy(&packet[..length]).into_owned();
+        let mut told = self.told.lock().await;
+        let text = real::within(Duration::from_secs(10), told.recv()).await??;
         let mut words = text.split(' ');
         Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?))
     }

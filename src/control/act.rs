@@ -129,7 +129,10 @@ async fn fire_s3(
 pub(super) async fn replay(State(app): Here, Json(replay): Json<Replay>) -> Answer<Fired> {
     let original = stored(&app, &replay.id).await?;
     let event = Event {
-        id: EventId::of(&[&format!("{:?}", original.event.id), &app.random().uuid(4)]),
+        id: EventId::in_order(
+            app.clock().now().as_micros().unsigned_abs(),
+            &[&format!("{:?}", original.event.id), &app.random().uuid(4)],
+        ),
         cause: Some(format!("replay of {}", original.number)),
         occurred_at: app.clock().now(),
         ..original.event

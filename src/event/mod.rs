@@ -15,7 +15,16 @@ pub mod pattern;
 pub struct EventId(pub [u8; 16]);
 
 impl EventId {
-    /// The id of what these parts describe (source, key, name, sequencer …), each as text.
+    /// The id of what these parts describe (source, key, name, sequencer …), each as text, which happened at
+    /// `order` in its source's own count (a time, a sequence number). Ids of one source lie in that order, so that
+    /// storing the next one touches what the last one touched.
+    pub fn in_order(order: u64, parts: &[&str]) -> EventId {
+        let mut id = EventId::of(parts);
+        id.0[..8].copy_from_slice(&order.to_be_bytes());
+        id
+    }
+
+    /// The id of what these parts describe, in no order.
     pub fn of(parts: &[&str]) -> EventId {
         let parts: Vec<&[u8]> = parts.iter().map(|part| part.as_bytes()).collect();
         let digest = random::digest(&parts);

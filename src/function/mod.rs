@@ -108,7 +108,8 @@ impl Functions {
     }
 
     /// Makes the functions be these: new ones appear, changed ones get new environments while the old ones
-    /// finish their event, those that are gone end. Says what is wrong with which one; the others work.
+    /// finish their event, those that are gone end. Says which ones cannot be at all; [`Functions::check`] says
+    /// which ones cannot be started.
     pub async fn replace(&self, specs: BTreeMap<String, FunctionSpec>) -> Vec<Problem> {
         let world = match &self.0.world {
             Ok(world) => world,
@@ -118,7 +119,6 @@ impl Functions {
         };
         self.begin_sweeping(world);
         let mut next = BTreeMap::new();
-        let mut problems = Vec::new();
         for (name, spec) in specs {
             let function = match self.get(&name).filter(|known| known.runs_as(&spec)) {
                 Some(known) => {
@@ -133,9 +133,6 @@ impl Functions {
                     Arc::new(Function::new(spec, Arc::clone(world)))
                 }
             };
-            if let Err(text) = function.check().await {
-                problems.push(Problem { function: name.clone(), text });
-            }
             next.insert(name, function);
         }
         let before =
@@ -143,6 +140,20 @@ impl Functions {
         for (name, old) in before {
             if self.get(&name).is_none_or(|now| !Arc::ptr_eq(&now, &old)) {
                 old.retire();
+            }
+        }
+        Vec::new()
+    }
+
+    /// Looks whether each function can be started: its program is there, its interpreter answers. Takes as long
+    /// as the interpreters do, so nobody waits for it.
+    pub async fn check(&self) -> Vec<Problem> {
+        let all: Vec<Arc<Function>> =
+            self.0.all.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
+        let mut problems = Vec::new();
+        for function in all {
+            if let Err(text) = function.check().await {
+                problems.push(Problem { function: function.name().to_owned(), text });
             }
         }
         problems

@@ -99,7 +99,7 @@ impl Topic {
             attributes = Value::Object(attributes),
         );
         Event {
-            id: EventId::of(&[self.arn.as_str(), message_id]),
+            id: EventId::in_order(now.as_micros().unsigned_abs(), &[self.arn.as_str(), message_id]),
             source: self.arn.clone(),
             name: "Notification".into(),
             subject: first_words(&message.body),

@@ -84,7 +84,9 @@ impl Bench {
 
     /// Declares the function as its spec says now.
     async fn declare(&self) -> Vec<super::Problem> {
-        self.functions.replace(BTreeMap::from([("f".into(), self.spec.clone())])).await
+        let mut problems = self.functions.replace(BTreeMap::from([("f".into(), self.spec.clone())])).await;
+        problems.extend(self.functions.check().await);
+        problems
     }
     async fn invoke(&self, event: &str) -> Outcome {
         if self.functions.get("f").is_none() {

@@ -40,25 +40,26 @@ impl Stream {
     /// The event of a change.
     pub fn event(&self, change: &Change, mark: Mark<'_>) -> Event {
         let (seq, part) = (change.seq.to_string(), change.part.to_string());
-        let id = EventId::of(&[&self.arn(), mark.log, &seq, &part]);
+        let (arn, order) = (self.arn(), change.seq.unsigned_abs());
+        let parts = [arn.as_str(), mark.log, &seq, &part];
         let name = match (&change.old, &change.new) {
             (None, _) => "INSERT",
             (Some(_), Some(_)) => "MODIFY",
             (Some(_), None) => "REMOVE",
         };
         Event {
-            id,
+            id: EventId::in_order(order, &parts),
             source: self.table.clone(),
             name: name.to_owned(),
             subject: plain_key(&change.key),
             occurred_at: mark.at,
             lane: Some(lane(&change.key)),
             cause: None,
-            record: Record::element(self.record(change, (id, name), mark)),
+            record: Record::element(self.record(change, (EventId::of(&parts), name), mark)),
         }
     }
 
-    /// The record's text, in the order in which AWS writes it.
+    /// The record's text, in the order in which AWS writes it. The id that it shows lies in no order, as AWS's.
     fn record(&self, change: &Change, (id, name): (EventId, &str), mark: Mark<'_>) -> String {
         let mut out = format!(
             r#"{{"eventID":"{}","eventName":"{name}","eventVersion":"1.1","eventSource":"aws:dynamodb","awsRegion":{},"#,

@@ -19,8 +19,12 @@
 //!
 //! **Limits.** `total_changes()` of whoever writes counts our log's rows too (`changes()` and
 //! `last_insert_rowid()` do not). A row that REPLACE removes because of a row id that is no column, or of a
-//! unique index over an expression, gives no REMOVE. What happens to a table between being made again (`DROP`,
-//! `CREATE`) and our noticing is not seen. Times are those of noticing, in the simulated world.
+//! unique index over an expression, gives no REMOVE. Where a row refers to itself by a foreign key with an
+//! ON UPDATE action, or another's BEFORE trigger writes the very row that the statement is about, the last
+//! record is right and one before it may not be. What happens to a table between being made again (`DROP`,
+//! `CREATE`) and our noticing is not seen. Tables of ours cannot be written by SQLite before 3.41 with
+//! `trusted_schema` off: their CHECK uses JSON functions. Times are those of noticing, in the simulated world.
+//! The triggers stay in the file when a table leaves the wiring; [`detach`] takes them out.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -59,7 +63,7 @@ mod watch;
 pub use file::detach;
 
 use file::Owner;
-use reader::{Reader, Seen};
+use reader::{Reader, Seen, Trimmed};
 use schema::Lookup;
 use trouble::{sqlite_trouble, trouble};
 use watch::{Looks, POLL_EVERY, Watch};
@@ -182,6 +186,30 @@ impl Table {
     }
 }
 
+impl Table {
+    /// Forgets in the file what has been read, in steps between which others can write and are heard. Returns
+    /// when to try again, if somebody was in the way.
+    async fn trim(
+        &self,
+        reader: &mut Reader,
+        stop: &CancellationToken,
+    ) -> Result<Option<Duration>, SourceError> {
+        const PAUSE: Duration = Duration::from_millis(20);
+        loop {
+            match reader.trim().await {
+                Trimmed::All => return Ok(None),
+                Trimmed::Not => return Ok(Some(QUIET)),
+                Trimmed::Some => {}
+            }
+            tokio::select! {
+                () = stop.cancelled() => return Ok(None),
+                () = real::sleep(PAUSE) => {}
+            }
+            reader.look().await?;
+        }
+    }
+}
+
 /// Waits, or only lets others run.
 async fn pause_for(pause: Duration) {
     if pause.is_zero() {
@@ -228,7 +256,7 @@ impl EventSource for Table {
                     }
                 }
                 () = until(trim_at), if trim_at.is_some() => {
-                    trim_at = reader.trim().await.map(|pause| Instant::now() + pause);
+                    trim_at = self.trim(&mut reader, &stop).await?.map(|pause| Instant::now() + pause);
                 }
             }
         }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 use sqlx::{Connection, SqliteConnection};
 
+use super::Ground;
 use super::changes;
 use super::event::{Mark, Stream};
 use super::file::{self, Owner};
@@ -14,7 +14,6 @@ use super::position::Position;
 use super::schema::Schema;
 use super::table::schema_version;
 use super::trouble::{explained, is_busy, is_missing_table, sqlite_trouble, trouble};
-use super::{Ground, QUIET};
 use crate::arn::Arn;
 use crate::config::TableSpec;
 use crate::delivery::queue::StoreError;
@@ -32,6 +31,17 @@ pub enum Seen {
     Absent,
     /// Our log was taken out of the file: there is nothing more to look at.
     Detached,
+}
+
+/// What has been forgotten of what was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trimmed {
+    /// All of it.
+    All,
+    /// Some; there is more.
+    Some,
+    /// Nothing: somebody else holds the file.
+    Not,
 }
 
 /// Why a look failed.
@@ -244,21 +254,20 @@ impl Reader {
         Ok(())
     }
 
-    /// Forgets in the file what has been read. Returns when to go on; None when there is nothing more to forget.
-    pub async fn trim(&mut self) -> Option<Duration> {
-        const PAUSE: Duration = Duration::from_millis(20);
-        let open = self.open.as_mut().filter(|open| open.untrimmed > 0)?;
+    /// Forgets in the file some of what has been read.
+    pub async fn trim(&mut self) -> Trimmed {
+        let Some(open) = self.open.as_mut().filter(|open| open.untrimmed > 0) else { return Trimmed::All };
         match file::trim(&mut open.connection, &self.spec.name, open.position.seq).await {
             Ok(true) => {
                 open.untrimmed = open.untrimmed.saturating_sub(file::TRIM_ROWS as usize).max(1);
-                Some(PAUSE)
+                Trimmed::Some
             }
             Ok(false) => {
                 open.untrimmed = 0;
-                None
+                Trimmed::All
             }
             // No harm: the rows are read already, and take no more than room until somebody lets us write.
-            Err(_) => Some(QUIET),
+            Err(_) => Trimmed::Not,
         }
     }
 

@@ -304,3 +304,48 @@ async fn measure_the_latency() {
         orders.stop().await;
     }
 }
+
+/// What the triggers cost who writes, how fast a backlog is told, and what an idle table takes. Prints figures.
+#[tokio::test]
+#[ignore = "measures"]
+async fn measure_the_cost() {
+    const ROWS: usize = 20_000;
+    let fill = format!(
+        "WITH n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {ROWS}) \
+         INSERT INTO orders SELECT i, 'a status', i * 1.5, 'some text that is a little longer' FROM n"
+    );
+    let world = World::new().await;
+    world
+        .sql("PRAGMA journal_mode = WAL; CREATE TABLE orders (id INTEGER PRIMARY KEY, status, price, note)")
+        .await;
+    let each = async |what: &str, sql: &str| {
+        let began = Instant::now();
+        world.sql(sql).await;
+        eprintln!("{what}: {:.1} µs a row", began.elapsed().as_secs_f64() * 1e6 / ROWS as f64);
+    };
+    each("INSERT, bare", &fill).await;
+    each("UPDATE, bare", "UPDATE orders SET status = 'paid'").await;
+    each("DELETE, bare", "DELETE FROM orders WHERE id > 0").await;
+    let orders = world.start(world.spec("orders", &[])).await;
+    orders.stop().await;
+    each("INSERT, captured", &fill).await;
+    each("UPDATE, captured", "UPDATE orders SET status = 'paid'").await;
+    each("DELETE, captured", "DELETE FROM orders WHERE id > 0").await;
+    let began = Instant::now();
+    let orders = world.start(world.spec("orders", &[])).await;
+    let rate = 3.0 * ROWS as f64 / began.elapsed().as_secs_f64();
+    eprintln!("backlog: {rate:.0} records/s");
+    assert_eq!(world.until(3 * ROWS).await.len(), 3 * ROWS);
+    world.until_log_is_short().await;
+    real::sleep(Duration::from_secs(6)).await;
+    let ticks = || {
+        let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+        // User and system time are the 12th and 13th field after the program's name.
+        let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
+        fields.skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum::<u64>()
+    };
+    let before = ticks();
+    real::sleep(Duration::from_secs(10)).await;
+    eprintln!("idle: {} ticks of 10 ms in 10 s", ticks() - before);
+    orders.stop().await;
+}

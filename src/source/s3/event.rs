@@ -105,7 +105,10 @@ impl Voice {
     /// The event of this change to the object `key`.
     pub fn describe(&self, key: &str, change: Change<'_>, sequencer: Sequencer, at: Timestamp) -> Event {
         let (name, sequencer) = (change.name(), sequencer.text());
-        let id = EventId::of(&[self.arn.as_str(), key, name, &sequencer]);
+        // Its last sixteen digits are a time, and fit.
+        let order =
+            sequencer.get(2..).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default();
+        let id = EventId::in_order(order, &[self.arn.as_str(), key, name, &sequencer]);
         Event {
             id,
             source: self.arn.clone(),
