@@ -88,6 +88,8 @@ struct State {
     waiting: Vec<oneshot::Sender<Handed>>,
     /// An init error that came before any event.
     init_error: Option<Answer>,
+    /// To be called just before the first event is handed over.
+    at_first: Option<Box<dyn FnOnce() + Send>>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -113,6 +115,12 @@ impl Phase {
 }
 
 impl Desk {
+    /// A desk that calls this just before it hands over its first event: the start ends there, to the byte.
+    pub fn calling(at_first: impl FnOnce() + Send + 'static) -> Desk {
+        let state = State { at_first: Some(Box::new(at_first)), ..State::default() };
+        Desk { state: Mutex::new(state), taken: Notify::new() }
+    }
+
     /// Lays an event on the desk; who waits gets it at once. The answer comes by the receiver.
     pub fn put(&self, event: Arc<Event>) -> oneshot::Receiver<Answer> {
         let (sender, receiver) = oneshot::channel();
@@ -223,6 +231,9 @@ impl Desk {
 
 impl State {
     fn hand_over(&mut self) -> Handed {
+        if let Some(call) = self.at_first.take() {
+            call();
+        }
         let event = self
             .event
             .clone()
@@ -283,6 +294,19 @@ mod tests {
         assert_eq!(late, Err(Refusal::Transition("RuntimeResponseSent", "InitError")));
         let _answer = desk.put(event("c"));
         assert_eq!(id_of(desk.next()), Some("c".into()));
+    }
+
+    #[test]
+    fn the_first_hand_over_is_called_out_once_before_it_happens() {
+        let (sender, calls) = std::sync::mpsc::channel();
+        let desk = Desk::calling(move || sender.send(()).expect("heard"));
+        let _answer = desk.put(event("a"));
+        assert!(calls.try_recv().is_err(), "nobody has asked for it");
+        assert_eq!(id_of(desk.next()).as_deref(), Some("a"));
+        desk.answer("a", "", response()).expect("taken");
+        let _answer = desk.put(event("b"));
+        assert_eq!(id_of(desk.next()).as_deref(), Some("b"));
+        assert_eq!(calls.try_iter().count(), 1);
     }
 
     #[test]

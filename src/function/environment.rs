@@ -80,11 +80,12 @@ impl Environment {
     pub async fn start(world: &World, spec: &FunctionSpec, version: u64) -> Result<Environment, String> {
         let words = words(world, spec).await?;
         let refused = |error: io::Error| format!("cannot start function {}: {error}", spec.name);
-        let desk = Arc::new(Desk::default());
-        let api = RuntimeApi::listen(Arc::clone(&desk), 0).await.map_err(refused)?;
         let (clock, timeline) = (world.clock.clone(), world.timeline.clone());
         let live = Live { clock, timeline, function: spec.name.clone() };
         let (output, stdout, stderr) = Output::pipe(live).map_err(refused)?;
+        let written = Arc::clone(&output);
+        let desk = Arc::new(Desk::calling(move || written.end_start()));
+        let api = RuntimeApi::listen(Arc::clone(&desk), 0).await.map_err(refused)?;
         let mut command = command(&words, &variables::task_root(spec))?;
         let stream = world.log_stream(&spec.name);
         let setting =
@@ -144,7 +145,7 @@ impl Environment {
                 let waited = self.until_handed(&mut answer, most).await;
                 match waited {
                     Ok(at) => {
-                        log.push_str(&self.output.take());
+                        log.push_str(&self.output.take_start());
                         (at, Some(at.duration_since(self.started)), log)
                     }
                     Err(End::Timeout) if phase == "init" => return self.too_slow(log).await,

@@ -31,6 +31,13 @@ pub struct Guard {
 }
 
 impl Guard {
+    /// Is there before the first group is: one that is born while the guard is would be missed if we ended then.
+    pub fn begin(&mut self) {
+        if self.shell.is_none() {
+            self.restart();
+        }
+    }
+
     /// This group is killed when we end.
     pub fn watch(&mut self, group: u32) {
         self.groups.insert(group);

@@ -85,6 +85,17 @@ impl Output {
         lines.kept.take()
     }
 
+    /// What was written until now belongs to the start.
+    pub fn end_start(&self) {
+        let text = self.take();
+        self.lines().at_start = text;
+    }
+
+    /// What belongs to the start.
+    pub fn take_start(&self) -> String {
+        std::mem::take(&mut self.lines().at_start)
+    }
+
     fn lines(&self) -> MutexGuard<'_, Lines> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -98,11 +109,20 @@ struct Lines {
     /// How many bytes of the line that is begun were too many.
     cut: usize,
     kept: Kept,
+    /// What was kept when the start ended.
+    at_start: String,
 }
 
 impl Lines {
     fn new(live: Live) -> Lines {
-        Lines { live, label: String::new(), begun: Vec::new(), cut: 0, kept: Kept::default() }
+        Lines {
+            live,
+            label: String::new(),
+            begun: Vec::new(),
+            cut: 0,
+            kept: Kept::default(),
+            at_start: String::new(),
+        }
     }
 
     fn feed(&mut self, bytes: &[u8]) {

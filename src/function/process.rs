@@ -170,6 +170,7 @@ fn work(inbox: &mpsc::Receiver<Order>) {
 impl Start {
     fn run(self, guard: &mut Guard) {
         let Start { mut command, runtime, spawner, reply, _counted } = self;
+        guard.begin();
         let child = {
             let _inside = runtime.enter();
             command.spawn()
