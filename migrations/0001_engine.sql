@@ -1,6 +1,6 @@
 -- What happened: one row an event.
 CREATE TABLE event (
-    no      INTEGER PRIMARY KEY,
+    no      INTEGER PRIMARY KEY AUTOINCREMENT, -- never given twice: people look events up by it
     natural BLOB    NOT NULL UNIQUE,  -- what happened, 16 bytes: the same happening cannot be stored twice
     source  TEXT    NOT NULL,         -- ARN
     name    TEXT    NOT NULL,
@@ -14,18 +14,18 @@ CREATE TABLE event (
 
 -- Every wire that ever was, so that what waits for it is not lost while it is not declared.
 CREATE TABLE wire (
-    no    INTEGER PRIMARY KEY,
-    id    TEXT    NOT NULL UNIQUE,
-    since INTEGER NOT NULL            -- the first event number it can see
+    no      INTEGER PRIMARY KEY,
+    id      TEXT    NOT NULL UNIQUE,
+    horizon INTEGER NOT NULL DEFAULT 0 -- 1 once it has what its stream kept before it was declared
 ) STRICT;
 
 -- One event on its way to one target.
 CREATE TABLE delivery (
-    id         INTEGER PRIMARY KEY,
+    id         INTEGER PRIMARY KEY AUTOINCREMENT,
     event      INTEGER NOT NULL,
     wire       INTEGER NOT NULL,
     state      INTEGER NOT NULL,      -- 0 waiting, 1 claimed by the running process, 2 done, 3 given up
-    due        INTEGER NOT NULL,      -- waiting: not before then; streams: 0, they go by number
+    due        INTEGER NOT NULL,      -- waiting: not before then; the event's number (long past) for at once, and in a stream always
     attempts   INTEGER NOT NULL DEFAULT 0,
     refusals   INTEGER NOT NULL DEFAULT 0,
     cohort     INTEGER,

@@ -76,16 +76,22 @@ pub struct Rows {
     /// For an `INSERT … ON CONFLICT DO NOTHING`: the statement that tells which of the rows are there, by their
     /// integer key. It is asked only when not all went in.
     which: Option<&'static str>,
+    /// Where these rows stand among others does not matter.
+    loose: bool,
 }
 
 impl Rows {
     /// No rows yet of this statement.
     pub fn of(sql: &'static str) -> Rows {
-        Rows { sql, text: String::new(), count: 0, which: None }
+        Rows { sql, text: String::new(), count: 0, which: None, loose: false }
     }
     /// The same, some of which may be there already.
     pub fn new_ones_of(sql: &'static str, which: &'static str) -> Rows {
         Rows { which: Some(which), ..Rows::of(sql) }
+    }
+    /// The same, of a statement for which it does not matter where it stands among others.
+    pub fn anywhere_of(sql: &'static str) -> Rows {
+        Rows { loose: true, ..Rows::of(sql) }
     }
     /// One row more: anything that becomes JSON.
     pub fn push(&mut self, row: &impl Serialize) {
@@ -154,8 +160,22 @@ pub struct Store {
     path: PathBuf,
 }
 
+/// A place in the writer's queue.
+pub struct Place<'a>(mpsc::Permit<'a, Job>);
+
+impl Place<'_> {
+    /// Hands a transaction over, as [`Store::commit`] does.
+    pub fn commit(self, rows: Vec<Rows>, after: After) -> oneshot::Receiver<Result<(), StoreError>> {
+        let (waiting, answer) = oneshot::channel();
+        self.0.send(Job::Commit(Commit { rows, after, waiting: Some(waiting) }));
+        answer
+    }
+}
+
 /// How many transactions may wait for the writer before producers wait for it.
 const JOBS_MAX: usize = 1024;
+/// A log larger than this, in bytes, is folded in by the writer itself.
+const LOG_MAX: u64 = 32 * 1024 * 1024;
 /// How many transactions share one commit.
 const GROUP_MAX: usize = 256;
 
@@ -184,7 +204,11 @@ impl Store {
             .map_err(unusable)?;
         let (jobs, waiting) = mpsc::channel(JOBS_MAX);
         let checkpoint = start(Checkpointer::open(path).await.map_err(unusable)?);
-        start_writer(writer, waiting, Ends { checkpoint: checkpoint.clone(), disk: start_syncing(path)? });
+        start_writer(
+            writer,
+            waiting,
+            Ends { log: log_of(path), checkpoint: checkpoint.clone(), disk: start_syncing(path)? },
+        );
         Ok(Store { readers, jobs, checkpoint, path: path.to_owned() })
     }
 
@@ -226,6 +250,11 @@ impl Store {
         let commit = Commit { rows, after, waiting: Some(waiting) };
         self.jobs.send(Job::Commit(commit)).await.map_err(|_| StoreError::Stopping)?;
         Ok(answer)
+    }
+
+    /// A place in the writer's queue, so that what is handed over then need not wait.
+    pub async fn place(&self) -> Result<Place<'_>, StoreError> {
+        self.jobs.reserve().await.map(Place).map_err(|_| StoreError::Stopping)
     }
 
     /// Hands a transaction to the writer. `after` runs when it is committed; nobody waits for the disk.
@@ -352,6 +381,10 @@ fn start_writer(
             rows_since_checkpoint += commit_group(&mut connection, commits, &ends.disk).await;
             if rows_since_checkpoint > 2000 {
                 rows_since_checkpoint = 0;
+                if ends.log_size() > LOG_MAX {
+                    // Beside a writer that never rests the log is never folded in whole, and only grows.
+                    sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut connection).await.ok();
+                }
                 // A checkpoint that is still running is enough.
                 ends.checkpoint.try_send(()).ok();
             }
@@ -372,16 +405,31 @@ async fn run_query(
     Ok(query.fetch_all(connection).await?)
 }
 
+/// The write-ahead log of this database.
+fn log_of(path: &Path) -> PathBuf {
+    let mut log = path.as_os_str().to_owned();
+    log.push("-wal");
+    PathBuf::from(log)
+}
+
 /// Where the writer's work goes on: folding the log into the database, and onto the disk.
 struct Ends {
+    log: PathBuf,
     checkpoint: mpsc::Sender<()>,
     disk: mpsc::UnboundedSender<Waiting>,
+}
+
+impl Ends {
+    /// Bytes in the write-ahead log.
+    fn log_size(&self) -> u64 {
+        std::fs::metadata(&self.log).map(|file| file.len()).unwrap_or_default()
+    }
 }
 
 /// Brings the log to the disk for all who wait, as often as the disk can.
 #[expect(clippy::disallowed_methods, reason = "ends by itself when the writer, whose end it is, ends")]
 fn start_syncing(path: &Path) -> Result<mpsc::UnboundedSender<Waiting>, StoreError> {
-    let log = PathBuf::from(format!("{}-wal", path.display()));
+    let log = log_of(path);
     let file =
         std::fs::File::open(&log).map_err(|error| unusable(path, &format!("{}: {error}", log.display())))?;
     let file = Arc::new(file);
@@ -448,9 +496,9 @@ impl Commit {
 fn merged<'a>(all: impl IntoIterator<Item = &'a Rows>) -> Vec<Rows> {
     let mut merged: Vec<Rows> = Vec::new();
     for rows in all.into_iter().filter(|rows| rows.count > 0) {
-        let known = match rows.which {
-            Some(_) => merged.iter_mut().find(|known| known.sql == rows.sql),
-            None => merged.last_mut().filter(|last| last.sql == rows.sql),
+        let known = match rows.which.is_some() || rows.loose {
+            true => merged.iter_mut().find(|known| known.sql == rows.sql),
+            false => merged.iter_mut().rfind(|known| !known.loose).filter(|last| last.sql == rows.sql),
         };
         match known {
             Some(known) => {
@@ -462,7 +510,7 @@ fn merged<'a>(all: impl IntoIterator<Item = &'a Rows>) -> Vec<Rows> {
         }
     }
     // New rows first: what others say of them finds them there.
-    merged.sort_by_key(|rows| rows.which.is_none());
+    merged.sort_by_key(|rows| (rows.which.is_none(), !rows.loose));
     merged
 }
 

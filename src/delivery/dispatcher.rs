@@ -28,7 +28,7 @@ pub struct Dispatcher {
 struct Loops {
     tasks: JoinSet<()>,
     /// The running loop's token, by target.
-    by_target: HashMap<Arn, CancellationToken>,
+    by_target: HashMap<Arn, (CancellationToken, Arc<dyn Target>)>,
 }
 
 /// How long running attempts may take to end when dropwire stops.
@@ -43,12 +43,16 @@ impl Dispatcher {
     /// From now on these are the targets. What runs for others ends its attempt; what waits keeps waiting.
     pub fn serve(&self, targets: Vec<(Arn, Arc<dyn Target>)>) {
         let mut loops = self.loops.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
-        let old = std::mem::take(&mut loops.by_target);
-        old.into_values().for_each(|token| token.cancel());
+        let mut old = std::mem::take(&mut loops.by_target);
         while loops.tasks.try_join_next().is_some() {}
         for (arn, target) in targets {
+            // A target that is the same keeps its loop, and what runs in it.
+            if let Some(kept) = old.remove(&arn).filter(|(_, known)| Arc::ptr_eq(known, &target)) {
+                loops.by_target.insert(arn, kept);
+                continue;
+            }
             let stop = self.stop.child_token();
-            loops.by_target.insert(arn.clone(), stop.clone());
+            loops.by_target.insert(arn.clone(), (stop.clone(), target.clone()));
             let shell = Loop {
                 queue: self.queue.clone(),
                 clock: self.clock.clone(),
@@ -59,6 +63,7 @@ impl Dispatcher {
             };
             loops.tasks.spawn(shell.run(stop));
         }
+        old.into_values().for_each(|(token, _)| token.cancel());
     }
 
     /// Takes nothing more, and waits for what runs, for a while. What is cut off waits again at the next start.
@@ -116,6 +121,8 @@ impl Loop {
                 () = stop.cancelled() => break,
             }
         }
+        // The ring that came last may have been for whoever follows.
+        bell.notify_one();
         // What runs on is waited for; its outcome is settled as ever.
         while self.running.join_next().await.is_some() {}
     }
@@ -124,8 +131,9 @@ impl Loop {
     async fn step(&mut self) -> Result<(), StoreError> {
         while self.running.try_join_next().is_some() {}
         self.start_attempts();
-        self.queue.refill(&self.arn).await?;
-        self.start_attempts();
+        while self.queue.refill(&self.arn).await? {
+            self.start_attempts();
+        }
         Ok(())
     }
 

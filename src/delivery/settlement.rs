@@ -20,6 +20,8 @@ pub struct Settlement {
     pub verdicts: Vec<(super::DeliveryId, Settle)>,
     /// Simulated time of the end.
     pub at: Timestamp,
+    /// What a stream tries again stays claimed, at its place in the line.
+    pub keeps_place: bool,
 }
 
 /// `[wire, first, last, number, request_id, function, at, duration, init, error, retry_at, result, log]`
@@ -43,21 +45,25 @@ const MOVED: &str =
 const RESULT_MAX: usize = 16 * 1024;
 
 impl Settlement {
-    /// The rows to write, for the wire of this number. What a stream tries again keeps its place in the line,
-    /// unless the wire is no longer in force.
-    pub fn rows(&self, wire: i64, in_force: bool) -> Vec<Rows> {
-        let keeps_place = in_force && matches!(self.parcel.wire.policy, DeliveryPolicy::Stream(_));
-        let (mut delivered, mut moved) = (Rows::of(DELIVERED), Rows::of(MOVED));
+    /// The rows to write, for the wire of this number.
+    pub fn rows(&self, wire: i64) -> Vec<Rows> {
+        let (mut delivered, mut moved) = (Rows::anywhere_of(DELIVERED), Rows::of(MOVED));
         for (delivery, (id, settle)) in self.parcel.deliveries.iter().zip(&self.verdicts) {
             match settle {
                 Settle::Delivered => delivered.push(&id.0),
-                other => moved.push(&self.moved_row(delivery, other, keeps_place)),
+                other => moved.push(&self.moved_row(delivery, other)),
             }
         }
-        let (mut attempt, mut dead) = (Rows::of(INSERT_ATTEMPT), Rows::of(INSERT_DEAD));
+        let (mut attempt, mut dead) = (Rows::anywhere_of(INSERT_ATTEMPT), Rows::anywhere_of(INSERT_DEAD));
         attempt.push(&self.attempt_row(wire));
         self.dead_rows(wire).iter().for_each(|row| dead.push(row));
         vec![attempt, delivered, moved, dead]
+    }
+
+    /// The deliveries that are tried again.
+    pub fn kept(&self) -> Vec<i64> {
+        let again = |settle: &Settle| !matches!(settle, Settle::Delivered | Settle::GiveUp(_));
+        self.verdicts.iter().filter(|(_, settle)| again(settle)).map(|(id, _)| id.0).collect()
     }
 
     /// What followers are told.
@@ -123,13 +129,15 @@ impl Settlement {
         })
     }
 
-    fn moved_row(&self, delivery: &super::Delivery, settle: &Settle, keeps_place: bool) -> Value {
+    fn moved_row(&self, delivery: &super::Delivery, settle: &Settle) -> Value {
         let is_stream = matches!(self.parcel.wire.policy, DeliveryPolicy::Stream(_));
         let first = self.parcel.first().id.0;
         let together = delivery.cohort.or(is_stream.then_some(first));
         let (id, attempts) = (delivery.id.0, delivery.attempts);
         // A stream's rows go by number, so they are never due later; until when they wait is noted apart.
-        let place = |then: &Timestamp| (i64::from(keeps_place), if is_stream { 0 } else { then.as_micros() });
+        let place = |then: &Timestamp| {
+            (i64::from(self.keeps_place), if is_stream { delivery.number.0 } else { then.as_micros() })
+        };
         match settle {
             Settle::RetryAt(then) => {
                 let (state, due) = place(then);

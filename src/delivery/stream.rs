@@ -4,6 +4,7 @@
 //! that fails is tried again as it was until it succeeds, its retries are used or its records are too old.
 //! With `bisect` it is cut in halves instead, the first half first, which uses up no retries.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -183,11 +184,13 @@ fn first_failure(answer: &[u8], batch: &[Delivery]) -> Reported {
         Some(Value::Array(failures)) => failures,
         Some(_) => return Reported::Everything,
     };
+    let numbered = batch.iter().enumerate().filter_map(|(i, delivery)| Some((sequence_number(delivery)?, i)));
+    let positions: HashMap<String, usize> =
+        if failures.is_empty() { HashMap::new() } else { numbered.collect() };
     let mut lowest = None;
     for failure in failures {
         let named = failure.get("itemIdentifier").and_then(Value::as_str);
-        let position =
-            named.and_then(|id| batch.iter().position(|d| sequence_number(d).as_deref() == Some(id)));
+        let position = named.and_then(|id| positions.get(id).copied());
         let Some(position) = position else {
             return Reported::Everything;
         };

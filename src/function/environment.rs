@@ -168,9 +168,11 @@ impl Environment {
             return Ok(at);
         }
         tokio::select! {
+            // In this order: a quick runtime has answered by now what it was handed a moment ago, and an answer
+            // to what was never handed over is the error of its start.
             biased;
-            Ok(answer) = &mut *answer => Err(End::Answer(answer)),
             at = self.desk.until_handed() => Ok(at),
+            Ok(answer) = &mut *answer => Err(End::Answer(answer)),
             exit = self.process.until_exit() => {
                 // What it said before it ended counts: an init error, or even that it took the event.
                 real::within(LAST_WORDS, self.api.until_unconnected()).await;

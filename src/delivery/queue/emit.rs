@@ -45,12 +45,14 @@ impl Queue {
         writes: Vec<Write>,
         choose: &(dyn Fn(&Event, &mut Vec<Arc<Wire>>) + Sync),
     ) -> Result<Vec<EventNo>, StoreError> {
+        // From here to the hand-over nothing waits, so nobody who goes away can leave a plan without its end.
+        let place = self.store.place().await?;
         let (rows, emission) = self.plan(events, choose);
         let numbers = emission.events.iter().map(|(number, _)| *number).collect();
         let queue = self.clone();
         let after: After = Box::new(move |result| queue.emitted(emission, result.ok()));
         let rows = rows.into_iter().chain(writes.into_iter().map(Rows::from)).collect();
-        self.store.commit(rows, after).await?.await.map_err(|_| StoreError::Stopping)??;
+        place.commit(rows, after).await.map_err(|_| StoreError::Stopping)??;
         Ok(numbers)
     }
 
@@ -68,8 +70,7 @@ impl Queue {
         }
         let mut emission = Emission::default();
         let (mut event_rows, mut delivery_rows) =
-            (Rows::new_ones_of(INSERT_EVENT, STORED_EVENTS), Rows::of(INSERT_DELIVERY));
-        let now = self.clock.now();
+            (Rows::new_ones_of(INSERT_EVENT, STORED_EVENTS), Rows::anywhere_of(INSERT_DELIVERY));
         let mut guard = self.state();
         let state = &mut *guard;
         state.emitting += 1;
@@ -84,8 +85,8 @@ impl Queue {
                 let id = DeliveryId(state.next_delivery);
                 state.next_delivery += 1;
                 let held = line.has_room();
-                let due = if line.is_stream() { 0 } else { now.as_micros() };
-                delivery_rows.push(&[id.0, number.0, line.no, i64::from(held), due]);
+                // Due at once, in the events' order: the number lies in the past of every clock.
+                delivery_rows.push(&[id.0, number.0, line.no, i64::from(held), number.0]);
                 if held {
                     line.reserved += 1;
                     let delivery =
@@ -118,13 +119,18 @@ impl Queue {
         state.emitting -= 1;
         let mut targets: Vec<Arn> = Vec::new();
         for (wire, delivery) in emission.held {
-            let Some(line) = state.lines.get_mut(&wire) else {
-                continue;
-            };
-            line.reserved -= 1;
-            if is_stored(&delivery.number) {
-                line.ready.push_back(InLine { delivery, since: now, not_before: now });
-                targets.push(line.wire.target.clone());
+            let stored = is_stored(&delivery.number);
+            match state.lines.get_mut(&wire) {
+                Some(line) => {
+                    line.reserved = line.reserved.saturating_sub(1);
+                    if stored {
+                        line.push(InLine { delivery, since: now, not_before: now });
+                        targets.push(line.wire.target.clone());
+                    }
+                }
+                // The wire has gone meanwhile: its delivery waits in the database for its return.
+                None if stored => state.orphans.push(delivery.id.0),
+                None => {}
             }
         }
         for wire in emission.left_behind {

@@ -24,12 +24,23 @@ pub(super) struct Line {
     /// When the next of those in the database is due.
     pub(super) next_due: Option<Timestamp>,
     pub(super) running: usize,
+    /// Bytes of the records in `ready`.
+    pub(super) bytes: usize,
+    /// It has not yet got what its stream kept before it was declared, and that goes first.
+    pub(super) closed: bool,
 }
 
 /// How many deliveries of a wire are held in memory, unless its batches are larger.
 const LINE_MAX: usize = 512;
 /// A line shorter than this is filled up.
 const LINE_LOW: usize = 128;
+/// How many bytes of records a line holds before it takes no more.
+const BYTES_MAX: usize = 8 * 1024 * 1024;
+
+fn size_of(in_line: &InLine) -> usize {
+    in_line.delivery.event.record.text().len()
+}
+
 impl Line {
     pub(super) fn new(wire: Arc<Wire>, no: i64) -> Line {
         // What an earlier process left is found by the first refill.
@@ -42,6 +53,8 @@ impl Line {
             refilling: false,
             next_due: None,
             running: 0,
+            bytes: 0,
+            closed: false,
         }
     }
     pub(super) fn is_stream(&self) -> bool {
@@ -55,11 +68,33 @@ impl Line {
     }
     /// Room for a new delivery; none while older ones are in the database, which go first.
     pub(super) fn has_room(&self) -> bool {
-        !self.behind && !self.refilling && self.ready.len() + self.reserved < self.length_max()
+        let full = self.ready.len() + self.reserved >= self.length_max() || self.bytes > BYTES_MAX;
+        !self.behind && !self.refilling && !self.closed && !full
+    }
+    /// Puts one into the line, at its place.
+    pub(super) fn push(&mut self, in_line: InLine) {
+        self.bytes += size_of(&in_line);
+        let after = |other: &InLine| other.delivery.number > in_line.delivery.number;
+        // Almost always it is the newest; only in a stream does the order matter.
+        let at = match self.is_stream() && self.ready.back().is_some_and(after) {
+            true => self.ready.partition_point(|other| !after(other)),
+            false => self.ready.len(),
+        };
+        self.ready.insert(at, in_line);
+    }
+    /// Takes the first so many out of the line.
+    pub(super) fn take(&mut self, count: usize) -> Vec<Delivery> {
+        let taken: Vec<InLine> = self.ready.drain(..count.min(self.ready.len())).collect();
+        self.bytes = self.bytes.saturating_sub(taken.iter().map(size_of).sum());
+        taken.into_iter().map(|in_line| in_line.delivery).collect()
     }
     pub(super) fn runs_low(&self, now: Timestamp) -> bool {
         let due = self.behind || self.next_due.is_some_and(|due| due <= now);
-        due && !self.refilling && self.ready.len() < self.length_max() - LINE_MAX + LINE_LOW
+        let low = match &self.wire.policy {
+            DeliveryPolicy::Async(_) => LINE_LOW,
+            DeliveryPolicy::Stream(policy) => LINE_LOW.max(policy.batch),
+        };
+        due && !self.refilling && !self.closed && self.ready.len() < low && self.bytes < BYTES_MAX
     }
     /// A batch of a stream goes only when none is on its way.
     pub(super) fn can_go(&self, now: Timestamp) -> bool {
@@ -105,14 +140,15 @@ impl Line {
                 Settle::RetryApart(then, cohort) => (*then, Some(*cohort), delivery.attempts, 0),
                 Settle::PutBack(then) => (*then, delivery.cohort, delivery.attempts, delivery.refusals + 1),
             };
-            if self.is_stream() {
+            if settlement.keeps_place {
                 let cohort = cohort.or(Some(settlement.parcel.first().id.0));
                 let delivery = Delivery { attempts, refusals, cohort, ..delivery.clone() };
                 back.push(InLine { delivery, since: settlement.at, not_before: then });
             } else {
+                // Even what is due at once is in the database now.
                 self.wake_at(Some(then));
             }
         }
-        back.into_iter().rev().for_each(|in_line| self.ready.push_front(in_line));
+        back.into_iter().for_each(|in_line| self.push(in_line));
     }
 }

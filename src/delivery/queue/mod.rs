@@ -54,6 +54,8 @@ struct State {
     wire_numbers: HashMap<String, i64>,
     /// One a target: rung when there may be something for it.
     bells: HashMap<Arn, Arc<Notify>>,
+    /// Claimed deliveries of wires that have gone meanwhile: they wait in the database for their return.
+    orphans: Vec<i64>,
     /// Attempts that are made but could not be written down yet.
     unwritten: Vec<Settlement>,
     /// Emits on their way to the disk.
@@ -96,68 +98,84 @@ impl Queue {
 
     /// From now on these wires are in force. What waits for one that is gone keeps waiting for its return.
     pub async fn rewire(&self, wires: Vec<Wire>) -> Result<(), StoreError> {
-        let since = self.state().next_event;
-        let rows = wires.iter().map(|wire| json!([wire.id, since])).collect();
+        let rows = wires.iter().map(|wire| json!(wire.id)).collect();
         self.store.write(vec![Write { sql: ADD_WIRES, rows }]).await?;
         let mut known = HashMap::new();
         for row in self.store.query(WIRES, Vec::new()).await? {
-            known.insert(row.get::<String, _>("id"), (row.get::<i64, _>("no"), row.get::<i64, _>("since")));
+            known.insert(
+                row.get::<String, _>("id"),
+                (row.get::<i64, _>("no"), row.get::<i64, _>("horizon") > 0),
+            );
         }
-        self.state().wire_numbers = known.iter().map(|(id, (no, _))| (id.clone(), *no)).collect();
         self.wiring.replace(wires);
         let in_force = self.wiring.now();
-        let orphans = self.exchange_lines(&in_force, &known);
-        if !orphans.is_empty() {
-            self.store.write(vec![Write { sql: PUT_BACK, rows: orphans }]).await?;
-        }
+        let until = self.exchange_lines(&in_force, &known);
+        self.put_orphans_back().await?;
         for wire in in_force.all() {
-            // A wire seen for the first time may begin with what its stream still keeps.
-            let new = known.get(&wire.id).is_some_and(|(_, first)| *first == since);
-            if new && matches!(&wire.policy, DeliveryPolicy::Stream(policy) if policy.from_horizon) {
-                self.deliver_from_horizon(wire, known[&wire.id].0, since).await?;
+            let Some((no, reached)) = known.get(&wire.id) else { continue };
+            if !reached && matches!(&wire.policy, DeliveryPolicy::Stream(policy) if policy.from_horizon) {
+                self.deliver_from_horizon(wire, *no, until).await?;
             }
         }
         self.ring_all();
         Ok(())
     }
 
-    /// Makes the lines fit the wires; returns the deliveries that were in lines which are gone.
-    fn exchange_lines(&self, wires: &WiresBySource, known: &HashMap<String, (i64, i64)>) -> Vec<Value> {
+    /// Makes the lines fit the wires. Events before the number returned went by the old ones.
+    fn exchange_lines(&self, wires: &WiresBySource, known: &HashMap<String, (i64, bool)>) -> i64 {
         let mut state = self.state();
+        state.wire_numbers = known.iter().map(|(id, (no, _))| (id.clone(), *no)).collect();
         let mut old = std::mem::take(&mut state.lines);
         for wire in wires.all() {
-            let Some((no, _)) = known.get(&wire.id) else {
-                continue;
-            };
-            let line = match old.remove(&wire.id) {
+            let Some((no, reached)) = known.get(&wire.id) else { continue };
+            let mut line = match old.remove(&wire.id) {
                 Some(line) => Line { wire: wire.clone(), ..line },
                 None => Line::new(wire.clone(), *no),
             };
+            line.closed |=
+                !reached && matches!(&wire.policy, DeliveryPolicy::Stream(policy) if policy.from_horizon);
             state.lines.insert(wire.id.clone(), line);
         }
         // Attempts still running on a wire that is gone settle in the database alone.
-        old.into_values().flat_map(|line| line.ready).map(|in_line| json!(in_line.delivery.id.0)).collect()
+        let left = old.into_values().flat_map(|line| line.ready).map(|in_line| in_line.delivery.id.0);
+        state.orphans.extend(left);
+        state.next_event
     }
 
+    /// Lets go of what was claimed for wires that are gone.
+    async fn put_orphans_back(&self) -> Result<(), StoreError> {
+        let orphans = std::mem::take(&mut self.state().orphans);
+        if orphans.is_empty() {
+            return Ok(());
+        }
+        let rows = orphans.iter().map(|id| json!(id)).collect();
+        let put_back = self.store.write(vec![Write { sql: PUT_BACK, rows }]).await;
+        if put_back.is_err() {
+            self.state().orphans.extend(orphans);
+        }
+        put_back
+    }
+
+    /// A wire seen for the first time begins with what its stream still keeps. Broken off, it begins again, and
+    /// what it has already is not given to it twice.
     async fn deliver_from_horizon(&self, wire: &Arc<Wire>, no: i64, until: i64) -> Result<(), StoreError> {
+        // What was on its way when the wires were exchanged is stored after this.
+        self.store.write(vec![Write { sql: PUT_BACK, rows: vec![json!(0)] }]).await?;
         let oldest = self.clock.now().as_micros() - stream::RETENTION.as_micros() as i64;
         let mut after = 0;
         loop {
             let page = sqlx::query(FROM_HORIZON).bind(wire.source.as_str()).bind(after).bind(oldest);
-            let events: Vec<(i64, Event)> = page
-                .fetch_all(self.store.read())
-                .await?
-                .iter()
-                .map(|row| (row.get("event"), event_of(row)))
-                .collect();
+            let page = page.fetch_all(self.store.read()).await?;
+            let events: Vec<(i64, Event)> =
+                page.iter().map(|row| (row.get("event"), event_of(row))).collect();
             let Some((last, _)) = events.last() else { break };
             after = *last;
             let wanted = events.iter().filter(|(no, event)| *no < until && wire::wants(event, &wire.filter));
-            let mut rows = Rows::of(INSERT_DELIVERY);
+            let mut rows = Rows::of(INSERT_MISSING);
             {
                 let mut state = self.state();
                 for (event, _) in wanted {
-                    rows.push(&[state.next_delivery, *event, no, 0, 0]);
+                    rows.push(&[state.next_delivery, *event, no, 0, *event]);
                     state.next_delivery += 1;
                 }
             }
@@ -167,8 +185,9 @@ impl Queue {
                 .await
                 .map_err(|_| StoreError::Stopping)??;
         }
+        self.store.write(vec![Write { sql: HORIZON_REACHED, rows: vec![json!(no)] }]).await?;
         if let Some(line) = self.state().lines.get_mut(&wire.id) {
-            line.behind = true;
+            (line.behind, line.closed) = (true, false);
         }
         Ok(())
     }
@@ -192,8 +211,7 @@ impl Queue {
             },
         };
         line.running += 1;
-        let deliveries = line.ready.drain(..count).map(|in_line| in_line.delivery).collect();
-        Some(Parcel { wire: line.wire.clone(), deliveries })
+        Some(Parcel { wire: line.wire.clone(), deliveries: line.take(count) })
     }
 
     /// When this target should look again if nobody rings: the next retry, the end of a window.
@@ -208,7 +226,7 @@ impl Queue {
     pub async fn settle(self: &Arc<Self>, parcel: Parcel, outcome: Outcome) {
         let at = self.clock.now();
         let verdicts = parcel.wire.policy.settle(&parcel, &outcome, at);
-        self.write_down(Settlement { parcel, outcome, verdicts, at }).await;
+        self.write_down(Settlement { parcel, outcome, verdicts, at, keeps_place: false }).await;
     }
 
     /// Tries again to write down what could not be written. True if there was something.
@@ -221,76 +239,80 @@ impl Queue {
         some
     }
 
-    async fn write_down(self: &Arc<Self>, settlement: Settlement) {
-        let (number, in_force) = {
-            let (state, id) = (self.state(), &settlement.parcel.wire.id);
-            (state.wire_numbers.get(id).copied().unwrap_or_default(), state.lines.contains_key(id))
+    async fn write_down(self: &Arc<Self>, mut settlement: Settlement) {
+        let number = {
+            let (state, wire) = (self.state(), &settlement.parcel.wire);
+            let in_force = state.lines.contains_key(&wire.id);
+            settlement.keeps_place = in_force && matches!(wire.policy, DeliveryPolicy::Stream(_));
+            state.wire_numbers.get(&wire.id).copied().unwrap_or_default()
         };
-        let rows = settlement.rows(number, in_force);
+        let rows = settlement.rows(number);
         let queue = self.clone();
         let after: After = Box::new(move |result| match result {
             Ok(_) => queue.settled(&settlement),
             Err(error) => {
                 queue.timeline.notice(settlement.at, "error", format!("{error}; trying again"));
+                let bell = queue.bell(&settlement.parcel.wire.target);
                 queue.state().unwritten.push(settlement);
+                bell.notify_one();
             }
         });
-        // A stopped writer means that dropwire is going down: the delivery is still claimed, and waits again at the next start.
+        // A stopped writer means that dropwire is going down: what is claimed waits again at the next start.
         self.store.commit_soon(rows, after).await.ok();
     }
 
-    /// The settlement is on disk: the line moves on.
+    /// The settlement is committed: the line moves on.
     fn settled(&self, settlement: &Settlement) {
         self.timeline.is_followed().then(|| self.timeline.note(settlement.at, settlement.moment()));
         let mut guard = self.state();
         let state = &mut *guard;
-        if let Some(line) = state.lines.get_mut(&settlement.parcel.wire.id) {
-            line.running = line.running.saturating_sub(1);
-            line.take_back(settlement);
-            if let Some(bell) = state.bells.get(&settlement.parcel.wire.target) {
-                bell.notify_one();
+        match state.lines.get_mut(&settlement.parcel.wire.id) {
+            Some(line) => {
+                line.running = line.running.saturating_sub(1);
+                line.take_back(settlement);
             }
+            // It was to keep its place in a line that has gone meanwhile.
+            None if settlement.keeps_place => state.orphans.extend(settlement.kept()),
+            None => {}
+        }
+        if let Some(bell) = state.bells.get(&settlement.parcel.wire.target) {
+            bell.notify_one();
         }
         drop(guard);
         self.settled.notify_waiters();
     }
 
-    /// Fills the lines of this target from the database where they run low.
-    pub async fn refill(&self, target: &Arn) -> Result<(), StoreError> {
+    /// Fills the lines of this target from the database where they run low. True if more may be to be had.
+    pub async fn refill(&self, target: &Arn) -> Result<bool, StoreError> {
+        self.put_orphans_back().await?;
         let now = self.clock.now();
-        let low: Vec<(String, i64, bool)> = {
+        let low: Vec<(String, i64)> = {
             let mut state = self.state();
-            let lines =
-                state.lines.iter_mut().filter(|(_, line)| line.wire.target == *target && line.runs_low(now));
-            lines
-                .map(|(id, line)| {
-                    (line.refilling, line.behind, line.next_due) = (true, false, None);
-                    (id.clone(), line.no, line.is_stream())
-                })
-                .collect()
+            let lines = state.lines.iter_mut().filter(|(_, line)| line.wire.target == *target);
+            let low = lines.filter(|(_, line)| line.runs_low(now));
+            low.map(|(id, line)| {
+                (line.refilling, line.behind, line.next_due) = (true, false, None);
+                (id.clone(), line.no)
+            })
+            .collect()
         };
-        for (id, no, is_stream) in low {
-            let filled = self.refill_line(&id, no, now, is_stream).await;
-            let mut state = self.state();
-            if let Some(line) = state.lines.get_mut(&id) {
+        let mut filled_all = Ok(!low.is_empty());
+        for (id, no) in low {
+            let filled = self.refill_line(&id, no, now).await;
+            if let Some(line) = self.state().lines.get_mut(&id) {
                 line.refilling = false;
                 line.behind |= filled.is_err();
             }
-            drop(state);
             // Whoever waits for quiet may have waited for this.
             self.settled.notify_waiters();
-            filled?;
+            if let Err(error) = filled {
+                filled_all = Err(error);
+            }
         }
-        Ok(())
+        filled_all
     }
 
-    async fn refill_line(
-        &self,
-        id: &str,
-        no: i64,
-        now: Timestamp,
-        is_stream: bool,
-    ) -> Result<(), StoreError> {
+    async fn refill_line(&self, id: &str, no: i64, now: Timestamp) -> Result<(), StoreError> {
         let page = sqlx::query(NEXT_PAGE).bind(no).bind(now.as_micros()).bind(PAGE).bind(PAGE_BYTES);
         let claimed: Vec<InLine> =
             page.fetch_all(self.store.read()).await?.iter().map(|row| in_line_of(row, now)).collect();
@@ -298,20 +320,28 @@ impl Queue {
             let rows = claimed.iter().map(|in_line| json!(in_line.delivery.id.0)).collect();
             self.store.write_soon(vec![Write { sql: CLAIM, rows }]).await?;
         }
-        let more: bool =
-            sqlx::query(WAITING).bind(no).bind(now.as_micros()).fetch_one(self.store.read()).await?.get(0);
+        let claimed = self.take_claimed(id, claimed);
+        self.state().orphans.extend(claimed);
+        let read = self.store.read();
+        let more: bool = sqlx::query(WAITING).bind(no).bind(now.as_micros()).fetch_one(read).await?.get(0);
         let next: Option<i64> =
-            sqlx::query(NEXT_DUE).bind(no).bind(now.as_micros()).fetch_one(self.store.read()).await?.get(0);
-        let mut state = self.state();
-        if let Some(line) = state.lines.get_mut(id) {
+            sqlx::query(NEXT_DUE).bind(no).bind(now.as_micros()).fetch_one(read).await?.get(0);
+        if let Some(line) = self.state().lines.get_mut(id) {
             line.behind |= more;
             line.wake_at(next.map(Timestamp::from_micros));
-            line.ready.extend(claimed);
-            if is_stream {
-                line.ready.make_contiguous().sort_by_key(|in_line| in_line.delivery.id);
-            }
         }
         Ok(())
+    }
+
+    /// Puts what was claimed into its line; if that has gone meanwhile, these deliveries have no place.
+    fn take_claimed(&self, id: &str, claimed: Vec<InLine>) -> Vec<i64> {
+        match self.state().lines.get_mut(id) {
+            Some(line) => {
+                claimed.into_iter().for_each(|in_line| line.push(in_line));
+                Vec::new()
+            }
+            None => claimed.iter().map(|in_line| in_line.delivery.id.0).collect(),
+        }
     }
 
     // ── dead letters ────────────────────────────────────────────────────────────────────────────────────

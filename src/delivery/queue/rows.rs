@@ -23,13 +23,12 @@ pub(super) const STORED_EVENTS: &str =
 pub(super) const INSERT_DELIVERY: &str = "INSERT INTO delivery (id, event, wire, state, due)
      SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?1)
      WHERE EXISTS (SELECT 1 FROM event WHERE no = value ->> 1)";
-pub(super) const RECOVER: &str = "UPDATE delivery SET state = 0 WHERE state = 1";
-pub(super) const HIGHEST: &str =
-    "SELECT coalesce((SELECT max(no) FROM event), 0), coalesce((SELECT max(id) FROM delivery), 0)";
-pub(super) const ADD_WIRES: &str =
-    "INSERT INTO wire (id, since) SELECT value ->> 0, value ->> 1 FROM json_each(?1) WHERE true
+pub(super) const RECOVER: &str = "UPDATE delivery SET state = 0, due = event WHERE state = 1";
+pub(super) const HIGHEST: &str = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0),
+       coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'delivery'), 0)";
+pub(super) const ADD_WIRES: &str = "INSERT INTO wire (id) SELECT value FROM json_each(?1) WHERE true
      ON CONFLICT (id) DO NOTHING";
-pub(super) const WIRES: &str = "SELECT no, id, since FROM wire";
+pub(super) const WIRES: &str = "SELECT no, id, horizon FROM wire";
 pub(super) const NEXT_PAGE: &str = "SELECT * FROM (
        SELECT d.id, d.event, d.attempts, d.refusals, d.cohort, d.not_before, e.natural, e.source, e.name, e.subject,
               e.at, e.lane, e.cause, e.form, e.record,
@@ -45,9 +44,15 @@ pub(super) const WAITING: &str =
     "SELECT EXISTS (SELECT 1 FROM delivery WHERE wire = ?1 AND state = 0 AND due <= ?2)";
 pub(super) const FROM_HORIZON: &str =
     "SELECT no AS event, natural, source, name, subject, at, lane, cause, form, record
-     FROM event WHERE source = ?1 AND no > ?2 AND at >= ?3 ORDER BY no LIMIT 500";
+     FROM event WHERE source = ?1 AND no > ?2 AND at >= ?3 ORDER BY no LIMIT 100";
+/// `[id, event, wire, state, due]`; none for an event that this wire has already.
+pub(super) const INSERT_MISSING: &str = "INSERT INTO delivery (id, event, wire, state, due)
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?1)
+     WHERE NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event = value ->> 1 AND d.wire = value ->> 2)";
+pub(super) const HORIZON_REACHED: &str =
+    "UPDATE wire SET horizon = 1 WHERE no IN (SELECT value FROM json_each(?1))";
 pub(super) const REVIVE: &str =
-    "UPDATE delivery SET state = 0, due = 0, attempts = 0, refusals = 0, cohort = NULL,
+    "UPDATE delivery SET state = 0, due = event, attempts = 0, refusals = 0, cohort = NULL,
      not_before = 0, reason = NULL WHERE state = 3 AND id IN (SELECT value FROM json_each(?1))";
 pub(super) const BURY: &str = "DELETE FROM dead WHERE id IN (SELECT value FROM json_each(?1))";
 
