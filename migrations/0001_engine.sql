@@ -25,7 +25,7 @@ CREATE TABLE delivery (
     event      INTEGER NOT NULL,
     wire       INTEGER NOT NULL,
     state      INTEGER NOT NULL,      -- 0 waiting, 1 claimed by the running process, 2 done, 3 given up
-    due        INTEGER NOT NULL,      -- waiting: not before then; the event's number (long past) for at once, and in a stream always
+    due        INTEGER NOT NULL,      -- waiting: not before then; its number less 2^62 (long past) for at once, and in a stream always
     attempts   INTEGER NOT NULL DEFAULT 0,
     refusals   INTEGER NOT NULL DEFAULT 0,
     cohort     INTEGER,

@@ -231,8 +231,8 @@ impl Clock {
         S: Fn() -> F,
         F: Future<Output = ()>,
     {
-        let pace = self.pace();
         let mut passed = Vec::new();
+        let pace = Resume { clock: self, pace: self.pace() };
         self.freeze();
         settled().await;
         let next = || [self.next_due(), ahead()].into_iter().flatten().min();
@@ -243,8 +243,8 @@ impl Clock {
             self.wait_for_wakeup(due).await;
             settled().await;
         }
-        self.set_pace(pace);
         self.set_to(to.max(self.now()));
+        drop(pace);
         settled().await;
         passed
     }
@@ -294,6 +294,20 @@ impl Pace {
                 Some(if ahead.is_zero() { ahead } else { ahead.div_f64(rate).max(Duration::from_micros(1)) })
             }
         }
+    }
+}
+
+/// Gives a clock that was stopped its pace back, from wherever it is, even if whoever stopped it goes away.
+struct Resume<'a> {
+    clock: &'a Clock,
+    pace: Pace,
+}
+
+impl Drop for Resume<'_> {
+    fn drop(&mut self) {
+        let now = self.clock.now();
+        self.clock.set_pace(self.pace);
+        self.clock.set_to(now);
     }
 }
 

@@ -57,6 +57,10 @@ impl StateFolder {
             move |e| StateError::Files(what, at, e)
         };
         fs::create_dir_all(&path).map_err(failed("make the state folder", &path))?;
+        // What functions were given and wrote is for their owner's eyes.
+        #[cfg(unix)]
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o700))
+            .map_err(failed("restrict", &path))?;
         let ignore = path.join(".gitignore");
         if !ignore.exists() {
             fs::write(&ignore, "*\n").map_err(failed("write", &ignore))?;

@@ -72,14 +72,17 @@ impl Folder {
             .stderr(Stdio::null())
             .spawn()
             .expect("dropwire starts");
+        let (address, token, answered) = Default::default();
+        let mut started = Running { child, address, token, answered };
         loop {
             let running = std::fs::read_to_string(&file).ok();
             let running = running.and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
             if let Some(running) = running {
                 let text = |name: &str| running[name].as_str().unwrap_or_default().to_owned();
-                let (address, token) = (text("address"), text("token"));
-                std::net::TcpStream::connect(&address).expect("it listens");
-                return Running { child, address, token, answered: begun.elapsed() };
+                (started.address, started.token) = (text("address"), text("token"));
+                std::net::TcpStream::connect(&started.address).expect("it listens");
+                started.answered = begun.elapsed();
+                return started;
             }
             real::sleep(Duration::from_micros(500)).await;
         }

@@ -280,16 +280,17 @@ pub(super) fn clock_shown(app: &App, passed: Vec<String>) -> ClockShown {
 pub(super) async fn follow(State(app): Here) -> Response {
     let told = app.timeline().follow();
     let begin = Bytes::from_static(b"{\"kind\":\"following\"}\n");
-    let lines = futures_util::stream::unfold((told, Some(begin)), |(mut told, begin)| async move {
+    let lines = futures_util::stream::unfold((app, told, Some(begin)), |(app, mut told, begin)| async move {
         if let Some(begin) = begin {
-            return Some((Ok::<Bytes, std::convert::Infallible>(begin), (told, None)));
+            return Some((Ok::<Bytes, std::convert::Infallible>(begin), (app, told, None)));
         }
-        let line = match told.recv().await {
+        let next = tokio::select! { next = told.recv() => next, () = app.until_stopped() => return None };
+        let line = match next {
             Ok(moment) => serde_json::to_string(&*moment).unwrap_or_default(),
             Err(RecvError::Lagged(count)) => json!({"kind": "missed", "count": count}).to_string(),
             Err(RecvError::Closed) => return None,
         };
-        Some((Ok(Bytes::from(line + "\n")), (told, None)))
+        Some((Ok(Bytes::from(line + "\n")), (app, told, None)))
     });
     ([(header::CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response()
 }

@@ -396,5 +396,5 @@ pub enum ClockChange {
     Next,
 }
 
-/// `GET follow?since=SEQ`: NDJSON, one of these a line, from now on (and from `seq` on as far as it is still kept).
+/// `GET follow`: NDJSON, one of these a line, from now on; `GET events` has what was before.
 pub type Followed = Told;

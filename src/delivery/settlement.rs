@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::destination;
 use super::policy::DeliveryPolicy;
+use super::queue::at_once;
 use super::{Outcome, Parcel, Reason, Report, Settle};
 use crate::clock::Timestamp;
 use crate::store::Rows;
@@ -136,7 +137,7 @@ impl Settlement {
         let (id, attempts) = (delivery.id.0, delivery.attempts);
         // A stream's rows go by number, so they are never due later; until when they wait is noted apart.
         let place = |then: &Timestamp| {
-            (i64::from(self.keeps_place), if is_stream { delivery.number.0 } else { then.as_micros() })
+            (i64::from(self.keeps_place), if is_stream { at_once(delivery.number) } else { then.as_micros() })
         };
         match settle {
             Settle::RetryAt(then) => {

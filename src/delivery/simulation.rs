@@ -21,11 +21,14 @@ use crate::store::Store;
 use crate::timeline::Timeline;
 use crate::wire::{Filter, Wire};
 
+/// Wire, subjects, attempt, success.
+type Called = (String, Vec<String>, u32, bool);
+
 /// A target whose answer follows from the seed, the wire, the event and the attempt.
 struct Moody {
     seed: u64,
     /// What it was given and what it answered, in order: wire, subjects, attempt, success.
-    calls: Mutex<Vec<(String, Vec<String>, u32, bool)>>,
+    calls: Mutex<Vec<Called>>,
     refusals: Mutex<BTreeMap<String, u32>>,
 }
 

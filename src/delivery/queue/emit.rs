@@ -85,8 +85,7 @@ impl Queue {
                 let id = DeliveryId(state.next_delivery);
                 state.next_delivery += 1;
                 let held = line.has_room();
-                // Due at once, in the events' order: the number lies in the past of every clock.
-                delivery_rows.push(&[id.0, number.0, line.no, i64::from(held), number.0]);
+                delivery_rows.push(&[id.0, number.0, line.no, i64::from(held), at_once(number)]);
                 if held {
                     line.reserved += 1;
                     let delivery =

@@ -17,7 +17,7 @@ use sqlx::Row;
 use tokio::sync::Notify;
 
 pub use crate::store::StoreError;
-pub(crate) use rows::event_of;
+pub(crate) use rows::{at_once, event_of};
 
 use line::Line;
 use rows::*;
@@ -28,7 +28,7 @@ use super::stream::{self, InLine, Next};
 use super::{Outcome, Parcel};
 use crate::arn::Arn;
 use crate::clock::{Clock, Timestamp};
-use crate::event::Event;
+use crate::event::{Event, EventNo};
 use crate::store::{After, Rows, Store, Write};
 use crate::timeline::Timeline;
 use crate::wire::{self, Wire, WiresBySource, Wiring};
@@ -175,7 +175,7 @@ impl Queue {
             {
                 let mut state = self.state();
                 for (event, _) in wanted {
-                    rows.push(&[state.next_delivery, *event, no, 0, *event]);
+                    rows.push(&[state.next_delivery, *event, no, 0, at_once(EventNo(*event))]);
                     state.next_delivery += 1;
                 }
             }

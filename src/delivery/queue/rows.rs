@@ -23,7 +23,13 @@ pub(super) const STORED_EVENTS: &str =
 pub(super) const INSERT_DELIVERY: &str = "INSERT INTO delivery (id, event, wire, state, due)
      SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?1)
      WHERE EXISTS (SELECT 1 FROM event WHERE no = value ->> 1)";
-pub(super) const RECOVER: &str = "UPDATE delivery SET state = 0, due = event WHERE state = 1";
+/// When an event is due that is due at once: before the time that any clock shows, in the order of the numbers.
+pub(crate) fn at_once(number: EventNo) -> i64 {
+    number.0 - (1 << 62)
+}
+
+pub(super) const RECOVER: &str =
+    "UPDATE delivery SET state = 0, due = event - 4611686018427387904 WHERE state = 1";
 pub(super) const HIGHEST: &str = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0),
        coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'delivery'), 0)";
 pub(super) const ADD_WIRES: &str = "INSERT INTO wire (id) SELECT value FROM json_each(?1) WHERE true
@@ -52,7 +58,7 @@ pub(super) const INSERT_MISSING: &str = "INSERT INTO delivery (id, event, wire, 
 pub(super) const HORIZON_REACHED: &str =
     "UPDATE wire SET horizon = 1 WHERE no IN (SELECT value FROM json_each(?1))";
 pub(super) const REVIVE: &str =
-    "UPDATE delivery SET state = 0, due = event, attempts = 0, refusals = 0, cohort = NULL,
+    "UPDATE delivery SET state = 0, due = event - 4611686018427387904, attempts = 0, refusals = 0, cohort = NULL,
      not_before = 0, reason = NULL WHERE state = 3 AND id IN (SELECT value FROM json_each(?1))";
 pub(super) const BURY: &str = "DELETE FROM dead WHERE id IN (SELECT value FROM json_each(?1))";
 
