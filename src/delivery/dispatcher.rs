@@ -47,7 +47,8 @@ impl Dispatcher {
         while loops.tasks.try_join_next().is_some() {}
         for (arn, target) in targets {
             // A target that is the same keeps its loop, and what runs in it.
-            if let Some(kept) = old.remove(&arn).filter(|(_, known)| Arc::ptr_eq(known, &target)) {
+            let is_same = old.get(&arn).is_some_and(|(_, known)| Arc::ptr_eq(known, &target));
+            if is_same && let Some(kept) = old.remove(&arn) {
                 loops.by_target.insert(arn, kept);
                 continue;
             }
