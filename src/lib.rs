@@ -46,6 +46,7 @@
 
 pub mod app;
 pub mod arn;
+pub mod aws;
 pub mod cli;
 pub mod clock;
 pub mod config;
@@ -56,6 +57,7 @@ pub mod event;
 pub mod function;
 pub mod history;
 pub mod housekeeping;
+pub mod lambda;
 pub mod random;
 pub mod source;
 pub mod state;

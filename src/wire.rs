@@ -26,6 +26,8 @@ pub struct Wire {
     pub dead_letters: Option<Arn>,
     /// The queue that gets the record of a failure.
     pub on_failure: Option<Arn>,
+    /// What gets the record of each success (asynchronous invocation only).
+    pub on_success: Option<Arn>,
     /// Where it is declared, as `dropwire.toml:12`; empty if nowhere.
     pub declared_at: String,
 }

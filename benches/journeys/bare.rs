@@ -10,7 +10,7 @@ use dropwire::arn::Place;
 use dropwire::clock::Clock;
 use dropwire::config::{Config, FunctionSpec};
 use dropwire::delivery::Outcome;
-use dropwire::function::Functions;
+use dropwire::function::{Functions, Invocation};
 use dropwire::random::Random;
 use dropwire::timeline::Timeline;
 
@@ -99,7 +99,8 @@ async fn invocations(payload: &str) -> f64 {
     let mut figures = Vec::new();
     for round in 0..ROUNDS + WARM_UP {
         let begun = Instant::now();
-        let outcome = functions.invoke("f", payload.to_owned().into(), &format!("r-{round}")).await;
+        let outcome =
+            functions.invoke("f", Invocation::of(payload.to_owned().into(), &format!("r-{round}"))).await;
         figures.push(begun.elapsed().as_secs_f64() * 1e3);
         assert!(matches!(outcome, Some(Outcome::Done(_))), "{outcome:?}");
     }

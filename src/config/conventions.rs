@@ -1,7 +1,6 @@
 //! What folders alone say: `buckets/NAME` is a bucket, `functions/NAME` a function, one of each is wired.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use super::{Config, From, FunctionKind, FunctionSpec, Origin, WireSpec, names, programs, sources};
 
@@ -84,16 +83,7 @@ fn function(root: &Path, name: &str) -> Result<FunctionSpec, String> {
             ));
         }
     };
-    Ok(FunctionSpec {
-        name: name.to_owned(),
-        kind,
-        folder,
-        timeout: Some(Duration::from_secs(3)),
-        memory_mb: 128,
-        env: Default::default(),
-        concurrency: 10,
-        origin: Origin::default(),
-    })
+    Ok(FunctionSpec::new(name, kind, folder))
 }
 
 /// One bucket and one function are wired. More are not guessed: the lines to add are remarked.

@@ -23,6 +23,8 @@ const KEYS: &[&str] = &[
     "args",
     "timeout",
     "memory",
+    "storage",
+    "layers",
     "env",
     "concurrency",
     "on",
@@ -77,14 +79,14 @@ pub(super) fn function(reader: &mut Reader, draft: &mut Draft, setting: &Setting
     let timeout = common.timeout.or_else(|| (!unlimited).then_some(Duration::from_secs(3)));
     let origin = reader.origin(&section.span);
     let spec = FunctionSpec {
-        name: name.clone(),
-        kind,
-        folder,
         timeout,
         memory_mb: common.memory_mb,
+        storage_mb: common.storage_mb,
+        layers: common.layers,
         env: common.env,
         concurrency: common.concurrency,
         origin,
+        ..FunctionSpec::new(&name, kind, folder)
     };
     draft.config.functions.insert(name, spec);
 }
@@ -92,6 +94,8 @@ pub(super) fn function(reader: &mut Reader, draft: &mut Draft, setting: &Setting
 struct Common {
     timeout: Option<Duration>,
     memory_mb: u32,
+    storage_mb: u32,
+    layers: Vec<PathBuf>,
     env: BTreeMap<String, String>,
     concurrency: usize,
 }
@@ -99,21 +103,55 @@ struct Common {
 /// What every function has, however it runs.
 fn common(reader: &mut Reader, section: &Section) -> Common {
     let timeout = section.get("timeout").and_then(|s| reader.duration(&s, Duration::from_secs(1)..=LONGEST));
-    let memory_mb = section.get("memory").and_then(|setting| {
-        let megabytes = units::memory_mb(setting.item).filter(|size| (128..=10_240).contains(size));
-        if megabytes.is_none() {
-            reader.wrong(&setting, "a size such as \"256MB\" or whole MB, from 128 to 10240");
-        }
-        megabytes
-    });
+    let memory_mb = megabytes(reader, section, "memory", 128);
+    let storage_mb = megabytes(reader, section, "storage", 512);
+    let layers = section.get("layers").map(|setting| layers(reader, &setting)).unwrap_or_default();
     let concurrency = section.get("concurrency").and_then(|setting| reader.integer(&setting, 1..=1_000));
     let env = section.get("env").map(|setting| environment(reader, &setting)).unwrap_or_default();
     Common {
         timeout,
         memory_mb: memory_mb.unwrap_or(128),
+        storage_mb: storage_mb.unwrap_or(512),
+        layers,
         env,
         concurrency: concurrency.and_then(|count| usize::try_from(count).ok()).unwrap_or(10),
     }
+}
+
+/// A size from `least` to 10,240 MB.
+fn megabytes(reader: &mut Reader, section: &Section, key: &str, least: u32) -> Option<u32> {
+    let setting = section.get(key)?;
+    let megabytes = units::memory_mb(setting.item).filter(|size| (least..=10_240).contains(size));
+    if megabytes.is_none() {
+        reader.wrong(
+            &setting,
+            &format!("a size such as \"{}MB\" or whole MB, from {least} to 10240", least * 2),
+        );
+    }
+    megabytes
+}
+
+/// The most layers that AWS takes.
+const LAYERS_MAX: usize = 5;
+
+/// `layers`: folders with the contents of layers.
+fn layers(reader: &mut Reader, setting: &Setting) -> Vec<PathBuf> {
+    let texts = reader.texts(setting, "folders such as [\"layers/shared\"]").unwrap_or_default();
+    if texts.len() > LAYERS_MAX {
+        reader.wrong(setting, "at most 5 folders");
+    }
+    let root = reader.root.clone();
+    let mut folders = Vec::new();
+    for text in texts {
+        let folder = root.join(&text.value);
+        if !folder.is_dir() {
+            let title = format!("{} names a layer that is not there", setting.of);
+            let label = format!("there is no folder {}", folder.display());
+            reader.complain(Complaint::new("W102", title).at(&text.span, label));
+        }
+        folders.push(folder);
+    }
+    folders
 }
 
 /// `env`, by the rules of AWS: W106 for a key it would refuse, or more than 4 KB.

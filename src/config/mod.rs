@@ -11,6 +11,7 @@ mod check;
 mod complaint;
 mod conventions;
 mod explain;
+mod function_spec;
 mod functions;
 mod names;
 mod parse;
@@ -27,6 +28,7 @@ mod wires;
 
 pub use complaint::{Complaint, Complaints};
 pub use explain::{codes, explain};
+pub use function_spec::{Builtin, FunctionKind, FunctionSpec, LATEST, LogFormat, Logging, function_key};
 
 /// Globs over file names that editors, browsers and systems leave behind; `ignore` of a bucket replaces them.
 pub const IGNORED_BY_DEFAULT: &[&str] = &[
@@ -121,90 +123,6 @@ pub enum ClockStart {
     At(Timestamp),
     /// `"x60"`: so many simulated seconds in a real one.
     Scaled(f64),
-}
-
-/// `[function.NAME]`.
-#[derive(Clone, Debug, PartialEq)]
-pub struct FunctionSpec {
-    /// Its name.
-    pub name: String,
-    /// How it runs.
-    pub kind: FunctionKind,
-    /// Working directory: the code folder of a handler, else the folder of the wiring file.
-    pub folder: PathBuf,
-    /// How long one invocation may take, 3 s by default (functions of kind attach: no limit unless given).
-    pub timeout: Option<Duration>,
-    /// `memory`, MB, 128 by default: what the function is told it has.
-    pub memory_mb: u32,
-    /// Its own environment variables.
-    pub env: BTreeMap<String, String>,
-    /// How many invocations may run at once, 10 by default.
-    pub concurrency: usize,
-    /// Where it is declared.
-    pub origin: Origin,
-}
-
-/// How a function runs.
-#[derive(Clone, Debug, PartialEq)]
-pub enum FunctionKind {
-    /// `runtime` and `handler`: the interpreter is started with our own Runtime API client.
-    Handler {
-        /// As given, for example `python3.12`, `nodejs8.10`, `provided.al2023`.
-        runtime: String,
-        /// As given, for example `index.handler`.
-        handler: String,
-        /// The folder (or single file) with the code.
-        code: PathBuf,
-    },
-    /// `run`: a program that speaks the Runtime API.
-    Run {
-        /// The words of the command.
-        command: Vec<String>,
-        /// `build`: a command run before the first start and after a change of `watch`.
-        build: Option<Vec<String>>,
-        /// `watch`: globs, relative to the folder, whose change restarts it.
-        watch: Vec<String>,
-    },
-    /// `exec`: one process an event; event on stdin, result on stdout.
-    Exec {
-        /// The words of the command.
-        command: Vec<String>,
-    },
-    /// `url`: the event is posted there, the answer is the result.
-    Url {
-        /// `http://…`
-        url: String,
-    },
-    /// `attach`: waits for a process that somebody else starts.
-    Attach,
-    /// `builtin`: made into dropwire, for demos and tests.
-    Builtin(Builtin),
-}
-
-/// What a builtin function does.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Builtin {
-    /// Answers with the event.
-    Echo,
-    /// Answers null.
-    Sink,
-    /// Fails every time with this error type.
-    Fail {
-        /// `args.error`, "Error" by default.
-        error: String,
-    },
-    /// Fails the first times, for each event anew, then echoes.
-    Flaky {
-        /// `args.fail_first`, 1 by default.
-        fail_first: u32,
-        /// `args.error`, "Error" by default.
-        error: String,
-    },
-    /// Takes a while (simulated time), then answers null.
-    Sleep {
-        /// `args.for`, 1 s by default.
-        duration: Duration,
-    },
 }
 
 /// `[bucket.NAME]`.

@@ -45,6 +45,7 @@ fn wire(spec: &WireSpec, place: &Place) -> Result<Wire, PatternError> {
         policy,
         dead_letters: spec.dlq.as_deref().map(|name| Arn::queue(place, name)),
         on_failure: spec.on_failure.as_deref().map(|name| Arn::queue(place, name)),
+        on_success: None,
         declared_at: match spec.origin.line {
             0 => String::new(),
             line => format!("{}:{line}", spec.origin.file),

@@ -18,6 +18,7 @@ use crate::app::App;
 use crate::clock::{Pace, Timestamp, real};
 use crate::delivery::{Outcome, Report};
 use crate::event::{Event, EventId};
+use crate::function::Invocation;
 use crate::history;
 use crate::source::SourceError;
 use crate::source::s3::Content;
@@ -172,12 +173,12 @@ pub(super) async fn invoke(
         let message = format!("Could not parse request body into json: {error}");
         return Err(Refused::senseless(message, "the payload has to be JSON"));
     }
-    let outcome = app.functions().invoke(&function, payload, &request_id).await;
+    let outcome = app.functions().invoke(&function, Invocation::of(payload, &request_id)).await;
     let outcome = outcome.ok_or_else(|| no_such("function", &function))?;
     let (ok, payload, error, report) = match outcome {
         Outcome::Done(reply) => (true, reply.payload, None, reply.report),
         Outcome::Failed(failure) => (false, failure.payload, Some(failure.summary), failure.report),
-        Outcome::Throttled => return Err(Refused::failed(format!("`{function}` is at its concurrency"))),
+        Outcome::Throttled(_) => return Err(Refused::failed(format!("`{function}` is at its concurrency"))),
         Outcome::Unavailable(why) => return Err(Refused::failed(why)),
     };
     let Report { duration, init, log } = report;

@@ -66,9 +66,13 @@ impl Parcel {
     pub fn attempt(&self) -> u32 {
         self.first().attempts + 1
     }
-    /// The request id: it follows from the first delivery, and stays over retries and restarts.
+    /// The request id: an invocation brings its own; else it follows from the first delivery. It stays over retries
+    /// and restarts.
     pub fn request_id(&self) -> String {
         let first = self.first();
+        if let Some(id) = first.event.request_id() {
+            return id.to_owned();
+        }
         random::uuid_of(
             &[b"request", self.wire.id.as_bytes(), &first.event.id.0, &first.id.0.to_le_bytes()],
             4,
@@ -97,9 +101,20 @@ pub enum Outcome {
     /// The target ran and failed.
     Failed(Failure),
     /// The target is at its limit; this was no attempt.
-    Throttled,
+    Throttled(Throttle),
     /// There is no such target, or it cannot be started; this was no attempt. In words.
     Unavailable(String),
+}
+
+/// Which limit a target is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Throttle {
+    /// The function's own: as many run as may (`ReservedFunctionConcurrentInvocationLimitExceeded`).
+    Reserved,
+    /// That of all functions without a limit of their own (`ConcurrentInvocationLimitExceeded`).
+    Account,
+    /// None may run: it makes no sense to wait (`ZeroReservedConcurrency`).
+    Zero,
 }
 
 /// A target's answer.
@@ -194,6 +209,7 @@ mod tests {
             policy: DeliveryPolicy::Async(AsyncPolicy::lambda()),
             dead_letters: None,
             on_failure: None,
+            on_success: None,
             declared_at: String::new(),
         };
         let deliveries = (1..=count as i64).map(delivery).collect();

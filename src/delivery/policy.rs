@@ -74,7 +74,7 @@ impl AsyncPolicy {
                 let delay = nth_or_last(&self.backoff, delivery.attempts);
                 within_age(born, now.plus(delay), self.age_max).map_or(aged(), Settle::RetryAt)
             }
-            Outcome::Throttled | Outcome::Unavailable(_) => {
+            Outcome::Throttled(_) | Outcome::Unavailable(_) => {
                 let delay = refusal_delay(delivery.refusals);
                 within_age(born, now.plus(delay), self.age_max).map_or(aged(), Settle::PutBack)
             }
@@ -103,7 +103,7 @@ fn nth_or_last(delays: &[Duration], index: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::super::tests::parcel_of;
-    use super::super::{Failure, Reply};
+    use super::super::{Failure, Reply, Throttle};
     use super::*;
 
     /// Tells the life of one event: `x` fails, `t` is throttled, `o` succeeds; time moves on to each retry.
@@ -114,7 +114,7 @@ mod tests {
         for outcome in outcomes.chars() {
             let outcome = match outcome {
                 'x' => Outcome::Failed(Failure::default()),
-                't' => Outcome::Throttled,
+                't' => Outcome::Throttled(Throttle::Reserved),
                 _ => Outcome::Done(Reply::default()),
             };
             let settled = policy.settle(&parcel, &outcome, now);

@@ -103,7 +103,7 @@ impl Settlement {
         match &self.outcome {
             Outcome::Done(_) => None,
             Outcome::Failed(failure) => Some(failure.summary.clone()),
-            Outcome::Throttled => Some("throttled: the function is at its concurrency".into()),
+            Outcome::Throttled(_) => Some("throttled: the function is at its concurrency".into()),
             Outcome::Unavailable(why) => Some(why.clone()),
         }
     }
@@ -112,7 +112,7 @@ impl Settlement {
         match &self.outcome {
             Outcome::Done(reply) => Some(&reply.report),
             Outcome::Failed(failure) => Some(&failure.report),
-            Outcome::Throttled | Outcome::Unavailable(_) => None,
+            Outcome::Throttled(_) | Outcome::Unavailable(_) => None,
         }
     }
 
@@ -182,7 +182,7 @@ impl Settlement {
         let payload = match &self.outcome {
             Outcome::Done(reply) => &reply.payload,
             Outcome::Failed(failure) => &failure.payload,
-            Outcome::Throttled | Outcome::Unavailable(_) => return None,
+            Outcome::Throttled(_) | Outcome::Unavailable(_) => return None,
         };
         Some(String::from_utf8_lossy(&payload[..payload.len().min(RESULT_MAX)]).into_owned())
     }

@@ -43,7 +43,7 @@ impl Target for Moody {
         let refused =
             *self.refusals.lock().expect("a lock").entry(about.clone()).and_modify(|n| *n += 1).or_insert(0);
         if mood < 40 && refused < 2 {
-            return Outcome::Throttled;
+            return Outcome::Throttled(super::Throttle::Reserved);
         }
         let ok = mood >= 100;
         self.calls.lock().expect("a lock").push((parcel.wire.id.clone(), subjects, parcel.attempt(), ok));
@@ -73,6 +73,7 @@ fn wires() -> Vec<Wire> {
         policy,
         dead_letters: Some(Arn::queue(&place, "dead")),
         on_failure: None,
+        on_success: None,
         declared_at: String::new(),
     };
     let stream = StreamPolicy { batch: 4, retries: Some(5), bisect: true, ..StreamPolicy::default() };

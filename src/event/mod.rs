@@ -95,6 +95,17 @@ pub struct Event {
     pub record: Record,
 }
 
+/// The name of an event that is an asynchronous invocation of a function: its source is the function, its subject
+/// the request id that the caller was given.
+pub const INVOKE: &str = "Invoke";
+
+impl Event {
+    /// The request id that an asynchronous invocation brings.
+    pub fn request_id(&self) -> Option<&str> {
+        (self.name == INVOKE && self.source.service() == "lambda").then_some(self.subject.as_str())
+    }
+}
+
 /// What AWS would say of one event: JSON, serialised once.
 ///
 /// A few words of it are known only when a wire takes it to its target (the subscription, the configuration

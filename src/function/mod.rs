@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
+use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use crate::arn::Place;
@@ -65,6 +66,44 @@ struct Shared {
     all: RwLock<BTreeMap<String, Arc<Function>>>,
     tasks: TaskTracker,
     sweeping: OnceLock<()>,
+}
+
+/// One invocation as its caller makes it.
+#[derive(Debug, Default)]
+pub struct Invocation {
+    /// Its id, a UUID: the same on every retry.
+    pub request_id: String,
+    /// What people call it (`e7k2.1`); empty for one that is no delivery.
+    pub shown_id: String,
+    /// The event.
+    pub payload: Bytes,
+    /// Which attempt this is, from 1; 0 counts as 1.
+    pub attempt: u32,
+    /// The function's ARN as the caller named it, with a qualifier if there was one; none for its own.
+    pub arn: Option<String>,
+    /// The client context: JSON text, decoded.
+    pub client_context: Option<String>,
+    /// `Root=…`, if the caller brought one.
+    pub trace_id: Option<String>,
+    /// Where the response goes piece by piece, if the caller wants it so. A function that does not stream answers
+    /// as a whole all the same.
+    pub stream: Option<mpsc::Sender<Piece>>,
+}
+
+impl Invocation {
+    /// An invocation with this payload, and nothing else said.
+    pub fn of(payload: Bytes, request_id: &str) -> Invocation {
+        Invocation { request_id: request_id.to_owned(), payload, ..Invocation::default() }
+    }
+}
+
+/// A piece of a response that is streamed.
+#[derive(Debug)]
+pub enum Piece {
+    /// The content type that the runtime gave: comes first, once.
+    ContentType(String),
+    /// Bytes of the response.
+    Bytes(Bytes),
 }
 
 /// What is wrong with a function; the others work.
@@ -159,7 +198,7 @@ impl Functions {
         problems
     }
 
-    /// The function of this name.
+    /// The function of this key: `name`, or `name:3` for a published version.
     pub fn get(&self, name: &str) -> Option<Arc<Function>> {
         self.0.all.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
@@ -172,8 +211,8 @@ impl Functions {
 
     /// Invokes a function directly: in line with its deliveries, it waits for a free environment. None if there
     /// is no such function.
-    pub async fn invoke(&self, name: &str, payload: Bytes, request_id: &str) -> Option<Outcome> {
-        Some(self.get(name)?.invoke(payload, request_id).await)
+    pub async fn invoke(&self, key: &str, invocation: Invocation) -> Option<Outcome> {
+        Some(self.get(key)?.invoke(invocation).await)
     }
 
     /// Ends all processes, those in the middle of an event as well, and returns when none is left.

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
-use bytes::Bytes;
 
 use super::attach::Attached;
 use super::build::Build;
@@ -12,9 +11,9 @@ use super::code::Code;
 use super::environment::{self, Environment, Handled};
 use super::pool::Pool;
 use super::world::{Call, World};
-use super::{FunctionState, builtin, exec, url};
+use super::{FunctionState, Invocation, builtin, exec, url};
 use crate::config::{Builtin, FunctionKind, FunctionSpec, Origin};
-use crate::delivery::{Outcome, Parcel, Target};
+use crate::delivery::{Outcome, Parcel, Target, Throttle};
 
 /// One function, the target of its wires.
 pub struct Function {
@@ -34,7 +33,7 @@ pub struct Function {
 impl Target for Function {
     async fn attempt(&self, parcel: &Parcel) -> Outcome {
         let Some(_slot) = self.pool.try_enter() else {
-            return Outcome::Throttled;
+            return Outcome::Throttled(Throttle::Reserved);
         };
         let (request_id, shown_id) = (parcel.request_id(), parcel.shown_id());
         let (request_id, shown_id) = (request_id.as_str(), shown_id.as_str());
@@ -48,9 +47,11 @@ impl Target for Function {
 
 impl Function {
     /// A direct invocation: it waits in line for a slot.
-    pub(super) async fn invoke(&self, payload: Bytes, request_id: &str) -> Outcome {
+    pub(super) async fn invoke(&self, invocation: Invocation) -> Outcome {
         let _slot = self.pool.enter().await;
-        self.run(&Call { request_id, shown_id: "", payload, attempt: 1 }).await
+        let Invocation { request_id, shown_id, payload, attempt, .. } = &invocation;
+        let (payload, attempt) = (payload.clone(), (*attempt).max(1));
+        self.run(&Call { request_id, shown_id, payload, attempt }).await
     }
 
     /// This declaration says the same but for what needs no new environment: that is taken over.
@@ -124,7 +125,7 @@ impl Function {
         match &outcome {
             Outcome::Done(_) => self.ok.fetch_add(1, Ordering::Relaxed),
             Outcome::Failed(_) => self.failed.fetch_add(1, Ordering::Relaxed),
-            Outcome::Throttled | Outcome::Unavailable(_) => 0,
+            Outcome::Throttled(_) | Outcome::Unavailable(_) => 0,
         };
         outcome
     }

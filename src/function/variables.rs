@@ -103,19 +103,16 @@ mod tests {
 
     #[test]
     fn the_functions_own_variables_win_over_ours_but_for_the_reserved_ones() {
+        let kind = FunctionKind::Handler {
+            runtime: "python3.12".into(),
+            handler: "app.go".into(),
+            code: "/x".into(),
+        };
         let spec = FunctionSpec {
-            name: "f".into(),
-            kind: FunctionKind::Handler {
-                runtime: "python3.12".into(),
-                handler: "app.go".into(),
-                code: "/x".into(),
-            },
-            folder: "/x".into(),
             timeout: None,
             memory_mb: 256,
             env: BTreeMap::from([("TZ".into(), "Europe/Berlin".into()), ("_HANDLER".into(), "no".into())]),
-            concurrency: 1,
-            origin: crate::config::Origin::default(),
+            ..FunctionSpec::new("f", kind, "/x".into())
         };
         let setting =
             Setting { spec: &spec, place: &Place::default(), runtimes: Path::new("/r"), log_stream: "s" };

@@ -35,7 +35,15 @@ const DIRECTION: &[(&str, &[&str])] = &[
     ("timeline", &["clock", "arn", "event"]),
     ("store", &["clock"]),
     ("delivery", &["clock", "random", "arn", "event", "wire", "timeline", "store"]),
+    ("aws", &["arn"]),
     ("function", &["clock", "random", "arn", "delivery", "timeline", "store", "config"]),
+    (
+        "lambda",
+        &[
+            "clock", "random", "arn", "aws", "config", "delivery", "event", "function", "store", "timeline",
+            "wire",
+        ],
+    ),
     ("source", &["clock", "random", "arn", "event", "wire", "timeline", "store", "delivery", "config"]),
     ("config", &["clock", "arn", "event", "wire", "delivery"]),
     ("history", &["clock", "event", "wire", "timeline", "delivery", "control"]),
@@ -45,8 +53,8 @@ const DIRECTION: &[(&str, &[&str])] = &[
     (
         "control",
         &[
-            "app", "clock", "arn", "config", "delivery", "event", "history", "source", "store", "timeline",
-            "wire",
+            "app", "clock", "arn", "config", "delivery", "event", "function", "history", "source", "store",
+            "timeline", "wire",
         ],
     ),
     ("cli", &["app", "clock", "config", "control", "source", "timeline"]),

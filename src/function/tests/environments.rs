@@ -34,7 +34,7 @@ async fn the_limit_is_kept_and_direct_calls_wait_in_line() {
     bench.declare().await;
     let function = bench.functions.get("f").expect("declared");
     assert_eq!(function.concurrency(), 1);
-    let one = || bench.functions.invoke("f", Bytes::from_static(b"0.05"), ID);
+    let one = || bench.functions.invoke("f", Invocation::of(Bytes::from_static(b"0.05"), ID));
     let (first, second) = tokio::join!(one(), one());
     assert!(matches!((first, second), (Some(Outcome::Done(_)), Some(Outcome::Done(_)))));
     let state = &bench.functions.list()[0];
@@ -69,7 +69,7 @@ async fn a_changed_declaration_gets_new_environments() {
 async fn stopping_leaves_no_process() {
     let bench = Bench::script("sleep 1000 & echo $! > child; echo $$ > self; wait");
     assert_eq!(bench.declare().await, []);
-    let invoked = bench.functions.invoke("f", Bytes::from_static(b"1"), ID);
+    let invoked = bench.functions.invoke("f", Invocation::of(Bytes::from_static(b"1"), ID));
     let read = |name: &str| std::fs::read_to_string(bench.path().join(name)).unwrap_or_default();
     let stopped = async {
         until("both run", || !read("self").is_empty()).await;
@@ -87,7 +87,7 @@ async fn an_attempt_that_is_given_up_leaves_no_process() {
     assert_eq!(bench.declare().await, []);
     let read = || std::fs::read_to_string(bench.path().join("self")).unwrap_or_default();
     tokio::select! {
-        _ = bench.functions.invoke("f", Bytes::from_static(b"1"), ID) => panic!("it never answers"),
+        _ = bench.functions.invoke("f", Invocation::of(Bytes::from_static(b"1"), ID)) => panic!("it never answers"),
         () = until("it runs", || !read().is_empty()) => {}
     }
     until("it is gone", || !runs(&read())).await;
@@ -128,7 +128,7 @@ async fn lines_are_told_while_they_are_written() {
     assert_eq!(bench.declare().await, []);
     let mut told = bench.timeline.follow();
     tokio::select! {
-        _ = bench.functions.invoke("f", Bytes::from_static(b"1"), ID) => panic!("it never answers"),
+        _ = bench.functions.invoke("f", Invocation::of(Bytes::from_static(b"1"), ID)) => panic!("it never answers"),
         told = told.recv() => {
             let told = serde_json::to_value(&*told.expect("a moment")).expect("JSON");
             assert_eq!((&told["kind"], &told["text"]), (&"line".into(), &"one".into()));

@@ -8,10 +8,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::Value;
 
-use super::{Functions, interpreter};
+use super::{Functions, Invocation, interpreter};
 use crate::arn::Place;
 use crate::clock::{Clock, real};
-use crate::config::{FunctionKind, FunctionSpec, Origin};
+use crate::config::{FunctionKind, FunctionSpec};
 use crate::delivery::{Failure, Outcome, Reply};
 use crate::random::Random;
 use crate::timeline::Timeline;
@@ -41,14 +41,9 @@ impl Bench {
         let folder = tempfile::tempdir().expect("a folder");
         let timeline = Timeline::default();
         let spec = FunctionSpec {
-            name: "f".into(),
-            kind,
-            folder: folder.path().to_owned(),
             timeout: Some(Duration::from_secs(20)),
-            memory_mb: 128,
-            env: BTreeMap::new(),
             concurrency: 2,
-            origin: Origin::default(),
+            ..FunctionSpec::new("f", kind, folder.path().to_owned())
         };
         let state = folder.path().join(".dropwire");
         let clock = Clock::system();
@@ -93,7 +88,7 @@ impl Bench {
         if self.functions.get("f").is_none() {
             assert_eq!(self.declare().await, []);
         }
-        let invoked = self.functions.invoke("f", Bytes::from(event.to_owned()), ID);
+        let invoked = self.functions.invoke("f", Invocation::of(Bytes::from(event.to_owned()), ID));
         real::within(PATIENCE, invoked).await.expect("an answer in time").expect("the function is declared")
     }
     async fn reply(&self, event: &str) -> Reply {

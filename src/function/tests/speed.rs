@@ -45,7 +45,7 @@ async fn measure(name: &str, bench: &Bench, (lanes, count): (usize, usize)) {
     let event = Bytes::from(format!(r#"{{"Records":[{{"x":"{}"}}]}}"#, "y".repeat(800)));
     let lane = async |count: usize| {
         for _ in 0..count {
-            let outcome = bench.functions.invoke("f", event.clone(), ID).await;
+            let outcome = bench.functions.invoke("f", Invocation::of(event.clone(), ID)).await;
             assert!(matches!(outcome, Some(Outcome::Done(_))), "{outcome:?}");
         }
     };

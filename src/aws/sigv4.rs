@@ -1,0 +1,123 @@
+//! What a request says of who signed it. Pure.
+//!
+//! On loopback any credentials are welcome, so the signature itself is not computed; what it is made of has to be well
+//! formed, so that a client that is set up wrongly hears of it here and not first in the cloud.
+
+use super::{AwsError, Call};
+
+/// Who signed a request, and for what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signer {
+    /// `AKIA…`
+    pub access_key: String,
+    /// `us-east-1`
+    pub region: String,
+    /// `lambda`
+    pub service: String,
+}
+
+const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+
+/// Who signed this request, in its header or its query. None for one that is not signed.
+pub fn signer(authorization: Option<&str>, query: &[(String, String)]) -> Result<Option<Signer>, AwsError> {
+    if let Some(text) = authorization {
+        return of_header(text).map(Some);
+    }
+    let find = |name: &str| query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
+    match (find("X-Amz-Algorithm"), find("X-Amz-Credential")) {
+        (None, None) => Ok(None),
+        (Some(ALGORITHM), Some(credential)) => scope(credential).map(Some),
+        _ => {
+            Err(incomplete("a presigned request needs X-Amz-Algorithm=AWS4-HMAC-SHA256 and X-Amz-Credential"))
+        }
+    }
+}
+
+/// Who signed this call.
+pub fn signer_of(call: &Call) -> Result<Option<Signer>, AwsError> {
+    signer(call.header("authorization"), &call.query)
+}
+
+fn of_header(text: &str) -> Result<Signer, AwsError> {
+    let (algorithm, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
+    if algorithm != ALGORITHM {
+        let says = format!(
+            "Unsupported authorization '{algorithm}': requests are signed with {ALGORITHM} (signature version 4)"
+        );
+        return Err(incomplete(&says));
+    }
+    let part = |name: &str| {
+        rest.split(',')
+            .find_map(|part| part.trim().strip_prefix(name)?.strip_prefix('='))
+            .filter(|value| !value.is_empty())
+    };
+    for needed in ["Credential", "SignedHeaders", "Signature"] {
+        if part(needed).is_none() {
+            return Err(incomplete(&format!(
+                "Authorization header requires '{needed}' parameter. Authorization={algorithm}"
+            )));
+        }
+    }
+    scope(part("Credential").unwrap_or_default())
+}
+
+/// `AKID/20261125/us-east-1/lambda/aws4_request`
+fn scope(credential: &str) -> Result<Signer, AwsError> {
+    let parts: Vec<&str> = credential.rsplitn(5, '/').collect();
+    match parts.as_slice() {
+        ["aws4_request", service, region, date, key]
+            if date.len() == 8 && date.bytes().all(|b| b.is_ascii_digit()) && !key.is_empty() =>
+        {
+            let (access_key, region, service) = ((*key).into(), (*region).into(), (*service).into());
+            Ok(Signer { access_key, region, service })
+        }
+        _ => Err(incomplete(&format!(
+            "Credential must have 5 slash-delimited elements, KEY/YYYYMMDD/REGION/SERVICE/aws4_request, and is '{credential}'"
+        ))),
+    }
+}
+
+fn incomplete(message: &str) -> AwsError {
+    AwsError::new(403, "IncompleteSignatureException", message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(authorization: &str, expected: Result<(&str, &str), &str>) {
+        let found = signer(Some(authorization), &[]);
+        match expected {
+            Ok((service, region)) => {
+                let signer = found.expect("well formed").expect("signed");
+                assert_eq!((signer.service.as_str(), signer.region.as_str()), (service, region));
+            }
+            Err(words) => {
+                let error = found.expect_err("refused");
+                assert!(error.message.contains(words), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_signature_says_for_whom_it_is() {
+        let good = "AWS4-HMAC-SHA256 Credential=test/20261125/us-east-1/lambda/aws4_request, SignedHeaders=host, Signature=00";
+        check(good, Ok(("lambda", "us-east-1")));
+        check("AWS AKID:signature", Err("signature version 4"));
+        check(
+            "AWS4-HMAC-SHA256 Credential=test/20261125/us-east-1/lambda/aws4_request",
+            Err("'SignedHeaders'"),
+        );
+        check("AWS4-HMAC-SHA256 Credential=test, SignedHeaders=host, Signature=00", Err("5 slash-delimited"));
+    }
+
+    #[test]
+    fn an_unsigned_request_has_no_signer() {
+        assert_eq!(signer(None, &[]), Ok(None));
+        let query =
+            [("X-Amz-Algorithm", "AWS4-HMAC-SHA256"), ("X-Amz-Credential", "k/20261125/r/s3/aws4_request")];
+        let query = query.map(|(a, b)| (a.to_owned(), b.to_owned()));
+        assert_eq!(signer(None, &query).expect("good").expect("signed").service, "s3");
+        assert!(signer(None, &query[..1]).is_err());
+    }
+}
