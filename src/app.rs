@@ -7,18 +7,26 @@ use std::time::{Duration, Instant};
 
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::arn::Arn;
+use crate::aws::AwsService;
 use crate::clock::{Clock, real};
 use crate::config::{ClockStart, Config, resolve};
-use crate::control::server::{self, Server};
+use crate::control::server::listed_wires;
 use crate::control::{Listed, Running, Status};
 use crate::delivery::Target;
 use crate::delivery::dispatcher::Dispatcher;
 use crate::delivery::queue::Queue;
 use crate::function::{Functions, Problem};
 use crate::housekeeping::Housekeeping;
+use crate::lambda::Lambda;
+use crate::lambda::invoke::{Invoker, Parts as InvokerParts};
+use crate::lambda::journal::Journal;
+use crate::lambda::service::LambdaService;
+use crate::lambda::url_invoke::FunctionUrls;
 use crate::random::Random;
+use crate::server::{self, Server};
 use crate::source::dynamodb::{self, Table};
 use crate::source::s3::{self, Bucket};
 use crate::source::sns::Topic;
@@ -77,6 +85,9 @@ pub struct App {
     queue: Arc<Queue>,
     dispatcher: Dispatcher,
     functions: Functions,
+    lambda: Arc<Lambda>,
+    invoker: Invoker,
+    function_urls: FunctionUrls,
     parts: Mutex<Parts>,
     /// One reconfiguration at a time.
     reconfiguring: tokio::sync::Mutex<()>,
@@ -135,6 +146,16 @@ impl App {
             random.clone(),
             folder.path().to_owned(),
         );
+        let lambda = Arc::new(Lambda { declared: Default::default(), place: sim.place.clone() });
+        let invoker = Invoker::new(InvokerParts {
+            lambda: lambda.clone(),
+            functions: functions.clone(),
+            queue: queue.clone(),
+            clock: clock.clone(),
+            timeline: timeline.clone(),
+            journal: Journal::new(store.clone()),
+            abandoned: TaskTracker::new(),
+        });
         let parts = Parts {
             config: Arc::new(config.clone()),
             buckets: BTreeMap::new(),
@@ -154,6 +175,9 @@ impl App {
             store,
             queue,
             functions,
+            lambda,
+            function_urls: FunctionUrls::new(invoker.clone()),
+            invoker,
             running,
             parts: Mutex::new(parts),
             reconfiguring: tokio::sync::Mutex::new(()),
@@ -186,8 +210,10 @@ impl App {
                     .insert("housekeeping".into(), format!("cannot schedule the housekeeping: {error}"));
             }
         }
-        let server = Server::new(self.clone(), &self.running);
+        let services: Vec<Arc<dyn AwsService>> = vec![Arc::new(LambdaService::new(self.invoker.clone()))];
+        let server = Server::new(self.clone(), services);
         parts.tasks.spawn(server.run(listener, self.stop.clone()));
+        parts.tasks.spawn(self.invoker.parts().journal.clone().run(self.stop.clone()));
         if watch_wiring {
             parts.tasks.spawn(crate::edits::follow(self.clone(), self.stop.clone()));
         }
@@ -203,6 +229,7 @@ impl App {
     pub async fn reconfigure(self: &Arc<App>, config: Config) -> Result<(), StoreError> {
         let _alone = self.reconfiguring.lock().await;
         let problems = self.functions.replace(config.functions.clone()).await;
+        *self.lambda.declared.write().unwrap() = config.functions.clone();
         let place = &config.sim.place;
         {
             let mut parts = self.parts();
@@ -417,6 +444,18 @@ impl App {
     pub fn functions(&self) -> &Functions {
         &self.functions
     }
+    /// The Lambda service's registry.
+    pub fn lambda(&self) -> &Arc<Lambda> {
+        &self.lambda
+    }
+    /// What invokes functions for callers outside.
+    pub fn invoker(&self) -> &Invoker {
+        &self.invoker
+    }
+    /// The function URLs.
+    pub fn function_urls(&self) -> &FunctionUrls {
+        &self.function_urls
+    }
     /// The source of random ids.
     pub fn random(&self) -> &Random {
         &self.random
@@ -474,7 +513,7 @@ impl App {
 
     /// The wires in words, in the order of the wiring file.
     pub async fn wires_shown(&self) -> Vec<Listed> {
-        server::listed_wires(self)
+        listed_wires(self)
     }
 
     fn parts(&self) -> MutexGuard<'_, Parts> {

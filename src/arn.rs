@@ -42,6 +42,10 @@ impl Arn {
     pub fn function(place: &Place, name: &str) -> Arn {
         Arn(format!("arn:aws:lambda:{}:{}:function:{name}", place.region, place.account))
     }
+    /// stub
+    pub fn qualified(&self, qualifier: &str) -> Arn {
+        Arn(format!("{}:{qualifier}", self.0))
+    }
     /// Reads an ARN: six parts, the first two `arn` and a partition. None if it is none.
     pub fn parse(text: &str) -> Option<Arn> {
         let parts: Vec<&str> = text.splitn(6, ':').collect();

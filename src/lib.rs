@@ -59,6 +59,7 @@ pub mod history;
 pub mod housekeeping;
 pub mod lambda;
 pub mod random;
+pub mod server;
 pub mod source;
 pub mod state;
 pub mod store;

@@ -86,6 +86,21 @@ pub enum Moment {
         /// What became of it if it is not: `dead letters notify-dead`.
         gave_up: Option<String>,
     },
+    /// A function was invoked directly, and that has ended.
+    Invoked {
+        /// The request id.
+        request_id: String,
+        /// The function, with its version if that is a published one: `hello`, `hello:3`.
+        function: String,
+        /// Whether it succeeded.
+        ok: bool,
+        /// How long it ran, in milliseconds of real time.
+        duration_ms: f64,
+        /// How long the environment took to start, if it was cold.
+        init_ms: Option<f64>,
+        /// Why it failed, in short.
+        error: Option<String>,
+    },
     /// dropwire itself has something to say: a folder is polled, a wiring error, a link not followed.
     Notice {
         /// `info`, `warning` or `error`.

@@ -173,8 +173,8 @@ impl fmt::Display for AwsError {
 pub trait AwsService: Send + Sync {
     /// As signatures name it: `lambda`.
     fn name(&self) -> &'static str;
-    /// How large a body may be, in bytes. A larger one is refused before it is read to its end.
-    fn body_max(&self) -> usize;
+    /// How large the body of such a request may be, in bytes, and what is said of a larger one.
+    fn body_max(&self, method: &Method, path: &str) -> (usize, AwsError);
     /// Answers a call.
     async fn call(&self, call: Call) -> Result<Answer, AwsError>;
     /// How a failure looks on the wire.

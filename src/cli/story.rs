@@ -9,7 +9,7 @@ use super::client::event_id;
 use super::page::{Look, Page, Tone, fact};
 use super::voice::JSON_VERSION;
 use super::words;
-use row::{Row, TIME_WIDTH, ended_words, event_words, indent};
+use row::{Row, TIME_WIDTH, ended_words, event_words, indent, invoked_words};
 
 mod row;
 
@@ -99,6 +99,7 @@ impl Story {
             }
             Moment::Line { id, function, text } => self.line(id.as_deref(), function, text),
             Moment::Ended { .. } => self.ended(time, told),
+            Moment::Invoked { .. } => self.invoked(time, &told.moment),
             Moment::Notice { level, text } => self.notice(time, level, text),
         }
     }
@@ -182,6 +183,21 @@ impl Story {
             }
         }
         text
+    }
+
+    /// A direct invocation: one line, `call   hello  ✓ 12 ms (start 94 ms)`.
+    fn invoked(&self, time: &str, moment: &Moment) -> String {
+        let Moment::Invoked { request_id, function, ok, .. } = moment else {
+            return String::new();
+        };
+        if *ok && self.detail == Detail::Failures {
+            return String::new();
+        }
+        let mut row = Row::at(0);
+        row.add(Tone::Body, "call   ");
+        row.add(Tone::Name, function);
+        invoked_words(&mut row, moment);
+        row.write(self.page, time, words::short_id(request_id))
     }
 
     fn notice(&self, time: &str, level: &str, text: &str) -> String {
@@ -282,14 +298,14 @@ fn attempt_cause(moment: &Moment) -> Option<&str> {
     match moment {
         Moment::Started { id, .. } | Moment::Ended { id, .. } => Some(event_id(id)),
         Moment::Line { id, .. } => id.as_deref().map(event_id),
-        Moment::Emitted { .. } | Moment::Notice { .. } => None,
+        Moment::Emitted { .. } | Moment::Invoked { .. } | Moment::Notice { .. } => None,
     }
 }
 
 /// Whether those who want to hear only of failures want to hear of this.
 fn is_trouble(moment: &Moment) -> bool {
     match moment {
-        Moment::Ended { ok, .. } => !ok,
+        Moment::Ended { ok, .. } | Moment::Invoked { ok, .. } => !ok,
         Moment::Notice { level, .. } => *level != "info",
         _ => false,
     }

@@ -130,9 +130,11 @@ impl Sieve {
             Moment::Started { function, .. }
             | Moment::Line { function, .. }
             | Moment::Ended { function, .. } => function == wanted,
+            Moment::Invoked { function, .. } => function.split(':').next() == Some(wanted.as_str()),
             Moment::Notice { .. } => false,
         });
-        let failed = !self.args.failed || matches!(moment, Moment::Ended { ok: false, .. });
+        let failed = !self.args.failed
+            || matches!(moment, Moment::Ended { ok: false, .. } | Moment::Invoked { ok: false, .. });
         let matches = || self.args.grep.as_ref().is_none_or(|text| story::plain_facts(moment).contains(text));
         of_function && failed && matches()
     }

@@ -4,6 +4,11 @@ use std::time::Duration;
 
 use crate::clock::Timestamp;
 
+/// A request id as it is shown where there is little room: its first eight digits.
+pub fn short_id(request_id: &str) -> &str {
+    request_id.split('-').next().unwrap_or(request_id)
+}
+
 /// `42 B`, `47.1 kB`, `3.0 MB`.
 pub fn size(bytes: u64) -> String {
     if bytes < 1000 {

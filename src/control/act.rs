@@ -20,6 +20,7 @@ use crate::delivery::{Outcome, Report};
 use crate::event::{Event, EventId};
 use crate::function::Invocation;
 use crate::history;
+use crate::lambda::names::Target;
 use crate::source::SourceError;
 use crate::source::s3::Content;
 use crate::source::sns::{Attribute, Message};
@@ -173,8 +174,15 @@ pub(super) async fn invoke(
         let message = format!("Could not parse request body into json: {error}");
         return Err(Refused::senseless(message, "the payload has to be JSON"));
     }
-    let outcome = app.functions().invoke(&function, Invocation::of(payload, &request_id)).await;
-    let outcome = outcome.ok_or_else(|| no_such("function", &function))?;
+    let (name, qualifier) = match function.split_once(':') {
+        Some((name, qualifier)) => (name.to_owned(), Some(qualifier.to_owned())),
+        None => (function.clone(), None),
+    };
+    let resolved = app.invoker().ready(&Target { name, qualifier }).await;
+    let resolved = resolved.map_err(|_| no_such("function", &function))?;
+    let invocation =
+        Invocation { arn: Some(resolved.invoked_arn.clone()), ..Invocation::of(payload, &request_id) };
+    let outcome = app.invoker().run(&resolved, invocation).await;
     let (ok, payload, error, report) = match outcome {
         Outcome::Done(reply) => (true, reply.payload, None, reply.report),
         Outcome::Failed(failure) => (false, failure.payload, Some(failure.summary), failure.report),

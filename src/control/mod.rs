@@ -16,6 +16,8 @@ use crate::wire::Finding;
 
 /// Where all paths of this API begin.
 pub const BASE: &str = "/_dropwire/v1";
+/// Where the addresses begin under which functions' code is fetched.
+pub const CODE: &str = "/_dropwire/code/";
 /// The header that carries the token.
 pub const TOKEN_HEADER: &str = "x-dropwire-token";
 /// In the state folder: how to reach the running dropwire ([`Running`] as JSON, readable by its owner only).

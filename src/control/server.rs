@@ -1,89 +1,41 @@
-//! The server of the control API: its door, its routes, and who is let in.
+//! The routes of the control API, and its refusals.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::http::{HeaderMap, Method, StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
-use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
-use super::{BASE, Listed, Refusal, Running, TOKEN_HEADER, act, ask};
-use crate::app::{App, StartError};
+use super::{BASE, Listed, Refusal, act, ask};
+use crate::app::App;
 use crate::config::resolve;
 
 /// The largest body of a request, in bytes: an invocation's payload and some.
 const BODY_MAX: usize = 8 * 1024 * 1024;
-/// How many ports are tried after one that is taken.
-const PORTS_MAX: u16 = 20;
 
-/// The server of one running dropwire.
-pub struct Server {
-    app: Arc<App>,
-    token: Arc<str>,
-    port: u16,
-}
-
-/// Listens on loopback: on this port, or, unless `strict`, on the next free one.
-pub async fn listen(port: u16, strict: bool) -> Result<TcpListener, StartError> {
-    let mut first_error = None;
-    let last = if strict || port == 0 { port } else { port.saturating_add(PORTS_MAX) };
-    for candidate in port..=last {
-        match TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, candidate))).await {
-            Ok(listener) => return Ok(listener),
-            Err(error) => first_error = first_error.or(Some(error)),
-        }
-    }
-    let why = first_error.map(|error| error.to_string()).unwrap_or_default();
-    let message = format!(
-        "cannot listen on 127.0.0.1:{port}: {why}; is another program there? stop it, or take a free port with `--port 0`"
-    );
-    Err(StartError { code: "W501", message, exit: 4 })
-}
-
-impl Server {
-    /// The server that answers for `app`.
-    pub fn new(app: Arc<App>, running: &Running) -> Server {
-        let port = running.address.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_default();
-        Server { app, token: running.token.as_str().into(), port }
-    }
-
-    /// Answers until `stop`, and then what is still being answered.
-    pub async fn run(self, listener: TcpListener, stop: CancellationToken) {
-        let door = Door { token: self.token.clone(), port: self.port };
-        let api = Router::new()
-            .route("/status", get(ask::status))
-            .route("/list", get(ask::list))
-            .route("/events", get(ask::events))
-            .route("/events/{id}", get(ask::event))
-            .route("/why/{id}", get(ask::why))
-            .route("/why-missing/{function}", get(ask::why_missing))
-            .route("/logs/{function}", get(ask::logs))
-            .route("/dead", get(ask::dead))
-            .route("/follow", get(ask::follow))
-            .route("/clock", get(ask::clock).post(act::clock))
-            .route("/fire", post(act::fire))
-            .route("/replay", post(act::replay))
-            .route("/invoke/{function}", post(act::invoke))
-            .route("/dead/redrive", post(act::redrive))
-            .route("/dead/drop", post(act::drop_letters))
-            .route("/stop", post(act::stop));
-        let router = Router::new()
-            .nest(BASE, api)
-            .fallback(unknown)
-            .layer(middleware::from_fn_with_state(Arc::new(door), let_in))
-            .layer(DefaultBodyLimit::max(BODY_MAX))
-            .with_state(self.app);
-        let served = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned());
-        if let Err(error) = served.await {
-            tracing::error!("the control API ended: {error}");
-        }
-    }
+/// The routes of the control API, below [`BASE`].
+pub fn router(app: Arc<App>) -> Router {
+    let api = Router::new()
+        .route("/status", get(ask::status))
+        .route("/list", get(ask::list))
+        .route("/events", get(ask::events))
+        .route("/events/{id}", get(ask::event))
+        .route("/why/{id}", get(ask::why))
+        .route("/why-missing/{function}", get(ask::why_missing))
+        .route("/logs/{function}", get(ask::logs))
+        .route("/dead", get(ask::dead))
+        .route("/follow", get(ask::follow))
+        .route("/clock", get(ask::clock).post(act::clock))
+        .route("/fire", post(act::fire))
+        .route("/replay", post(act::replay))
+        .route("/invoke/{function}", post(act::invoke))
+        .route("/dead/redrive", post(act::redrive))
+        .route("/dead/drop", post(act::drop_letters))
+        .route("/stop", post(act::stop));
+    Router::new().nest(BASE, api).fallback(unknown).layer(DefaultBodyLimit::max(BODY_MAX)).with_state(app)
 }
 
 /// An answer that is no success.
@@ -136,53 +88,11 @@ async fn unknown(request: Request) -> Refused {
     refused
 }
 
-/// Who is let in.
-struct Door {
-    token: Arc<str>,
-    port: u16,
-}
-
-async fn let_in(State(door): State<Arc<Door>>, request: Request, next: Next) -> Response {
-    match door.refusal(request.method(), request.headers()) {
-        None => next.run(request).await,
-        Some(message) => {
-            let hint =
-                "the control API answers programs on this machine that name it by its own address".to_owned();
-            let refusal = Refusal { code: "E403".into(), message, hint, try_: Vec::new() };
-            Refused(StatusCode::FORBIDDEN, refusal).into_response()
-        }
-    }
-}
-
-impl Door {
-    /// Why this request is not answered, if it is not. Pure.
-    fn refusal(&self, method: &Method, headers: &HeaderMap) -> Option<String> {
-        let text = |name: header::HeaderName| {
-            headers.get(name).map(|value| value.to_str().unwrap_or("?").to_owned())
-        };
-        // A page of another site can reach this port by a name of its own that leads to 127.0.0.1: only our names count.
-        let host = text(header::HOST).unwrap_or_default();
-        if !self.is_ours(&host) {
-            return Some(format!("the host `{host}` is not this dropwire"));
-        }
-        if let Some(origin) = text(header::ORIGIN) {
-            let same_site = origin.strip_prefix("http://").is_some_and(|origin| self.is_ours(origin));
-            if !same_site {
-                return Some(format!("requests from `{origin}` are refused"));
-            }
-        }
-        let token = headers.get(TOKEN_HEADER).map(|value| value.as_bytes());
-        let changes = method != Method::GET && method != Method::HEAD;
-        if changes && token != Some(self.token.as_bytes()) {
-            return Some(format!("a request that changes something needs the header {TOKEN_HEADER}"));
-        }
-        None
-    }
-
-    fn is_ours(&self, host: &str) -> bool {
-        let names = ["127.0.0.1", "localhost", "[::1]"];
-        names.iter().any(|name| host.strip_prefix(name) == Some(&format!(":{}", self.port)))
-    }
+/// A request that is not let in.
+pub fn forbidden(message: String) -> Refused {
+    let hint = "dropwire answers programs on this machine that name it by its own address".to_owned();
+    let refusal = Refusal { code: "E403".into(), message, hint, try_: Vec::new() };
+    Refused(StatusCode::FORBIDDEN, refusal)
 }
 
 /// The wires in words, by name.
@@ -203,52 +113,4 @@ pub fn listed_wires(app: &App) -> Vec<Listed> {
             }),
         })
         .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn check(method: &str, headers: &[(&str, &str)], expected: Option<&str>) {
-        let door = Door { token: "secret".into(), port: 4566 };
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.insert(
-                header::HeaderName::from_bytes(name.as_bytes()).expect("a name"),
-                value.parse().expect("a value"),
-            );
-        }
-        let refusal = door.refusal(&method.parse().expect("a method"), &map);
-        match expected {
-            None => assert_eq!(refusal, None),
-            Some(words) => assert!(refusal.as_deref().unwrap_or_default().contains(words), "{refusal:?}"),
-        }
-    }
-
-    #[test]
-    fn only_programs_on_this_machine_are_answered() {
-        for host in ["127.0.0.1:4566", "localhost:4566", "[::1]:4566"] {
-            check("GET", &[("host", host)], None);
-            check("POST", &[("host", host), (TOKEN_HEADER, "secret")], None);
-        }
-        for host in ["evil.example:4566", "127.0.0.1", "127.0.0.1:80", "127.0.0.1.evil.example:4566", ""] {
-            check("GET", &[("host", host)], Some("is not this dropwire"));
-        }
-    }
-
-    #[test]
-    fn a_browser_is_answered_on_our_own_pages_only() {
-        let host = ("host", "localhost:4566");
-        check("GET", &[host, ("origin", "http://localhost:4566")], None);
-        for origin in ["https://evil.example", "http://localhost:3000", "null", "https://localhost:4566"] {
-            check("GET", &[host, ("origin", origin)], Some("are refused"));
-        }
-    }
-
-    #[test]
-    fn who_changes_something_shows_the_token() {
-        let host = ("host", "localhost:4566");
-        check("POST", &[host], Some(TOKEN_HEADER));
-        check("DELETE", &[host, (TOKEN_HEADER, "guess")], Some(TOKEN_HEADER));
-    }
 }

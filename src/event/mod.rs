@@ -100,6 +100,19 @@ pub struct Event {
 pub const INVOKE: &str = "Invoke";
 
 impl Event {
+    /// stub
+    pub fn invocation(function: Arn, request_id: &str, payload: String, now: Timestamp) -> Event {
+        Event {
+            id: EventId::in_order(now.as_micros().unsigned_abs(), &[request_id]),
+            source: function,
+            name: INVOKE.into(),
+            subject: request_id.into(),
+            occurred_at: now,
+            lane: None,
+            cause: None,
+            record: Record::whole(payload),
+        }
+    }
     /// The request id that an asynchronous invocation brings.
     pub fn request_id(&self) -> Option<&str> {
         (self.name == INVOKE && self.source.service() == "lambda").then_some(self.subject.as_str())

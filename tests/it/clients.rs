@@ -9,7 +9,7 @@ use crate::program::skipped;
 use crate::simulator::Project;
 
 /// A client's program below `target/clients`; none if it is not installed, which is said.
-fn installed(program: &str) -> Option<PathBuf> {
+pub fn installed(program: &str) -> Option<PathBuf> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/clients").join(program);
     if path.exists() {
         return Some(path);

@@ -8,6 +8,7 @@ mod delivering;
 mod examples;
 mod folders;
 mod functions;
+mod lambda_api;
 mod processes;
 mod readme;
 mod statements;

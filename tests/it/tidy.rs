@@ -50,11 +50,12 @@ const DIRECTION: &[(&str, &[&str])] = &[
     ("state", &["clock", "store", "control"]),
     ("housekeeping", &["clock", "store", "delivery"]),
     ("edits", &["app", "clock", "config"]),
+    ("server", &["app", "aws", "clock", "control"]),
     (
         "control",
         &[
-            "app", "clock", "arn", "config", "delivery", "event", "function", "history", "source", "store",
-            "timeline", "wire",
+            "app", "clock", "arn", "config", "delivery", "event", "function", "history", "lambda", "source",
+            "store", "timeline", "wire",
         ],
     ),
     ("cli", &["app", "clock", "config", "control", "source", "timeline"]),

@@ -101,6 +101,22 @@ pub(super) fn ended_words(row: &mut Row, told: &Told, batch: usize) {
     }
 }
 
+/// What a direct invocation came to: `  ✓ 12 ms (start 94 ms)`.
+pub(super) fn invoked_words(row: &mut Row, moment: &Moment) {
+    let Moment::Invoked { ok, duration_ms, init_ms, error, .. } = moment else {
+        return;
+    };
+    let (sign, tone) = if *ok { ("  ✓ ", Tone::Good) } else { ("  ✗ ", Tone::Bad) };
+    row.add(tone, sign);
+    match error {
+        Some(error) => row.add_flexible(&words::harmless(error)),
+        None => row.add(Tone::Body, &words::took(*duration_ms)),
+    }
+    if let Some(init) = init_ms {
+        row.add(Tone::Aside, &format!(" (start {})", words::took(*init)));
+    }
+}
+
 /// The source's word, the place in it, and what else is worth saying of an event.
 pub(super) fn event_words(moment: &Moment) -> (&str, String, String) {
     let Moment::Emitted { source, name, event, subject, size, .. } = moment else {

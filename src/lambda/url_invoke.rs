@@ -1,0 +1,272 @@
+//! Serving function URLs: a request to the URL's host is an invocation, and its result the answer.
+
+use std::pin::pin;
+
+use bytes::{Bytes, BytesMut};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use super::invoke::{self, Invoker, SYNC_MAX};
+use super::names::Target;
+use super::url_event::{self, Setting};
+use super::{Cors, UrlConfig};
+use crate::aws::{Answer, AwsError, Body, Call, rest_json, sigv4};
+use crate::delivery::Outcome;
+use crate::function::{Invocation, Piece};
+
+/// The content type of a streamed response that begins with its status and headers.
+const WITH_PRELUDE: &str = "application/vnd.awslambda.http-integration-response";
+/// What stands between the prelude and the body.
+const PRELUDE_END: [u8; 8] = [0; 8];
+/// How many pieces may wait for a slow reader.
+const PIECES_MAX: usize = 16;
+
+/// All function URLs.
+pub struct FunctionUrls {
+    invoker: Invoker,
+}
+
+impl FunctionUrls {
+    /// The URLs of these functions.
+    pub fn new(invoker: Invoker) -> FunctionUrls {
+        FunctionUrls { invoker }
+    }
+
+    /// How large a request may be, in bytes, and what is said of a larger one.
+    pub fn body_max(&self) -> (usize, AwsError) {
+        (SYNC_MAX, AwsError::new(413, "RequestTooLargeException", "Request Too Large"))
+    }
+
+    /// Answers a request to the URL of this id.
+    pub async fn call(&self, id: &str, call: Call, raw_query: &str) -> Answer {
+        let Some(url) = self.invoker.parts().lambda.url(id) else {
+            return forbidden();
+        };
+        let origin = call.header("origin").map(str::to_owned);
+        if let (Some(cors), Some(origin)) = (&url.cors, &origin)
+            && call.method == Method::OPTIONS
+            && call.header("access-control-request-method").is_some()
+        {
+            return preflight(cors, origin);
+        }
+        let mut answer = match self.invoke(id, &url, (&call, raw_query)).await {
+            Ok(answer) => answer,
+            Err(answer) => answer,
+        };
+        if let (Some(cors), Some(origin)) = (&url.cors, &origin) {
+            allow(&mut answer, cors, origin);
+        }
+        answer
+    }
+
+    async fn invoke(
+        &self,
+        id: &str,
+        url: &UrlConfig,
+        (call, raw_query): (&Call, &str),
+    ) -> Result<Answer, Answer> {
+        let parts = self.invoker.parts();
+        let signer = sigv4::signer_of(call).ok().flatten();
+        if url.needs_signature && signer.is_none() {
+            return Err(forbidden());
+        }
+        let failure = |error: AwsError| rest_json::failure(&error);
+        let target = Target { name: url.name.clone(), qualifier: url.qualifier.clone() };
+        let resolved = self.invoker.ready(&target).await.map_err(failure)?;
+        let trace_id = self.invoker.trace_id(call);
+        let setting = Setting {
+            id,
+            place: parts.lambda.place(),
+            now: parts.clock.now(),
+            trace_id: &trace_id,
+            access_key: signer
+                .as_ref()
+                .filter(|_| url.needs_signature)
+                .map(|signer| signer.access_key.as_str()),
+        };
+        let event = url_event::event(call, raw_query, &setting);
+        let mut invocation = Invocation::of(Bytes::from(event.to_string()), &call.request_id);
+        invocation.arn = Some(resolved.invoked_arn.clone());
+        invocation.trace_id = Some(trace_id.clone());
+        let answer = if url.streaming {
+            self.streamed(&resolved, invocation).await
+        } else {
+            let outcome = self.invoker.run(&resolved, invocation).await;
+            ended(outcome, &call.request_id)
+        };
+        Ok(answer.with("x-amzn-trace-id", invoke::root_of(&trace_id)))
+    }
+
+    /// A response that is passed on while it is written.
+    async fn streamed(&self, resolved: &super::Resolved, invocation: Invocation) -> Answer {
+        let request_id = invocation.request_id.clone();
+        let (mut pieces, outcome) = self.invoker.streaming(resolved, invocation);
+        let mut outcome = Box::pin(outcome);
+        let mut opening = Opening::default();
+        let answer = loop {
+            tokio::select! {
+                biased;
+                Some(piece) = pieces.recv() => if let Some(answer) = opening.take(piece) { break answer },
+                // What ended before it began to stream is answered as a whole.
+                outcome = outcome.as_mut() => return match opening.rest() {
+                    rest if rest.is_empty() => ended(outcome, &request_id),
+                    rest => rest_json::raw(StatusCode::OK, rest, "application/octet-stream"),
+                },
+            }
+        };
+        let (sender, body) = mpsc::channel(PIECES_MAX);
+        let first = opening.rest();
+        self.invoker.parts().abandoned.spawn(async move {
+            let mut outcome = pin!(outcome);
+            if !first.is_empty() {
+                sender.send(first).await.ok();
+            }
+            let mut running = true;
+            loop {
+                tokio::select! {
+                    biased;
+                    piece = pieces.recv() => match piece {
+                        Some(Piece::Bytes(bytes)) => drop(sender.send(bytes).await),
+                        Some(Piece::ContentType(_)) => {}
+                        None => break,
+                    },
+                    _ = outcome.as_mut(), if running => running = false,
+                }
+            }
+            if running {
+                outcome.await;
+            }
+        });
+        Answer { body: Body::Stream(body), ..answer }
+    }
+}
+
+/// The beginning of a streamed response: its content type, and perhaps a prelude with status and headers.
+#[derive(Default)]
+struct Opening {
+    content_type: Option<String>,
+    gathered: BytesMut,
+}
+
+impl Opening {
+    /// One piece more. The head of the answer, as soon as it is known.
+    fn take(&mut self, piece: Piece) -> Option<Answer> {
+        match piece {
+            Piece::ContentType(kind) => self.content_type = Some(kind),
+            Piece::Bytes(bytes) => self.gathered.extend_from_slice(&bytes),
+        }
+        let kind = self.content_type.as_deref()?;
+        if kind != WITH_PRELUDE {
+            return Some(Answer::empty(StatusCode::OK).with("content-type", kind));
+        }
+        let end = self.gathered.windows(PRELUDE_END.len()).position(|window| window == PRELUDE_END)?;
+        let prelude = self.gathered.split_to(end);
+        drop(self.gathered.split_to(PRELUDE_END.len()));
+        let prelude: Value = serde_json::from_slice(&prelude).unwrap_or_default();
+        let head = prelude.as_object().and_then(url_event::head);
+        Some(head.unwrap_or_else(url_event::failed))
+    }
+
+    /// What was gathered and is not part of the head.
+    fn rest(&mut self) -> Bytes {
+        std::mem::take(&mut self.gathered).freeze()
+    }
+}
+
+fn ended(outcome: Outcome, request_id: &str) -> Answer {
+    match invoke::finished(outcome, request_id) {
+        Ok((payload, false, _)) => url_event::answer(&payload),
+        Ok((_, true, _)) => url_event::failed(),
+        Err(error) => rest_json::failure(&error),
+    }
+}
+
+/// What a URL says that is not there, or to whom it is not open.
+fn forbidden() -> Answer {
+    let message = "Forbidden. For troubleshooting Function URL authorization issues, see: \
+                   https://docs.aws.amazon.com/lambda/latest/dg/urls-auth.html";
+    Answer::json(StatusCode::FORBIDDEN, &json!({ "Message": message }))
+        .with("x-amzn-errortype", "AccessDeniedException")
+}
+
+/// The answer to a browser that asks before it sends.
+fn preflight(cors: &Cors, origin: &str) -> Answer {
+    let mut answer = Answer::empty(StatusCode::OK);
+    allow(&mut answer, cors, origin);
+    if answer.headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
+        for (name, values) in [
+            (header::ACCESS_CONTROL_ALLOW_METHODS, &cors.methods),
+            (header::ACCESS_CONTROL_ALLOW_HEADERS, &cors.headers),
+        ] {
+            put(&mut answer, name, &values.join(","));
+        }
+        if let Some(seconds) = cors.max_age {
+            put(&mut answer, header::ACCESS_CONTROL_MAX_AGE, &seconds.to_string());
+        }
+    }
+    answer
+}
+
+/// The headers that let a page of this origin read the answer; the function's own are replaced.
+fn allow(answer: &mut Answer, cors: &Cors, origin: &str) {
+    answer.headers.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
+    let all = cors.origins.iter().any(|known| known == "*");
+    if !all && !cors.origins.iter().any(|known| known == origin) {
+        return;
+    }
+    let allowed = if all && !cors.credentials { "*" } else { origin };
+    put(answer, header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+    put(answer, header::VARY, "Origin");
+    if cors.credentials {
+        put(answer, header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true");
+    }
+    put(answer, header::ACCESS_CONTROL_EXPOSE_HEADERS, &cors.expose.join(","));
+}
+
+fn put(answer: &mut Answer, name: HeaderName, value: &str) {
+    if let (false, Ok(value)) = (value.is_empty(), HeaderValue::from_str(value)) {
+        answer.headers.insert(name, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stream_opens_with_its_type_or_its_prelude() {
+        let mut plain = Opening::default();
+        let answer = plain.take(Piece::ContentType("text/html".into())).expect("known at once");
+        assert_eq!(answer.headers["content-type"], "text/html");
+        let mut staged = Opening::default();
+        assert!(staged.take(Piece::ContentType(WITH_PRELUDE.into())).is_none());
+        assert!(staged.take(Piece::Bytes(Bytes::from_static(b"{\"statusCode\":201}\0\0\0\0"))).is_none());
+        let answer = staged.take(Piece::Bytes(Bytes::from_static(b"\0\0\0\0body"))).expect("complete");
+        assert_eq!((answer.status.as_u16(), staged.rest()), (201, Bytes::from_static(b"body")));
+    }
+
+    #[test]
+    fn only_the_origins_that_are_named_may_read() {
+        let cors = Cors { origins: vec!["https://a".into()], credentials: true, ..Cors::default() };
+        let check = |origin: &str| {
+            let mut answer =
+                Answer::empty(StatusCode::OK).with("access-control-allow-origin", "https://function");
+            allow(&mut answer, &cors, origin);
+            answer
+                .headers
+                .get("access-control-allow-origin")
+                .map(|value| value.to_str().expect("text").to_owned())
+        };
+        assert_eq!((check("https://a").as_deref(), check("https://b")), (Some("https://a"), None));
+        let open = Cors {
+            origins: vec!["*".into()],
+            methods: vec!["GET".into()],
+            max_age: Some(9),
+            ..Cors::default()
+        };
+        let answer = preflight(&open, "https://x");
+        assert_eq!(answer.headers["access-control-allow-origin"], "*");
+        assert_eq!(answer.headers["access-control-max-age"], "9");
+    }
+}

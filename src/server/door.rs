@@ -1,0 +1,139 @@
+//! Who is let in, and to what: by the host that a request names and the page it comes from. Pure.
+
+use http::header::{HeaderName, ORIGIN};
+use http::{HeaderMap, Method, header};
+
+use crate::control::TOKEN_HEADER;
+
+/// The door of one port.
+pub struct Door {
+    token: Box<str>,
+    port: u16,
+}
+
+/// Whom a request is for, by the host it names.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Visit {
+    /// This dropwire: its own API and the services of AWS.
+    Here,
+    /// The function URL with this id.
+    FunctionUrl(String),
+    /// Nobody here; why.
+    Refused(String),
+}
+
+impl Door {
+    /// The door of this port; `token` opens it for what changes something.
+    pub fn new(token: &str, port: u16) -> Door {
+        Door { token: token.into(), port }
+    }
+
+    /// Whom this request is for. A page of another site can reach this port by a name of its own that leads to
+    /// 127.0.0.1: only our names count.
+    pub fn visit(&self, headers: &HeaderMap) -> Visit {
+        let host = text(headers, header::HOST).unwrap_or_default();
+        if let Some(id) = function_url(&host) {
+            return Visit::FunctionUrl(id);
+        }
+        if !self.is_ours(&host) {
+            return Visit::Refused(format!("the host `{host}` is not this dropwire"));
+        }
+        match text(headers, ORIGIN) {
+            Some(origin) if !origin.strip_prefix("http://").is_some_and(|origin| self.is_ours(origin)) => {
+                Visit::Refused(format!("requests from `{origin}` are refused"))
+            }
+            _ => Visit::Here,
+        }
+    }
+
+    /// Why a request to dropwire's own API is refused, if it is: what changes something needs the token.
+    pub fn without_token(&self, method: &Method, headers: &HeaderMap) -> Option<String> {
+        let token = headers.get(TOKEN_HEADER).map(|value| value.as_bytes());
+        let changes = method != Method::GET && method != Method::HEAD;
+        (changes && token != Some(self.token.as_bytes()))
+            .then(|| format!("a request that changes something needs the header {TOKEN_HEADER}"))
+    }
+
+    fn is_ours(&self, host: &str) -> bool {
+        let names = ["127.0.0.1", "localhost", "[::1]"];
+        names.iter().any(|name| {
+            host.strip_prefix(name)
+                .and_then(|rest| rest.strip_prefix(':'))
+                .is_some_and(|port| port.parse() == Ok(self.port))
+        })
+    }
+}
+
+/// The id in `ID.lambda-url.REGION.…`: 32 letters and digits.
+fn function_url(host: &str) -> Option<String> {
+    let (id, rest) = host.split_once('.')?;
+    let shaped = id.len() == 32 && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+    (shaped && rest.starts_with("lambda-url.")).then(|| id.to_owned())
+}
+
+fn text(headers: &HeaderMap, name: HeaderName) -> Option<String> {
+    headers.get(name).map(|value| value.to_str().unwrap_or("?").to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(headers: &[(&str, &str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            let name = HeaderName::from_bytes(name.as_bytes()).expect("a name");
+            map.insert(name, value.parse().expect("a value"));
+        }
+        map
+    }
+
+    fn check(headers: &[(&str, &str)], expected: Result<Visit, &str>) {
+        let visit = Door::new("secret", 4566).visit(&map(headers));
+        match (expected, visit) {
+            (Ok(expected), visit) => assert_eq!(visit, expected),
+            (Err(words), Visit::Refused(why)) => assert!(why.contains(words), "{why}"),
+            (Err(words), visit) => panic!("{visit:?} instead of {words}"),
+        }
+    }
+
+    #[test]
+    fn only_programs_on_this_machine_are_answered() {
+        for host in ["127.0.0.1:4566", "localhost:4566", "[::1]:4566"] {
+            check(&[("host", host)], Ok(Visit::Here));
+        }
+        for host in ["evil.example:4566", "127.0.0.1", "127.0.0.1:80", "127.0.0.1.evil.example:4566", ""] {
+            check(&[("host", host)], Err("is not this dropwire"));
+        }
+    }
+
+    #[test]
+    fn a_browser_is_answered_on_our_own_pages_only() {
+        let host = ("host", "localhost:4566");
+        check(&[host, ("origin", "http://localhost:4566")], Ok(Visit::Here));
+        for origin in ["https://evil.example", "http://localhost:3000", "null", "https://localhost:4566"] {
+            check(&[host, ("origin", origin)], Err("are refused"));
+        }
+    }
+
+    #[test]
+    fn a_function_url_is_known_by_its_host() {
+        let id = "abcdefghijklmnopqrstuvwxyz012345";
+        for rest in ["us-east-1.localhost:4566", "eu-west-1.on.aws"] {
+            let host = format!("{id}.lambda-url.{rest}");
+            check(&[("host", &host), ("origin", "https://shop.example")], Ok(Visit::FunctionUrl(id.into())));
+        }
+        check(&[("host", "short.lambda-url.us-east-1.localhost:4566")], Err("is not this dropwire"));
+    }
+
+    #[test]
+    fn who_changes_something_shows_the_token() {
+        let door = Door::new("secret", 4566);
+        assert_eq!(door.without_token(&Method::GET, &map(&[])), None);
+        assert_eq!(door.without_token(&Method::POST, &map(&[(TOKEN_HEADER, "secret")])), None);
+        for headers in [&[][..], &[(TOKEN_HEADER, "guess")]] {
+            let why = door.without_token(&Method::DELETE, &map(headers)).expect("refused");
+            assert!(why.contains(TOKEN_HEADER), "{why}");
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! One port for everything: dropwire's own API, function URLs, and the services of AWS.
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::response::IntoResponse;
+use bytes::Bytes;
+use futures_util::stream;
+use http::{HeaderValue, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::{Body as _, Incoming};
+use hyper::service::{Service, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::app::{App, StartError};
+use crate::aws::{self, Answer, AwsError, AwsService, Call, identify, rest_json, sigv4};
+use crate::clock::real;
+use crate::control::{self, BASE, CODE};
+use door::{Door, Visit};
+
+mod door;
+
+/// How many ports are tried after one that is taken.
+const PORTS_MAX: u16 = 20;
+/// How much of a body that is too large is read and dropped, in bytes, so that its sender hears why.
+const DROPPED_MAX: usize = 1 << 30;
+/// How long answers that are under way may take when dropwire stops.
+const STOP_MAX: Duration = Duration::from_secs(1);
+
+/// Listens on loopback: on this port, or, unless `strict`, on the next free one.
+pub async fn listen(port: u16, strict: bool) -> Result<TcpListener, StartError> {
+    let mut first_error = None;
+    let last = if strict || port == 0 { port } else { port.saturating_add(PORTS_MAX) };
+    for candidate in port..=last {
+        match TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, candidate))).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) => first_error = first_error.or(Some(error)),
+        }
+    }
+    let why = first_error.map(|error| error.to_string()).unwrap_or_default();
+    let message = format!(
+        "cannot listen on 127.0.0.1:{port}: {why}; is another program there? stop it, or take a free port with `--port 0`"
+    );
+    Err(StartError { code: "W501", message, exit: 4 })
+}
+
+/// What answers on the port of one running dropwire.
+pub struct Server {
+    app: Arc<App>,
+    door: Door,
+    control: TowerToHyperService<axum::Router>,
+    services: Vec<Arc<dyn AwsService>>,
+}
+
+impl Server {
+    /// The server that answers for `app`, with these services of AWS.
+    pub fn new(app: Arc<App>, services: Vec<Arc<dyn AwsService>>) -> Server {
+        let running = app.running();
+        let port = running.address.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_default();
+        let door = Door::new(&running.token, port);
+        Server {
+            door,
+            control: TowerToHyperService::new(control::server::router(app.clone())),
+            app,
+            services,
+        }
+    }
+
+    /// Answers until `stop`, and then, for a moment, what is still being answered.
+    pub async fn run(self, listener: TcpListener, stop: CancellationToken) {
+        let server = Arc::new(self);
+        let mut connections = JoinSet::new();
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => drop(connections.spawn(Arc::clone(&server).converse(stream, stop.clone()))),
+                    // Out of file descriptors, most likely: the next try may fare better.
+                    Err(_) => tokio::task::yield_now().await,
+                },
+                Some(_) = connections.join_next() => {}
+                () = stop.cancelled() => break,
+            }
+        }
+        drop(listener);
+        real::within(STOP_MAX, async { while connections.join_next().await.is_some() {} }).await;
+    }
+
+    async fn converse(self: Arc<Server>, stream: TcpStream, stop: CancellationToken) {
+        stream.set_nodelay(true).ok();
+        let service = service_fn(|request| {
+            let server = Arc::clone(&self);
+            async move { Ok::<_, Infallible>(server.respond(request).await) }
+        });
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .title_case_headers(true)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = pin!(connection);
+        tokio::select! {
+            // How a connection ends says nothing: clients hang up as they like.
+            _ = connection.as_mut() => {}
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await.ok();
+            }
+        }
+    }
+
+    async fn respond(&self, request: Request<Incoming>) -> Response<Body> {
+        match self.door.visit(request.headers()) {
+            Visit::Refused(why) => control::server::forbidden(why).into_response(),
+            Visit::FunctionUrl(id) => self.function_url(&id, request).await,
+            Visit::Here if request.uri().path().starts_with(BASE) => {
+                match self.door.without_token(request.method(), request.headers()) {
+                    Some(why) => control::server::forbidden(why).into_response(),
+                    None => self.control(request).await,
+                }
+            }
+            Visit::Here if request.uri().path().starts_with(CODE) => self.code(request.uri().path()).await,
+            Visit::Here => self.aws(request).await,
+        }
+    }
+
+    async fn control(&self, request: Request<Incoming>) -> Response<Body> {
+        match self.control.call(request.map(Body::new)).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        }
+    }
+
+    /// A call of an AWS service.
+    async fn aws(&self, request: Request<Incoming>) -> Response<Body> {
+        let request_id = self.app.random().uuid(4);
+        let query = request.uri().query().map(aws::query_of).unwrap_or_default();
+        let asked = identify::service(request.uri().path(), &query, request.headers());
+        let Some(asked) = asked else { return self.control(request).await };
+        let answer = match self.services.iter().find(|service| service.name() == asked) {
+            None => rest_json::failure(&unknown_service(&asked)),
+            Some(service) => {
+                let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+                let limit = service.body_max(&method, &path);
+                let answered = async {
+                    let call = read(request, query, (limit, request_id.clone())).await?;
+                    sigv4::signer_of(&call)?;
+                    service.call(call).await
+                };
+                answered.await.unwrap_or_else(|error| service.failure(&error))
+            }
+        };
+        render(answer, &request_id)
+    }
+
+    async fn function_url(&self, id: &str, request: Request<Incoming>) -> Response<Body> {
+        let request_id = self.app.random().uuid(4);
+        let query = request.uri().query().map(aws::query_of).unwrap_or_default();
+        let urls = self.app.function_urls();
+        let answered = async {
+            let raw_query = request.uri().query().unwrap_or_default().to_owned();
+            let call = read(request, query, (urls.body_max(), request_id.clone())).await?;
+            Ok::<_, AwsError>(urls.call(id, call, &raw_query).await)
+        };
+        let answer = answered.await.unwrap_or_else(|error| rest_json::failure(&error));
+        render(answer, &request_id)
+    }
+
+    /// The code of a function, by the address that GetFunction gave.
+    async fn code(&self, path: &str) -> Response<Body> {
+        let token = path.trim_start_matches(CODE).trim_start_matches('/');
+        match self.app.lambda().code_of(token).await {
+            Some(zip) => ([(header::CONTENT_TYPE, "application/zip")], zip).into_response(),
+            None => (StatusCode::FORBIDDEN, "this address is not valid, or not any more").into_response(),
+        }
+    }
+}
+
+/// What a body may be at most, in bytes, and what is said of a larger one.
+pub type BodyMax = (usize, AwsError);
+
+fn unknown_service(name: &str) -> AwsError {
+    AwsError::new(
+        501,
+        "UnknownOperationException",
+        format!(
+            "dropwire has no service `{name}`: it answers for lambda; sources and topics are declared in the wiring file"
+        ),
+    )
+}
+
+/// The whole request. A body that is too large is read and dropped, so that its sender hears why.
+async fn read(
+    request: Request<Incoming>,
+    query: Vec<(String, String)>,
+    ((limit, refusal), request_id): (BodyMax, String),
+) -> Result<Call, AwsError> {
+    let (head, mut body) = request.into_parts();
+    let announced = body.size_hint().lower();
+    if announced > limit as u64 {
+        drop_rest(&mut body).await;
+        return Err(refusal);
+    }
+    let read = match Limited::new(&mut body, limit).collect().await {
+        Ok(read) => read.to_bytes(),
+        Err(error) if error.is::<http_body_util::LengthLimitError>() => {
+            drop_rest(&mut body).await;
+            return Err(refusal);
+        }
+        Err(error) => {
+            return Err(AwsError::new(400, "IncompleteBody", format!("the request broke off: {error}")));
+        }
+    };
+    let (method, headers) = (head.method, head.headers);
+    Ok(Call { method, path: head.uri.path().to_owned(), query, headers, body: read, request_id })
+}
+
+async fn drop_rest(body: &mut Incoming) {
+    let mut dropped = 0;
+    while let Some(Ok(frame)) = body.frame().await {
+        dropped += frame.data_ref().map_or(0, Bytes::len);
+        if dropped > DROPPED_MAX {
+            return;
+        }
+    }
+}
+
+fn render(answer: Answer, request_id: &str) -> Response<Body> {
+    let body = match answer.body {
+        aws::Body::Whole(bytes) => Body::from(bytes),
+        aws::Body::Stream(pieces) => Body::from_stream(stream::unfold(pieces, async |mut pieces| {
+            pieces.recv().await.map(|piece| (Ok::<_, Infallible>(piece), pieces))
+        })),
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = answer.status;
+    *response.headers_mut() = answer.headers;
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        response.headers_mut().insert("x-amzn-requestid", id);
+    }
+    response
+}
