@@ -1,13 +1,15 @@
 //! Whole journeys: from a closed file, a committed row, a published message to the first line of a warm function,
 //! and how many of each a second; start-up, memory, and a warm invocation beside a bare loop.
 //!
-//! Run with `cargo bench --bench journeys`; name one or more of `latency`, `files`, `start`, `invoke`, `calls` to run
+//! Run with `cargo bench --bench journeys`; name one or more of `latency`, `files`, `start`, `invoke`, `calls`,
+//! `cold` to run
 //! only those. The function is this program itself, started again as a Runtime API client, so nothing else is needed.
 
 mod bare;
 mod bare_service;
 mod calls;
 mod client;
+mod cold;
 mod files;
 mod latency;
 mod start;
@@ -35,6 +37,9 @@ fn main() {
         }
         if wanted("calls") {
             calls::run().await;
+        }
+        if wanted("cold") {
+            cold::run().await;
         }
         if wanted("start") {
             start::run().await;

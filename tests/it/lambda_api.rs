@@ -20,8 +20,11 @@ async fn run(mut command: Command) -> Output {
 
 /// Tells one story of `tests/clients/python/stories.py`.
 async fn tell(story: &str) {
+    tell_in(&project(), story).await;
+}
+
+async fn tell_in(project: &Project, story: &str) {
     let Some(python) = installed("python/bin/python") else { return };
-    let project = project();
     let simulator = project.start().await;
     let stories = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients/python/stories.py");
     let mut command = Command::new(python);
@@ -78,6 +81,13 @@ async fn layers_lie_under_functions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_response_streams() {
     tell("streaming").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_official_rust_client_streams() {
+    let Some(program) = installed("rust/debug/streams") else { return };
+    let wiring = format!("[function.streams]\nrun = '''{}'''\ntimeout = \"20s\"\n", program.display());
+    tell_in(&Project::new(&wiring), "rust_streams").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

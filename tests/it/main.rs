@@ -3,6 +3,7 @@
 mod program;
 mod simulator;
 
+mod bad_calls;
 mod clients;
 mod delivering;
 mod examples;

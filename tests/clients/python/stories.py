@@ -341,6 +341,23 @@ exports.fails = async () => { throw new Error('no'); };
     assert failed[-1]["InvokeComplete"]["ErrorCode"] == "Error", failed
 
 
+def rust_streams():
+    '''The wiring declares `streams`, a program made with the official Rust client.'''
+    lam = client()
+    begun, pieces, complete = time.time(), [], None
+    for message in lam.invoke_with_response_stream(FunctionName="streams", Payload="{}")["EventStream"]:
+        if "PayloadChunk" in message:
+            pieces.append((time.time() - begun, message["PayloadChunk"]["Payload"]))
+        else:
+            complete = message["InvokeComplete"]
+    assert b"".join(piece for _, piece in pieces) == b"one two three" and len(pieces) == 3, pieces
+    assert pieces[-1][0] - pieces[0][0] > 0.2 and "ErrorCode" not in complete, (pieces, complete)
+    broken = list(lam.invoke_with_response_stream(FunctionName="streams", Payload='{"fail":true}')["EventStream"])
+    assert broken[0]["PayloadChunk"]["Payload"] == b"one " and broken[-1]["InvokeComplete"]["ErrorCode"], broken
+    whole = lam.invoke(FunctionName="streams", Payload="{}")
+    assert whole["Payload"].read() == b"one two three", whole
+
+
 def own_calls():
     """A function calls another one by its own SDK, without saying where."""
     lam = client()
@@ -442,7 +459,7 @@ def refusals():
             "doesn't have an EventInvokeConfig")
 
 
-STORIES = [life, versions, invoking, concurrency, policies, urls, layers, streaming, own_calls, mappings, refusals]
+STORIES = [life, versions, invoking, concurrency, policies, urls, layers, streaming, rust_streams, own_calls, mappings, refusals]
 
 if __name__ == "__main__":
     ENDPOINT = sys.argv[2]
