@@ -248,15 +248,29 @@ impl App {
                 .collect();
         }
         self.queue.rewire(resolve::wires(&config)).await?;
-        let targets = config.functions.keys().filter_map(|name| {
-            let target: Arc<dyn Target> = self.functions.get(name)?;
-            Some((Arn::function(place, name), target))
-        });
-        self.dispatcher.serve(targets.collect());
+        self.serve(&config);
         self.exchange_buckets(&config).await;
+        // What waits for a bucket can go on.
+        self.serve(&config);
         self.exchange_tables(&config).await;
         self.parts().config = Arc::new(config);
         Ok(())
+    }
+
+    /// What can be delivered to: functions, and what is somebody's destination.
+    fn serve(&self, config: &Config) {
+        let functions = config.functions.keys().filter_map(|name| {
+            let target: Arc<dyn Target> = self.functions.get(name)?;
+            Some((Arn::function(&config.sim.place, name), target))
+        });
+        let mut targets: Vec<(Arn, Arc<dyn Target>)> = functions.collect();
+        let parts = self.parts();
+        targets.extend(parts.topics.values().map(|topic| (topic.arn().clone(), topic.clone() as _)));
+        let buckets = parts.buckets.values().map(|bucket| &bucket.source);
+        targets
+            .extend(buckets.map(|bucket| (bucket.arn().clone(), Arc::new(s3::Writer(bucket.clone())) as _)));
+        drop(parts);
+        self.dispatcher.serve(targets);
     }
 
     /// Says what is wrong with the functions: those that cannot be, and those that cannot be started.

@@ -42,10 +42,6 @@ impl Arn {
     pub fn function(place: &Place, name: &str) -> Arn {
         Arn(format!("arn:aws:lambda:{}:{}:function:{name}", place.region, place.account))
     }
-    /// stub
-    pub fn qualified(&self, qualifier: &str) -> Arn {
-        Arn(format!("{}:{qualifier}", self.0))
-    }
     /// Reads an ARN: six parts, the first two `arn` and a partition. None if it is none.
     pub fn parse(text: &str) -> Option<Arn> {
         let parts: Vec<&str> = text.splitn(6, ':').collect();
@@ -60,14 +56,55 @@ impl Arn {
     pub fn service(&self) -> &str {
         self.0.split(':').nth(2).unwrap_or_default()
     }
-    /// The thing's own name, without `table/` or `function:` before it.
-    pub fn name(&self) -> &str {
-        let resource = self.0.splitn(6, ':').nth(5).unwrap_or_default();
-        resource.strip_prefix("table/").or_else(|| resource.strip_prefix("function:")).unwrap_or(resource)
+    /// The account's number; empty for a bucket.
+    pub fn account(&self) -> &str {
+        self.0.split(':').nth(4).unwrap_or_default()
     }
-    /// The word the wiring file uses for this kind of thing: `s3`, `table`, `topic`, `queue`, `function`.
+    /// The region; empty for a bucket.
+    pub fn region(&self) -> &str {
+        self.0.split(':').nth(3).unwrap_or_default()
+    }
+    /// The thing's own name, without `table/` or `function:` before it and without a function's qualifier after it.
+    pub fn name(&self) -> &str {
+        match self.function_parts() {
+            Some((name, _)) => name,
+            None => {
+                let resource = self.resource();
+                let kinds = ["table/", "event-bus/"];
+                kinds.iter().find_map(|kind| resource.strip_prefix(kind)).unwrap_or(resource)
+            }
+        }
+    }
+    /// A function's version or alias, if the ARN names one.
+    pub fn qualifier(&self) -> Option<&str> {
+        self.function_parts()?.1
+    }
+    /// The ARN of this version or alias of the function, whichever one it named before.
+    pub fn qualified(&self, qualifier: &str) -> Arn {
+        Arn(format!("{}:{qualifier}", self.unqualified()))
+    }
+    /// The ARN of the function itself.
+    pub fn unqualified(&self) -> Arn {
+        match self.qualifier() {
+            Some(qualifier) => Arn(self.0[..self.0.len() - qualifier.len() - 1].to_owned()),
+            None => self.clone(),
+        }
+    }
+
+    fn resource(&self) -> &str {
+        self.0.splitn(6, ':').nth(5).unwrap_or_default()
+    }
+
+    /// Name and qualifier of a function.
+    fn function_parts(&self) -> Option<(&str, Option<&str>)> {
+        let rest = self.resource().strip_prefix("function:")?;
+        Some(rest.split_once(':').map_or((rest, None), |(name, qualifier)| (name, Some(qualifier))))
+    }
+
+    /// The word the wiring file uses for this kind of thing: `s3`, `table`, `topic`, `queue`, `function`, `bus`.
     pub fn kind(&self) -> &str {
         match self.service() {
+            "events" => "bus",
             "dynamodb" => "table",
             "sns" => "topic",
             "sqs" => "queue",
@@ -111,6 +148,20 @@ mod tests {
             "function",
             "f",
         );
+    }
+
+    fn check_qualified(qualifier: Option<&str>, text: &str) {
+        let plain = Arn::function(&Place::default(), "f");
+        let arn = qualifier.map_or(plain.clone(), |qualifier| plain.qualified(qualifier));
+        assert_eq!((arn.as_str(), arn.name(), arn.qualifier()), (text, "f", qualifier));
+        assert_eq!((arn.unqualified(), arn.qualified("1")), (plain.clone(), plain.qualified("1")));
+    }
+
+    #[test]
+    fn a_function_may_be_named_with_its_version_or_alias() {
+        check_qualified(None, "arn:aws:lambda:us-east-1:000000000000:function:f");
+        check_qualified(Some("$LATEST"), "arn:aws:lambda:us-east-1:000000000000:function:f:$LATEST");
+        check_qualified(Some("prod"), "arn:aws:lambda:us-east-1:000000000000:function:f:prod");
     }
 
     #[test]

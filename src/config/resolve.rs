@@ -94,8 +94,10 @@ pub fn in_words(wire: &Wire) -> String {
         Filter::Record(patterns) => format!("{}  {}", wire.source.name(), texts(patterns)),
         Filter::Attributes(policy) => format!("{}  {}", wire.source.name(), policy.text().trim()),
         Filter::Body(policy) => format!("{}  body {}", wire.source.name(), policy.text().trim()),
+        Filter::Invocations => format!("{}  Invoke", wire.source.name()),
+        Filter::Sent(_) => format!("{}  destination", wire.source.name()),
     };
-    format!("{}  {from}  → {}{}", wire.source.kind(), wire.target.name(), terms(wire))
+    format!("{}  {from}  → {}{}", wire.source.kind(), wire.leads_to(), terms(wire))
 }
 
 fn retries_in_words(retries: u32) -> String {

@@ -4,8 +4,12 @@
 //!            emit                    settle: Delivered
 //!   (event) ──────▶ waiting ──claim──▶ claimed ─────────▶ done
 //!                      ▲                 │ │
-//!                      └── RetryAt ──────┘ └─ GiveUp ───▶ given up ──▶ dead letters, failure record
+//!                      └── RetryAt ──────┘ └─ GiveUp ───▶ given up
 //! ```
+//!
+//! Where a delivery ends, its wire's destinations are told, in the same transaction: a queue by a letter in it, a
+//! topic, a bucket or a function by an event of its own with a delivery to it. So a crash neither loses what they
+//! are told nor tells it twice, and what cannot be told at once is tried again like any other delivery.
 //!
 //! What was claimed when the process died is waiting again when it starts: its ids and its count of attempts
 //! are those it had, since an attempt counts when it is settled. So a target may see an event twice after a
@@ -50,6 +54,8 @@ pub struct Delivery {
     pub refusals: u32,
     /// Deliveries of a stream that failed together are tried together again.
     pub cohort: Option<i64>,
+    /// How often it was sent again from the dead letters.
+    pub redriven: u32,
 }
 
 /// What one attempt carries: one delivery, or a batch of one stream.
@@ -59,6 +65,13 @@ pub struct Parcel {
     pub wire: Arc<Wire>,
     /// Never empty; in the stream's order.
     pub deliveries: Vec<Delivery>,
+}
+
+impl Outcome {
+    /// Whether the target ran: only then it was an attempt.
+    pub fn ran(&self) -> bool {
+        matches!(self, Outcome::Done(_) | Outcome::Failed(_))
+    }
 }
 
 impl Parcel {
@@ -179,6 +192,8 @@ pub enum Reason {
     RetriesExhausted,
     /// It is too old.
     EventAgeExceeded,
+    /// The function may never run.
+    ZeroReservedConcurrency,
 }
 
 impl Reason {
@@ -187,6 +202,7 @@ impl Reason {
         match self {
             Reason::RetriesExhausted => "RetriesExhausted",
             Reason::EventAgeExceeded => "EventAgeExceeded",
+            Reason::ZeroReservedConcurrency => "ZeroReservedConcurrency",
         }
     }
 }
@@ -235,6 +251,7 @@ mod tests {
             attempts: 0,
             refusals: 0,
             cohort: None,
+            redriven: 0,
         }
     }
 

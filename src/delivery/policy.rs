@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::stream::{self, StreamPolicy};
-use super::{DeliveryId, Outcome, Parcel, Reason, Settle};
+use super::{Delivery, DeliveryId, Outcome, Parcel, Reason, Settle, Throttle};
 use crate::clock::Timestamp;
 
 /// How a wire delivers.
@@ -16,6 +16,10 @@ pub enum DeliveryPolicy {
 }
 
 /// Asynchronous invocation: an event is retried so often, after such delays, and never past an age.
+///
+/// The age is looked at before each attempt, and ahead of each delay: an event that waited too long is given up
+/// without being tried. One that was sent again from the dead letters gets one try whatever its age; if that fails,
+/// it is given up for its age.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AsyncPolicy {
     /// Retries after the first try.
@@ -40,6 +44,11 @@ impl AsyncPolicy {
         let backoff = [1, 2, 4].map(Duration::from_secs).to_vec();
         AsyncPolicy { retries: 3, backoff, age_max: ASYNC_AGE_MAX }
     }
+    /// For what destinations are sent: what one refuses for what it is would be refused again, so only one that
+    /// cannot be reached is tried again, until the age is reached.
+    pub fn destination() -> AsyncPolicy {
+        AsyncPolicy { retries: 0, backoff: Vec::new(), age_max: ASYNC_AGE_MAX }
+    }
 }
 
 impl DeliveryPolicy {
@@ -53,6 +62,15 @@ impl DeliveryPolicy {
         }
     }
 
+    /// Whether this parcel is too old to be tried at all. Of a stream only records of one such fate travel together.
+    pub fn is_too_old(&self, parcel: &Parcel, now: Timestamp) -> bool {
+        let age_max = match self {
+            DeliveryPolicy::Stream(policy) => policy.age_max,
+            DeliveryPolicy::Async(policy) => policy.age_max,
+        };
+        parcel.deliveries.iter().all(|delivery| is_too_old(delivery, age_max, now))
+    }
+
     /// How many attempts there can be; None if there is no limit.
     pub fn attempts_max(&self) -> Option<u32> {
         match self {
@@ -63,10 +81,11 @@ impl DeliveryPolicy {
 }
 
 impl AsyncPolicy {
-    fn settle_one(&self, delivery: &super::Delivery, outcome: &Outcome, now: Timestamp) -> Settle {
+    fn settle_one(&self, delivery: &Delivery, outcome: &Outcome, now: Timestamp) -> Settle {
         let born = delivery.event.occurred_at;
         match outcome {
             Outcome::Done(_) => Settle::Delivered,
+            Outcome::Throttled(Throttle::Zero) => Settle::GiveUp(Reason::ZeroReservedConcurrency),
             Outcome::Failed(_) if delivery.attempts >= self.retries => {
                 Settle::GiveUp(Reason::RetriesExhausted)
             }
@@ -74,12 +93,18 @@ impl AsyncPolicy {
                 let delay = nth_or_last(&self.backoff, delivery.attempts);
                 within_age(born, now.plus(delay), self.age_max).map_or(aged(), Settle::RetryAt)
             }
-            Outcome::Throttled(_) | Outcome::Unavailable(_) => {
+            Outcome::Throttled(Throttle::Reserved | Throttle::Account) | Outcome::Unavailable(_) => {
                 let delay = refusal_delay(delivery.refusals);
                 within_age(born, now.plus(delay), self.age_max).map_or(aged(), Settle::PutBack)
             }
         }
     }
+}
+
+/// Whether a delivery is too old to be tried.
+pub(super) fn is_too_old(delivery: &Delivery, age_max: Duration, now: Timestamp) -> bool {
+    let has_its_try = delivery.redriven > 0 && delivery.attempts == 0;
+    now.since(delivery.event.occurred_at) > age_max && !has_its_try
 }
 
 fn aged() -> Settle {
@@ -103,16 +128,25 @@ fn nth_or_last(delays: &[Duration], index: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::super::tests::parcel_of;
-    use super::super::{Failure, Reply, Throttle};
+    use super::super::{Failure, Reply};
     use super::*;
 
-    /// Tells the life of one event: `x` fails, `t` is throttled, `o` succeeds; time moves on to each retry.
+    /// Tells the life of one event: `x` fails, `t` is throttled, `z` may never run, `o` succeeds; time moves on to
+    /// each retry.
     fn check(policy: &AsyncPolicy, outcomes: &str, expected: &str) {
+        check_from(policy, (0, 0), outcomes, expected);
+    }
+
+    /// The same for an event that is so many seconds old at first, and was sent again so often.
+    fn check_from(policy: &AsyncPolicy, (age, redriven): (i64, u32), outcomes: &str, expected: &str) {
         let policy = DeliveryPolicy::Async(policy.clone());
         let mut parcel = parcel_of(1);
-        let (mut now, mut story) = (Timestamp::from_millis(0), Vec::new());
+        parcel.deliveries[0].redriven = redriven;
+        let (mut now, mut story) = (Timestamp::from_millis(age * 1000), Vec::new());
         for outcome in outcomes.chars() {
             let outcome = match outcome {
+                _ if policy.is_too_old(&parcel, now) => Outcome::Unavailable("too old".into()),
+                'z' => Outcome::Throttled(Throttle::Zero),
                 'x' => Outcome::Failed(Failure::default()),
                 't' => Outcome::Throttled(Throttle::Reserved),
                 _ => Outcome::Done(Reply::default()),
@@ -160,6 +194,35 @@ mod tests {
         let aged = |seconds| AsyncPolicy { age_max: Duration::from_secs(seconds), ..AsyncPolicy::lambda() };
         check(&aged(59), "x", "EventAgeExceeded");
         check(&aged(90), "xx", "+60s EventAgeExceeded");
+    }
+
+    #[test]
+    fn what_waited_too_long_is_not_even_tried() {
+        let hour = AsyncPolicy { age_max: Duration::from_secs(3600), ..AsyncPolicy::lambda() };
+        check_from(&hour, (3600, 0), "o", "Delivered");
+        check_from(&hour, (3601, 0), "o", "EventAgeExceeded");
+    }
+
+    #[test]
+    fn a_redriven_letter_gets_one_try_whatever_its_age() {
+        let hour = AsyncPolicy { age_max: Duration::from_secs(3600), ..AsyncPolicy::lambda() };
+        check_from(&hour, (9999, 1), "o", "Delivered");
+        check_from(&hour, (9999, 2), "x", "EventAgeExceeded");
+        check_from(&hour, (9999, 1), "t", "EventAgeExceeded");
+        check_from(&hour, (10, 1), "xxx", "+60s +120s RetriesExhausted");
+    }
+
+    #[test]
+    fn a_function_that_may_never_run_is_not_waited_for() {
+        check(&AsyncPolicy::lambda(), "z", "ZeroReservedConcurrency");
+        check(&AsyncPolicy::lambda(), "xtz", "+60s ~1s ZeroReservedConcurrency");
+        check(&AsyncPolicy::sns(), "z", "ZeroReservedConcurrency");
+    }
+
+    #[test]
+    fn a_destination_that_refuses_is_not_asked_again() {
+        check(&AsyncPolicy::destination(), "x", "RetriesExhausted");
+        check(&AsyncPolicy::destination(), "tto", "~1s ~2s Delivered");
     }
 
     #[test]

@@ -1,15 +1,15 @@
-//! What is written down after an attempt: the rows, the dead letters, and the moment that is told. Pure.
+//! What is written down after an attempt: the rows, the letters, and the moment that is told. Pure.
 
 use serde_json::{Value, json};
 
-use super::destination;
+use super::destination::Sending;
 use super::policy::DeliveryPolicy;
 use super::queue::at_once;
-use super::{Outcome, Parcel, Reason, Report, Settle};
+use super::{Outcome, Parcel, Reason, Report, Settle, Throttle};
 use crate::clock::Timestamp;
 use crate::store::Rows;
 use crate::timeline::{Moment, millis};
-use crate::wire::Wire;
+use crate::wire::Occasion;
 
 /// An attempt that was made, and what it means.
 pub struct Settlement {
@@ -30,10 +30,10 @@ const INSERT_ATTEMPT: &str = "INSERT INTO attempt
        (wire, first, last, number, request_id, function, at, duration, init, error, retry_at, result, log)
      SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
             value ->> 8, value ->> 9, value ->> 10, value ->> 11, value ->> 12 FROM json_each(?1)";
-/// `[queue, wire, deliveries, first, at, reason, error, body]`
-const INSERT_DEAD: &str = "INSERT INTO dead (queue, wire, deliveries, first, at, reason, error, body)
-     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7
-     FROM json_each(?1)";
+/// `[queue, wire, deliveries, first, at, reason, error, body, attributes]`
+const INSERT_DEAD: &str = "INSERT INTO dead (queue, wire, deliveries, first, at, reason, error, body, attributes)
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6, value ->> 7,
+            value ->> 8 FROM json_each(?1)";
 const DELIVERED: &str =
     "UPDATE delivery SET state = 2, attempts = attempts + 1 WHERE id IN (SELECT value FROM json_each(?1))";
 /// `[id, state, due, attempts, refusals, cohort, not_before, reason]`
@@ -46,8 +46,8 @@ const MOVED: &str =
 const RESULT_MAX: usize = 16 * 1024;
 
 impl Settlement {
-    /// The rows to write, for the wire of this number.
-    pub fn rows(&self, wire: i64) -> Vec<Rows> {
+    /// The rows to write, for the wire of this number, with the letters among what is sent to destinations.
+    pub fn rows(&self, wire: i64, sendings: &[Sending]) -> Vec<Rows> {
         let (mut delivered, mut moved) = (Rows::anywhere_of(DELIVERED), Rows::of(MOVED));
         for (delivery, (id, settle)) in self.parcel.deliveries.iter().zip(&self.verdicts) {
             match settle {
@@ -57,7 +57,7 @@ impl Settlement {
         }
         let (mut attempt, mut dead) = (Rows::anywhere_of(INSERT_ATTEMPT), Rows::anywhere_of(INSERT_DEAD));
         attempt.push(&self.attempt_row(wire));
-        self.dead_rows(wire).iter().for_each(|row| dead.push(row));
+        sendings.iter().filter_map(|sending| sending.letter(wire)).for_each(|row| dead.push(&row));
         vec![attempt, delivered, moved, dead]
     }
 
@@ -72,7 +72,7 @@ impl Settlement {
         let (parcel, report) = (&self.parcel, self.report());
         Moment::Ended {
             id: parcel.shown_id(),
-            function: parcel.wire.target.name().to_owned(),
+            function: parcel.wire.leads_to(),
             wire: parcel.wire.id.clone(),
             attempt: parcel.attempt(),
             attempts_max: parcel.wire.policy.attempts_max(),
@@ -87,14 +87,18 @@ impl Settlement {
 
     /// In words: where a delivery that was given up has gone.
     fn end_of(&self, reason: Reason) -> String {
-        let to = |queue: &crate::arn::Arn| queue.name().to_owned();
-        match (&self.parcel.wire.dead_letters, &self.parcel.wire.on_failure) {
-            (Some(queue), None) => format!("{}: dead letters {}", reason.as_str(), to(queue)),
-            (None, Some(queue)) => format!("{}: failure record in {}", reason.as_str(), to(queue)),
-            (Some(dead), Some(failed)) => {
-                format!("{}: dead letters {}, failure record in {}", reason.as_str(), to(dead), to(failed))
-            }
-            (None, None) => format!("{}: this wire names no dlq", reason.as_str()),
+        let told = [(Occasion::DeadLetter, "dead letters"), (Occasion::Failure, "failure record")];
+        let told = told.into_iter().filter_map(|(occasion, what)| {
+            let to = self.parcel.wire.destination(occasion)?;
+            Some(match (occasion, to.kind()) {
+                (Occasion::DeadLetter, "queue") => format!("{what} {}", to.name()),
+                (_, "queue") => format!("{what} in {}", to.name()),
+                (_, kind) => format!("{what} to {kind} {}", to.name()),
+            })
+        });
+        match told.collect::<Vec<_>>().join(", ") {
+            told if told.is_empty() => format!("{}: this wire names no dlq", reason.as_str()),
+            told => format!("{}: {told}", reason.as_str()),
         }
     }
 
@@ -103,6 +107,9 @@ impl Settlement {
         match &self.outcome {
             Outcome::Done(_) => None,
             Outcome::Failed(failure) => Some(failure.summary.clone()),
+            Outcome::Throttled(Throttle::Zero) => {
+                Some("throttled: the reserved concurrency is 0, so it never runs".into())
+            }
             Outcome::Throttled(_) => Some("throttled: the function is at its concurrency".into()),
             Outcome::Unavailable(why) => Some(why.clone()),
         }
@@ -123,7 +130,8 @@ impl Settlement {
         })
     }
 
-    fn reason(&self) -> Option<Reason> {
+    /// Why deliveries were given up, if any were.
+    pub fn reason(&self) -> Option<Reason> {
         self.verdicts.iter().find_map(|(_, settle)| match settle {
             Settle::GiveUp(reason) => Some(*reason),
             _ => None,
@@ -152,7 +160,10 @@ impl Settlement {
                 let (state, due) = place(then);
                 json!([id, state, due, attempts, delivery.refusals + 1, together, then.as_micros(), null])
             }
-            Settle::GiveUp(reason) => json!([id, 3, 0, attempts + 1, 0, null, 0, reason.as_str()]),
+            Settle::GiveUp(reason) => {
+                let attempts = attempts + u32::from(self.outcome.ran());
+                json!([id, 3, 0, attempts, 0, null, 0, reason.as_str()])
+            }
             Settle::Delivered => json!([id, 2, 0, attempts + 1, 0, null, 0, null]),
         }
     }
@@ -167,7 +178,7 @@ impl Settlement {
             last.number.0,
             parcel.attempt(),
             parcel.request_id(),
-            parcel.wire.target.name(),
+            parcel.wire.leads_to(),
             self.at.as_micros(),
             report.map(|r| micros(r.duration)).unwrap_or_default(),
             report.and_then(|r| r.init).map(micros),
@@ -185,23 +196,5 @@ impl Settlement {
             Outcome::Throttled(_) | Outcome::Unavailable(_) => return None,
         };
         Some(String::from_utf8_lossy(&payload[..payload.len().min(RESULT_MAX)]).into_owned())
-    }
-
-    /// A dead letter for what is given up, a failure record for those who asked for one.
-    fn dead_rows(&self, wire: i64) -> Vec<Value> {
-        let Some(reason) = self.reason() else { return Vec::new() };
-        let lost = self.parcel.deliveries.iter().zip(&self.verdicts);
-        let lost: Vec<_> =
-            lost.filter(|(_, (_, s))| matches!(s, Settle::GiveUp(_))).map(|(d, _)| d.clone()).collect();
-        let lost = Parcel { wire: self.parcel.wire.clone(), deliveries: lost };
-        let Wire { dead_letters, on_failure, .. } = &*self.parcel.wire;
-        let letter = |queue| (queue, String::from_utf8_lossy(&lost.payload()).into_owned());
-        let record = |queue| (queue, destination::failure_record(&lost, &self.outcome, reason, self.at));
-        let all = dead_letters.iter().map(letter).chain(on_failure.iter().map(record));
-        let ids = json!(lost.deliveries.iter().map(|d| d.id.0).collect::<Vec<_>>()).to_string();
-        let (first, at, error) =
-            (lost.first().number.0, self.at.as_micros(), self.error().unwrap_or_default());
-        all.map(|(queue, body)| json!([queue.name(), wire, ids, first, at, reason.as_str(), error, body]))
-            .collect()
     }
 }

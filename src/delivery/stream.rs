@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::policy::refusal_delay;
+use super::policy::{is_too_old, refusal_delay};
 use super::{Delivery, DeliveryId, Outcome, Parcel, Reason, Settle};
 use crate::clock::Timestamp;
 
@@ -84,6 +84,11 @@ pub fn next<'a>(policy: &StreamPolicy, mut line: impl Iterator<Item = &'a InLine
     };
     if head.not_before > now {
         return Next::Wait(head.not_before);
+    }
+    // What is too old at the head is given up by itself, and holds up nobody.
+    let is_over = |next: &InLine| is_too_old(&next.delivery, policy.age_max, now);
+    if is_over(head) {
+        return Next::Batch(1 + line.take_while(|next| is_over(next)).take(policy.batch - 1).count());
     }
     let mut size = head.delivery.event.record.text().len();
     let fits = |next: &&InLine| {
@@ -230,6 +235,18 @@ mod tests {
         let policy =
             StreamPolicy { batch, window: Duration::from_millis(window_ms), ..StreamPolicy::default() };
         assert_eq!(next(&policy, line(cohorts).iter(), at(now)), expected);
+    }
+
+    #[test]
+    fn records_that_are_too_old_go_by_themselves() {
+        // Records are of time 0, so all of them are too old at once but the one sent again.
+        let age_max = Duration::from_secs(1);
+        let policy = StreamPolicy { batch: 10, age_max, ..StreamPolicy::default() };
+        let mut line = line(&[None; 4]);
+        assert_eq!(next(&policy, line.iter(), at(1000)), Next::Batch(4));
+        line[2].delivery.redriven = 1;
+        assert_eq!(next(&policy, line.iter(), at(1001)), Next::Batch(2));
+        assert_eq!(next(&policy, line[2..].iter(), at(1001)), Next::Batch(2));
     }
 
     #[test]

@@ -99,20 +99,30 @@ pub struct Event {
 /// the request id that the caller was given.
 pub const INVOKE: &str = "Invoke";
 
+/// What a function's destinations are sent is an event of the function, by one of these names: the record of a
+/// success, that of a failure, and the event itself that was given up.
+pub const ON_SUCCESS: &str = "OnSuccess";
+/// See [`ON_SUCCESS`].
+pub const ON_FAILURE: &str = "OnFailure";
+/// See [`ON_SUCCESS`].
+pub const DEAD_LETTER: &str = "DeadLetter";
+
 impl Event {
-    /// stub
+    /// An asynchronous invocation of a function, perhaps of one version or alias: `payload` is JSON text, and
+    /// `request_id` the id that the caller is given. The same id again is the same event.
     pub fn invocation(function: Arn, request_id: &str, payload: String, now: Timestamp) -> Event {
         Event {
-            id: EventId::in_order(now.as_micros().unsigned_abs(), &[request_id]),
+            id: EventId::in_order(now.as_micros().unsigned_abs(), &[function.as_str(), request_id]),
             source: function,
             name: INVOKE.into(),
-            subject: request_id.into(),
+            subject: request_id.to_owned(),
             occurred_at: now,
             lane: None,
             cause: None,
             record: Record::whole(payload),
         }
     }
+
     /// The request id that an asynchronous invocation brings.
     pub fn request_id(&self) -> Option<&str> {
         (self.name == INVOKE && self.source.service() == "lambda").then_some(self.subject.as_str())
@@ -217,6 +227,18 @@ mod tests {
         assert_eq!(record.value()["id"], "");
         let payload = payload(&[&record, &record], &|name| format!("<{name}>"));
         assert_eq!(payload, r#"{"Records":[{"id":"<wire>","x":"a"},{"id":"<wire>","x":"a"}]}"#);
+    }
+
+    #[test]
+    fn an_invocation_keeps_the_id_and_the_payload_that_its_caller_gave() {
+        let function = Arn::function(&crate::arn::Place::default(), "f").qualified("prod");
+        let event = |id: &str, at| {
+            Event::invocation(function.clone(), id, "{ \"a\":1}".into(), Timestamp::from_millis(at))
+        };
+        assert_eq!(event("r1", 5).request_id(), Some("r1"));
+        assert_eq!((event("r1", 5).record.text(), event("r1", 5).source), ("{ \"a\":1}", function.clone()));
+        assert_eq!(event("r1", 5).id, event("r1", 5).id);
+        assert!(event("r1", 5).id < event("r0", 6).id, "ids lie in the order of time");
     }
 
     #[test]

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 
 use super::{Outlet, SourceError};
 use crate::arn::{Arn, Place};
 use crate::clock::{Clock, Timestamp};
+use crate::delivery::destination::Publish;
+use crate::delivery::{Failure, Outcome, Parcel, Reply, Report, Target};
 use crate::event::{Event, EventId, EventNo, Record};
 use crate::random::{self, Random};
 
@@ -78,6 +81,10 @@ impl Topic {
         Ok(Published { message_id, number })
     }
 
+    fn natural_id(&self, message_id: &str, at: Timestamp) -> EventId {
+        EventId::in_order(at.as_micros().unsigned_abs(), &[self.arn.as_str(), message_id])
+    }
+
     /// How SNS tells a function of this message (event samples: SNS → Lambda).
     fn describe(&self, message: &Message, message_id: &str, now: Timestamp) -> Event {
         let Place { region, .. } = &self.place;
@@ -99,7 +106,7 @@ impl Topic {
             attributes = Value::Object(attributes),
         );
         Event {
-            id: EventId::in_order(now.as_micros().unsigned_abs(), &[self.arn.as_str(), message_id]),
+            id: self.natural_id(message_id, now),
             source: self.arn.clone(),
             name: "Notification".into(),
             subject: first_words(&message.body),
@@ -109,6 +116,58 @@ impl Topic {
             record: Record::element(text),
         }
     }
+}
+
+/// What is sent to the topic because it is somebody's destination is published like any other message. The message's
+/// id follows from the parcel, so that a second attempt after a crash publishes nothing new.
+#[async_trait]
+impl Target for Topic {
+    async fn attempt(&self, parcel: &Parcel) -> Outcome {
+        let Some(message) = Publish::of(&parcel.first().event).map(Message::from) else {
+            return refused("Invalid parameter: Empty message".into());
+        };
+        if let Err(why) = check(&message) {
+            return refused(why);
+        }
+        let message_id = random::uuid_of(&[b"message", parcel.request_id().as_bytes()], 5);
+        let sent_at = parcel.first().event.occurred_at;
+        let event = Event {
+            id: self.natural_id(&message_id, sent_at),
+            cause: Some(parcel.shown_id()),
+            ..self.describe(&message, &message_id, self.clock.now())
+        };
+        match self.outlet.emit(event).await {
+            Ok(()) => {
+                let payload = json!({"MessageId": message_id}).to_string().into();
+                Outcome::Done(Reply { payload, report: Report::default() })
+            }
+            Err(error) => Outcome::Unavailable(format!("cannot publish to topic `{}`: {error}", self.name)),
+        }
+    }
+
+    fn concurrency(&self) -> usize {
+        HANDOVERS
+    }
+}
+
+/// How many messages are published at once.
+const HANDOVERS: usize = 8;
+
+impl From<Publish> for Message {
+    fn from(publish: Publish) -> Message {
+        let attributes = publish.attributes.into_iter();
+        Message {
+            body: publish.message,
+            subject: None,
+            attributes: attributes.map(|(name, kind, value)| Attribute { name, kind, value }).collect(),
+        }
+    }
+}
+
+/// What SNS would refuse whenever it is asked.
+fn refused(why: String) -> Outcome {
+    let payload = json!({"errorType": "InvalidParameter", "errorMessage": why}).to_string().into();
+    Outcome::Failed(Failure { summary: why, payload, report: Report::default() })
 }
 
 /// 256 bytes that look like a signature: nothing local could check a real one.

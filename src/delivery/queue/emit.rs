@@ -12,9 +12,17 @@ use crate::store::{After, Rows, Stored, Write};
 use crate::timeline::Moment;
 use crate::wire::{self, Wire};
 
+/// An event that is to be stored, and the wires that take it.
+pub(super) struct Chosen {
+    pub(super) event: Event,
+    pub(super) wires: Vec<Arc<Wire>>,
+    /// If a wire has gone meanwhile, its delivery waits for its return; else it has none.
+    pub(super) waits: bool,
+}
+
 /// An emit on its way to the disk.
 #[derive(Default)]
-struct Emission {
+pub(super) struct Emission {
     events: Vec<(EventNo, Arc<Event>)>,
     wanted: Vec<(EventNo, Arc<Wire>)>,
     held: Vec<(String, Delivery)>,
@@ -47,7 +55,12 @@ impl Queue {
     ) -> Result<Vec<EventNo>, StoreError> {
         // From here to the hand-over nothing waits, so nobody who goes away can leave a plan without its end.
         let place = self.store.place().await?;
-        let (rows, emission) = self.plan(events, choose);
+        let chosen = events.into_iter().map(|event| {
+            let mut wires = Vec::new();
+            choose(&event, &mut wires);
+            Chosen { event, wires, waits: false }
+        });
+        let (rows, emission) = self.plan(chosen.collect());
         let numbers = emission.events.iter().map(|(number, _)| *number).collect();
         let queue = self.clone();
         let after: After = Box::new(move |result| queue.emitted(emission, result.ok()));
@@ -57,44 +70,42 @@ impl Queue {
     }
 
     /// Numbers the events and deliveries, and promises places in the lines.
-    fn plan(
-        &self,
-        events: Vec<Event>,
-        choose: &dyn Fn(&Event, &mut Vec<Arc<Wire>>),
-    ) -> (Vec<Rows>, Emission) {
-        let mut chosen: Vec<(Event, Vec<Arc<Wire>>)> = Vec::with_capacity(events.len());
-        for event in events {
-            let mut wires = Vec::new();
-            choose(&event, &mut wires);
-            chosen.push((event, wires));
-        }
+    pub(super) fn plan(&self, chosen: Vec<Chosen>) -> (Vec<Rows>, Emission) {
         let mut emission = Emission::default();
         let (mut event_rows, mut delivery_rows) =
             (Rows::new_ones_of(INSERT_EVENT, STORED_EVENTS), Rows::anywhere_of(INSERT_DELIVERY));
         let mut guard = self.state();
         let state = &mut *guard;
         state.emitting += 1;
-        for (event, wires) in chosen {
+        for Chosen { event, wires, waits } in chosen {
             let number = EventNo(state.next_event);
             state.next_event += 1;
             let event = Arc::new(event);
             for wire in wires {
-                let Some(line) = state.lines.get_mut(&wire.id) else {
+                let id = DeliveryId(state.next_delivery);
+                let mut row = |no: i64, held: bool| {
+                    delivery_rows.push(&[id.0, number.0, no, i64::from(held), at_once(number)])
+                };
+                let Some(line) = state.line(&wire.id) else {
+                    if let Some(known) = state.known.get(&wire.id).filter(|_| waits) {
+                        row(known.no, false);
+                        state.next_delivery += 1;
+                    }
                     continue;
                 };
-                let id = DeliveryId(state.next_delivery);
-                state.next_delivery += 1;
                 let held = line.has_room();
-                delivery_rows.push(&[id.0, number.0, line.no, i64::from(held), at_once(number)]);
+                row(line.no, held);
                 if held {
                     line.reserved += 1;
+                    let event = event.clone();
                     let delivery =
-                        Delivery { id, number, event: event.clone(), attempts: 0, refusals: 0, cohort: None };
+                        Delivery { id, number, event, attempts: 0, refusals: 0, cohort: None, redriven: 0 };
                     emission.held.push((wire.id.clone(), delivery));
                 } else {
                     line.behind = true;
                     emission.left_behind.push(wire.id.clone());
                 }
+                state.next_delivery += 1;
                 emission.wanted.push((number, wire));
             }
             emission.events.push((number, event));
@@ -106,7 +117,7 @@ impl Queue {
     }
 
     /// The events are on disk, or (without `stored`) could not be written.
-    fn emitted(&self, emission: Emission, stored: Option<Stored>) {
+    pub(super) fn emitted(&self, emission: Emission, stored: Option<Stored>) {
         let is_stored = |number: &EventNo| stored.as_ref().is_some_and(|stored| stored.has(number.0));
         if self.timeline.is_followed() {
             let stored = emission.events.iter().filter(|(number, _)| is_stored(number));
@@ -119,13 +130,13 @@ impl Queue {
         let mut targets: Vec<Arn> = Vec::new();
         for (wire, delivery) in emission.held {
             let stored = is_stored(&delivery.number);
-            match state.lines.get_mut(&wire) {
+            match state.line(&wire) {
                 Some(line) => {
                     line.reserved = line.reserved.saturating_sub(1);
                     if stored {
                         line.push(InLine { delivery, since: now, not_before: now });
-                        targets.push(line.wire.target.clone());
                     }
+                    targets.push(line.wire.target.clone());
                 }
                 // The wire has gone meanwhile: its delivery waits in the database for its return.
                 None if stored => state.orphans.push(delivery.id.0),
@@ -133,23 +144,20 @@ impl Queue {
             }
         }
         for wire in emission.left_behind {
-            if let Some(line) = state.lines.get_mut(&wire) {
+            if let Some(line) = state.line(&wire) {
                 line.behind = true;
                 targets.push(line.wire.target.clone());
             }
         }
         targets.dedup();
-        targets.iter().filter_map(|target| state.bells.get(target)).for_each(|bell| bell.notify_one());
+        targets.iter().for_each(|target| state.ring(target));
         drop(guard);
         self.settled.notify_waiters();
     }
 
     fn tell(&self, number: EventNo, event: &Event, wanted: &[(EventNo, Arc<Wire>)]) {
-        let mut wanted_by: Vec<String> = wanted
-            .iter()
-            .filter(|(no, _)| *no == number)
-            .map(|(_, wire)| wire.target.name().to_owned())
-            .collect();
+        let mut wanted_by: Vec<String> =
+            wanted.iter().filter(|(no, _)| *no == number).map(|(_, wire)| wire.leads_to()).collect();
         wanted_by.dedup();
         let unwanted = wanted_by.is_empty().then(|| self.first_reason(event));
         let record = event.record.value();

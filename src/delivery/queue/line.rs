@@ -26,7 +26,7 @@ pub(super) struct Line {
     pub(super) running: usize,
     /// Bytes of the records in `ready`.
     pub(super) bytes: usize,
-    /// It has not yet got what its stream kept before it was declared, and that goes first.
+    /// It is not known yet what of its stream goes first: what waited for it, what the stream kept for it.
     pub(super) closed: bool,
 }
 
@@ -43,19 +43,23 @@ fn size_of(in_line: &InLine) -> usize {
 
 impl Line {
     pub(super) fn new(wire: Arc<Wire>, no: i64) -> Line {
-        // What an earlier process left is found by the first refill.
         Line {
             wire,
             no,
             ready: VecDeque::new(),
             reserved: 0,
-            behind: true,
+            behind: false,
             refilling: false,
             next_due: None,
             running: 0,
             bytes: 0,
             closed: false,
         }
+    }
+    /// Nothing waits or runs.
+    pub(super) fn is_idle(&self) -> bool {
+        let busy = self.behind || self.refilling || self.closed || self.next_due.is_some();
+        !busy && self.ready.is_empty() && self.reserved == 0 && self.running == 0
     }
     pub(super) fn is_stream(&self) -> bool {
         matches!(self.wire.policy, DeliveryPolicy::Stream(_))

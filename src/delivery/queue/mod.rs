@@ -2,14 +2,18 @@
 //!
 //! The rows are the truth. A line holds the next deliveries of one wire, claimed in the same transaction that
 //! stored them, so that an event usually goes from its commit straight to its target without being read back.
-//! When a line is full the rest stays in the database and is claimed in pages.
+//! When a line is full the rest stays in the database and is claimed in pages. A wire that has nothing to do has no
+//! line, and its target nobody who attends to it: thousands of wires cost nothing but their names.
 
+mod attend;
 mod emit;
 mod line;
+mod lines;
+mod refill;
 mod rewire;
 mod rows;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -20,16 +24,19 @@ use tokio::sync::Notify;
 pub use crate::store::StoreError;
 pub(crate) use rows::{at_once, event_of};
 
+use emit::{Chosen, Emission};
 use line::Line;
+use lines::Lines;
 use rows::*;
 
+use super::destination::{self, Sending};
 use super::policy::DeliveryPolicy;
 use super::settlement::Settlement;
-use super::stream::{self, InLine, Next};
+use super::stream::{self, Next};
 use super::{Outcome, Parcel};
 use crate::arn::Arn;
 use crate::clock::{Clock, Timestamp};
-use crate::store::{After, Store, Write};
+use crate::store::{After, Rows, Store, Write};
 use crate::timeline::Timeline;
 use crate::wire::{WiresBySource, Wiring};
 
@@ -40,6 +47,8 @@ pub struct Queue {
     timeline: Timeline,
     wiring: Wiring,
     state: Mutex<State>,
+    /// One rewiring at a time.
+    rewiring: tokio::sync::Mutex<()>,
     /// Rung when something was settled, so that whoever waits for quiet looks again.
     settled: Notify,
 }
@@ -48,37 +57,77 @@ pub struct Queue {
 struct State {
     next_event: i64,
     next_delivery: i64,
-    /// By wire id.
-    lines: HashMap<String, Line>,
+    /// The wires in force, as the lines know them.
+    wires: Arc<WiresBySource>,
     /// The row of every wire that ever was, by wire id.
-    wire_numbers: HashMap<String, i64>,
-    /// One a target: rung when there may be something for it.
+    known: HashMap<String, Known>,
+    lines: Lines,
+    /// One a target that is attended to: rung when there may be something for it.
     bells: HashMap<Arn, Arc<Notify>>,
+    /// Targets for which there may be something, and to which nobody attends.
+    unattended: HashSet<Arn>,
     /// Claimed deliveries of wires that have gone meanwhile: they wait in the database for their return.
     orphans: Vec<i64>,
     /// Attempts that are made but could not be written down yet.
     unwritten: Vec<Settlement>,
+    /// Rung when one comes in there.
+    door: Arc<Notify>,
+    /// Targets with something to do that are not there: what waits for one waits for its return.
+    missing: HashSet<Arn>,
     /// Emits on their way to the disk.
     emitting: usize,
 }
 
-/// How many deliveries are claimed at once.
-const PAGE: i64 = 256;
-/// How many bytes of records are claimed at once.
-const PAGE_BYTES: i64 = 4 * 1024 * 1024;
+/// What is known of a wire's row.
+#[derive(Clone, Copy)]
+struct Known {
+    no: i64,
+    /// It has what its stream kept before it was declared.
+    reached: bool,
+}
+
+impl State {
+    /// The line of a wire in force; a new one if it had nothing to do.
+    fn line(&mut self, id: &str) -> Option<&mut Line> {
+        let (wire, known) = (self.wires.get(id)?, self.known.get(id)?);
+        Some(self.lines.at(wire, known.no))
+    }
+    /// There may be something for this target.
+    fn ring(&mut self, target: &Arn) {
+        match self.bells.get(target) {
+            Some(bell) => bell.notify_one(),
+            None => {
+                self.unattended.insert(target.clone());
+                self.door.notify_one();
+            }
+        }
+    }
+}
 
 impl Queue {
     /// Opens the queue in this database: what was claimed when the last process ended waits again.
     pub async fn open(store: Store, clock: Clock, timeline: Timeline) -> Result<Arc<Queue>, StoreError> {
         store.query(RECOVER, Vec::new()).await?;
         let row = sqlx::query(HIGHEST).fetch_one(store.read()).await?;
+        let mut known = HashMap::new();
+        for row in sqlx::query(WIRES).fetch_all(store.read()).await? {
+            known.insert(row.get("id"), known_of(&row));
+        }
         let state = State {
             next_event: row.get::<i64, _>(0) + 1,
             next_delivery: row.get::<i64, _>(1) + 1,
+            known,
             ..State::default()
         };
-        let (wiring, state) = (Wiring::default(), Mutex::new(state));
-        Ok(Arc::new(Queue { store, clock, timeline, wiring, state, settled: Notify::new() }))
+        Ok(Arc::new(Queue {
+            store,
+            clock,
+            timeline,
+            wiring: Wiring::default(),
+            state: Mutex::new(state),
+            rewiring: tokio::sync::Mutex::new(()),
+            settled: Notify::new(),
+        }))
     }
 
     /// The state database.
@@ -89,10 +138,6 @@ impl Queue {
     pub fn wires(&self) -> Arc<WiresBySource> {
         self.wiring.now()
     }
-    /// The bell of this target: rung when there may be something for it.
-    pub fn bell(&self, target: &Arn) -> Arc<Notify> {
-        self.state().bells.entry(target.clone()).or_default().clone()
-    }
 
     // ── take and settle ─────────────────────────────────────────────────────────────────────────────────
 
@@ -100,11 +145,9 @@ impl Queue {
     pub fn take(&self, target: &Arn) -> Option<Parcel> {
         let now = self.clock.now();
         let mut state = self.state();
-        let lines = state.lines.values_mut().filter(|line| line.wire.target == *target);
         // The line whose head has waited longest comes first, so that no wire starves another.
-        let mut ready: Vec<&mut Line> = lines.filter(|line| line.can_go(now)).collect();
-        ready.sort_by_key(|line| line.ready.front().map(|head| head.since));
-        let line = ready.into_iter().next()?;
+        let ready = state.lines.of_mut(target).iter_mut().filter(|line| line.can_go(now));
+        let line = ready.min_by_key(|line| line.ready.front().map(|head| head.since))?;
         let count = match &line.wire.policy {
             DeliveryPolicy::Async(_) => 1,
             DeliveryPolicy::Stream(policy) => match stream::next(policy, line.ready.iter(), now) {
@@ -120,7 +163,7 @@ impl Queue {
     pub fn next_due(&self, target: &Arn) -> Option<Timestamp> {
         let now = self.clock.now();
         let state = self.state();
-        let lines = state.lines.values().filter(|line| line.wire.target == *target);
+        let lines = state.lines.of(target).iter();
         lines.filter_map(|line| [line.next_due, line.opens_at(now)].into_iter().flatten().min()).min()
     }
 
@@ -144,23 +187,44 @@ impl Queue {
     async fn write_down(self: &Arc<Self>, mut settlement: Settlement) {
         let number = {
             let (state, wire) = (self.state(), &settlement.parcel.wire);
-            let in_force = state.lines.contains_key(&wire.id);
+            let in_force = state.wires.get(&wire.id).is_some();
             settlement.keeps_place = in_force && matches!(wire.policy, DeliveryPolicy::Stream(_));
-            state.wire_numbers.get(&wire.id).copied().unwrap_or_default()
+            state.known.get(&wire.id).map_or(0, |known| known.no)
         };
-        let rows = settlement.rows(number);
+        let sendings = destination::sendings(&settlement);
+        let mut rows = settlement.rows(number, &sendings);
+        let sent = self.plan_sendings(&sendings).map(|(more, sent)| {
+            rows.extend(more);
+            sent
+        });
         let queue = self.clone();
-        let after: After = Box::new(move |result| match result {
-            Ok(_) => queue.settled(&settlement),
-            Err(error) => {
-                queue.timeline.notice(settlement.at, "error", format!("{error}; trying again"));
-                let bell = queue.bell(&settlement.parcel.wire.target);
-                queue.state().unwritten.push(settlement);
-                bell.notify_one();
+        let after: After = Box::new(move |result| {
+            match &result {
+                Ok(_) => queue.settled(&settlement),
+                Err(error) => queue.not_written(settlement, error),
+            }
+            if let Some(sent) = sent {
+                queue.emitted(sent, result.ok());
             }
         });
         // A stopped writer means that dropwire is going down: what is claimed waits again at the next start.
         self.store.commit_soon(rows, after).await.ok();
+    }
+
+    /// What is sent to destinations that are no queues becomes events, in the same transaction.
+    fn plan_sendings(&self, sendings: &[Sending]) -> Option<(Vec<Rows>, Emission)> {
+        let events = sendings.iter().filter_map(Sending::event);
+        let chosen: Vec<Chosen> =
+            events.map(|(event, wire)| Chosen { event, wires: vec![Arc::new(wire)], waits: true }).collect();
+        (!chosen.is_empty()).then(|| self.plan(chosen))
+    }
+
+    fn not_written(&self, settlement: Settlement, error: &StoreError) {
+        self.timeline.notice(settlement.at, "error", format!("{error}; trying again"));
+        let target = settlement.parcel.wire.target.clone();
+        let mut state = self.state();
+        state.unwritten.push(settlement);
+        state.ring(&target);
     }
 
     /// The settlement is committed: the line moves on.
@@ -168,82 +232,22 @@ impl Queue {
         self.timeline.is_followed().then(|| self.timeline.note(settlement.at, settlement.moment()));
         let mut guard = self.state();
         let state = &mut *guard;
-        match state.lines.get_mut(&settlement.parcel.wire.id) {
+        let mut target = settlement.parcel.wire.target.clone();
+        match state.line(&settlement.parcel.wire.id) {
             Some(line) => {
                 line.running = line.running.saturating_sub(1);
                 line.take_back(settlement);
+                target = line.wire.target.clone();
             }
             // It was to keep its place in a line that has gone meanwhile.
             None if settlement.keeps_place => state.orphans.extend(settlement.kept()),
             None => {}
         }
-        if let Some(bell) = state.bells.get(&settlement.parcel.wire.target) {
-            bell.notify_one();
+        if !state.lines.drop_idle(&target) || state.bells.contains_key(&target) {
+            state.ring(&target);
         }
         drop(guard);
         self.settled.notify_waiters();
-    }
-
-    /// Fills the lines of this target from the database where they run low. True if more may be to be had.
-    pub async fn refill(&self, target: &Arn) -> Result<bool, StoreError> {
-        self.put_orphans_back().await?;
-        let now = self.clock.now();
-        let low: Vec<(String, i64)> = {
-            let mut state = self.state();
-            let lines = state.lines.iter_mut().filter(|(_, line)| line.wire.target == *target);
-            let low = lines.filter(|(_, line)| line.runs_low(now));
-            low.map(|(id, line)| {
-                (line.refilling, line.behind, line.next_due) = (true, false, None);
-                (id.clone(), line.no)
-            })
-            .collect()
-        };
-        let mut filled_all = Ok(!low.is_empty());
-        for (id, no) in low {
-            let filled = self.refill_line(&id, no, now).await;
-            if let Some(line) = self.state().lines.get_mut(&id) {
-                line.refilling = false;
-                line.behind |= filled.is_err();
-            }
-            // Whoever waits for quiet may have waited for this.
-            self.settled.notify_waiters();
-            if let Err(error) = filled {
-                filled_all = Err(error);
-            }
-        }
-        filled_all
-    }
-
-    async fn refill_line(&self, id: &str, no: i64, now: Timestamp) -> Result<(), StoreError> {
-        let page = sqlx::query(NEXT_PAGE).bind(no).bind(now.as_micros()).bind(PAGE).bind(PAGE_BYTES);
-        let claimed: Vec<InLine> =
-            page.fetch_all(self.store.read()).await?.iter().map(|row| in_line_of(row, now)).collect();
-        if !claimed.is_empty() {
-            let rows = claimed.iter().map(|in_line| json!(in_line.delivery.id.0)).collect();
-            self.store.write_soon(vec![Write { sql: CLAIM, rows }]).await?;
-        }
-        let claimed = self.take_claimed(id, claimed);
-        self.state().orphans.extend(claimed);
-        let read = self.store.read();
-        let more: bool = sqlx::query(WAITING).bind(no).bind(now.as_micros()).fetch_one(read).await?.get(0);
-        let next: Option<i64> =
-            sqlx::query(NEXT_DUE).bind(no).bind(now.as_micros()).fetch_one(read).await?.get(0);
-        if let Some(line) = self.state().lines.get_mut(id) {
-            line.behind |= more;
-            line.wake_at(next.map(Timestamp::from_micros));
-        }
-        Ok(())
-    }
-
-    /// Puts what was claimed into its line; if that has gone meanwhile, these deliveries have no place.
-    fn take_claimed(&self, id: &str, claimed: Vec<InLine>) -> Vec<i64> {
-        match self.state().lines.get_mut(id) {
-            Some(line) => {
-                claimed.into_iter().for_each(|in_line| line.push(in_line));
-                Vec::new()
-            }
-            None => claimed.iter().map(|in_line| in_line.delivery.id.0).collect(),
-        }
     }
 
     // ── dead letters ────────────────────────────────────────────────────────────────────────────────────
@@ -251,14 +255,24 @@ impl Queue {
     /// Sends dead letters again: their deliveries wait anew with no attempt counted, the letters are gone.
     pub async fn redrive(&self, letters: Vec<i64>, deliveries: Vec<i64>) -> Result<(), StoreError> {
         let rows = |ids: Vec<i64>| ids.into_iter().map(Value::from).collect();
+        let ids = json!(deliveries).to_string();
         let writes =
             vec![Write { sql: REVIVE, rows: rows(deliveries) }, Write { sql: BURY, rows: rows(letters) }];
         self.store.write(writes).await?;
-        for line in self.state().lines.values_mut() {
-            line.behind = true;
-        }
-        self.ring_all();
+        let wires: Vec<String> = sqlx::query_scalar(WIRES_OF).bind(ids).fetch_all(self.store.read()).await?;
+        self.look_again(&wires);
         Ok(())
+    }
+
+    /// Something waits in the database for these wires.
+    fn look_again(&self, wires: &[String]) {
+        let mut state = self.state();
+        for wire in wires {
+            let Some(line) = state.line(wire) else { continue };
+            line.behind = true;
+            let target = line.wire.target.clone();
+            state.ring(&target);
+        }
     }
 
     /// Removes dead letters for good.
@@ -271,7 +285,8 @@ impl Queue {
     pub fn next_due_of_all(&self) -> Option<Timestamp> {
         let now = self.clock.now();
         let state = self.state();
-        let dues = state.lines.values().flat_map(|line| [line.next_due, line.opens_at(now)]);
+        let there = state.lines.all().filter(|line| !state.missing.contains(&line.wire.target));
+        let dues = there.flat_map(|line| [line.next_due, line.opens_at(now)]);
         dues.flatten().min()
     }
 
@@ -293,14 +308,14 @@ impl Queue {
     /// How many deliveries are running, and how many are ready in memory.
     pub fn load(&self) -> (usize, usize) {
         let state = self.state();
-        let lines = state.lines.values();
+        let lines = state.lines.all();
         lines.fold((0, 0), |(running, ready), line| (running + line.running, ready + line.ready.len()))
     }
 
     /// What is under way, in words: for whoever waits in vain.
     pub fn in_words(&self) -> String {
         let (now, state) = (self.clock.now(), self.state());
-        let lines = state.lines.values().map(|line| line.in_words(now)).collect::<Vec<_>>().join("; ");
+        let lines = state.lines.all().map(|line| line.in_words(now)).collect::<Vec<_>>().join("; ");
         format!("at {now}: {} emitting, {} unwritten; {lines}", state.emitting, state.unwritten.len())
     }
 
@@ -315,16 +330,17 @@ impl Queue {
                 || line.can_go(now)
                 || line.next_due.is_some_and(|due| due <= now)
         };
-        state.emitting == 0 && state.unwritten.is_empty() && !state.lines.values().any(busy)
-    }
-
-    fn ring_all(&self) {
-        self.state().bells.values().for_each(|bell| bell.notify_one());
+        let mut there = state.lines.all().filter(|line| !state.missing.contains(&line.wire.target));
+        state.emitting == 0 && state.unwritten.is_empty() && !there.any(busy)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
+}
+
+fn known_of(row: &sqlx::sqlite::SqliteRow) -> Known {
+    Known { no: row.get("no"), reached: row.get::<i64, _>("horizon") > 0 }
 }
 
 /// How long a target waits before it tries again to write down what could not be written.

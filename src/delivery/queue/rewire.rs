@@ -1,6 +1,6 @@
 //! Rewiring: lines come and go with their wires, and nothing that waits goes with them.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -8,58 +8,120 @@ use sqlx::Row;
 
 use super::line::Line;
 use super::rows::*;
-use super::{Queue, StoreError};
+use super::{Known, Queue, StoreError, known_of};
 use crate::delivery::policy::DeliveryPolicy;
 use crate::delivery::stream;
 use crate::event::{Event, EventNo};
-use crate::store::{Rows, Write};
+use crate::store::{Cell, Rows, Write};
 use crate::wire::{self, Wire, WiresBySource};
 
+/// Whether this wire is still to get what its stream kept before it was declared.
+fn begins_at_horizon(wire: &Wire, known: Known) -> bool {
+    !known.reached && matches!(&wire.policy, DeliveryPolicy::Stream(policy) if policy.from_horizon)
+}
+
+/// What an exchange of wires leaves to be done.
+struct Exchanged {
+    /// Events before this number went by the old wires.
+    until: i64,
+    /// The wires that were not in force before, with their rows.
+    new: Vec<(i64, Arc<Wire>)>,
+}
+
 impl Queue {
-    /// From now on these wires are in force. What waits for one that is gone keeps waiting for its return.
+    /// From now on these wires are in force, with those that follow from them. What waits for one that is gone keeps
+    /// waiting for its return.
     pub async fn rewire(&self, wires: Vec<Wire>) -> Result<(), StoreError> {
-        let rows = wires.iter().map(|wire| json!(wire.id)).collect();
-        self.store.write(vec![Write { sql: ADD_WIRES, rows }]).await?;
-        let mut known = HashMap::new();
-        for row in self.store.query(WIRES, Vec::new()).await? {
-            known.insert(
-                row.get::<String, _>("id"),
-                (row.get::<i64, _>("no"), row.get::<i64, _>("horizon") > 0),
-            );
-        }
-        self.wiring.replace(wires);
-        let in_force = self.wiring.now();
-        let until = self.exchange_lines(&in_force, &known);
+        let _alone = self.rewiring.lock().await;
+        let wires = Arc::new(WiresBySource::of(wires));
+        self.learn(&wires).await?;
+        let Exchanged { until, new } = self.exchange(wires);
         self.put_orphans_back().await?;
-        for wire in in_force.all() {
-            let Some((no, reached)) = known.get(&wire.id) else { continue };
-            if !reached && matches!(&wire.policy, DeliveryPolicy::Stream(policy) if policy.from_horizon) {
-                self.deliver_from_horizon(wire, *no, until).await?;
+        self.open_lines(&new).await;
+        for (no, wire) in new {
+            let known = self.state().known.get(&wire.id).copied();
+            if known.is_some_and(|known| begins_at_horizon(&wire, known)) {
+                self.deliver_from_horizon(&wire, no, until).await?;
             }
         }
-        self.ring_all();
         Ok(())
     }
 
-    /// Makes the lines fit the wires. Events before the number returned went by the old ones.
-    fn exchange_lines(&self, wires: &WiresBySource, known: &HashMap<String, (i64, bool)>) -> i64 {
-        let mut state = self.state();
-        state.wire_numbers = known.iter().map(|(id, (no, _))| (id.clone(), *no)).collect();
-        let mut old = std::mem::take(&mut state.lines);
-        for wire in wires.all() {
-            let Some((no, reached)) = known.get(&wire.id) else { continue };
-            let mut line = match old.remove(&wire.id) {
-                Some(line) => Line { wire: wire.clone(), ..line },
-                None => Line::new(wire.clone(), *no),
-            };
-            line.closed |=
-                !reached && matches!(&wire.policy, DeliveryPolicy::Stream(policy) if policy.from_horizon);
-            state.lines.insert(wire.id.clone(), line);
+    /// Gives a row to each wire that has none.
+    async fn learn(&self, wires: &WiresBySource) -> Result<(), StoreError> {
+        let unknown: Vec<&str> = {
+            let state = self.state();
+            let unknown = wires.all().filter(|wire| !state.known.contains_key(&wire.id));
+            unknown.map(|wire| wire.id.as_str()).collect()
+        };
+        if unknown.is_empty() {
+            return Ok(());
         }
-        // Attempts still running on a wire that is gone settle in the database alone.
-        let left = old.into_values().flat_map(|line| line.ready).map(|in_line| in_line.delivery.id.0);
-        state.orphans.extend(left);
-        state.next_event
+        let rows = self.store.query(ADD_WIRES, vec![Cell::Text(json!(unknown).to_string())]).await?;
+        let mut state = self.state();
+        for row in &rows {
+            state.known.insert(row.get("id"), known_of(row));
+        }
+        Ok(())
+    }
+
+    /// The wires take the place of the old ones, and the lines fit them.
+    fn exchange(&self, wires: Arc<WiresBySource>) -> Exchanged {
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let old_wires = std::mem::replace(&mut state.wires, wires.clone());
+        self.wiring.replace(wires.clone());
+        for line in state.lines.take_all() {
+            let target = line.wire.target.clone();
+            match wires.get(&line.wire.id) {
+                Some(wire) => {
+                    state.lines.insert(Line { wire: wire.clone(), ..line });
+                    state.ring(&wire.target);
+                }
+                // Attempts still running on a wire that is gone settle in the database alone.
+                None => state.orphans.extend(line.ready.iter().map(|in_line| in_line.delivery.id.0)),
+            }
+            state.ring(&target);
+        }
+        let mut new = Vec::new();
+        for wire in wires.all() {
+            let Some(known) = state.known.get(&wire.id).copied() else { continue };
+            if old_wires.get(&wire.id).is_some() && !begins_at_horizon(wire, known) {
+                continue;
+            }
+            new.push((known.no, wire.clone()));
+            if matches!(wire.policy, DeliveryPolicy::Stream(_)) {
+                state.lines.at(wire, known.no).closed = true;
+            }
+        }
+        Exchanged { until: state.next_event, new }
+    }
+
+    /// One question says for which of the new wires something waits; only those get to work.
+    async fn open_lines(&self, new: &[(i64, Arc<Wire>)]) {
+        if new.is_empty() {
+            return;
+        }
+        let all: Vec<i64> = new.iter().map(|(no, _)| *no).collect();
+        let asked = sqlx::query_scalar(AWAITED).bind(json!(all).to_string()).fetch_all(self.store.read());
+        // Who gets no answer has each of them look for itself.
+        let awaited: HashSet<i64> = asked.await.unwrap_or(all).into_iter().collect();
+        let mut guard = self.state();
+        let state = &mut *guard;
+        for (no, wire) in new {
+            let is_stream = matches!(wire.policy, DeliveryPolicy::Stream(_));
+            if !awaited.contains(no) && !is_stream {
+                continue;
+            }
+            let at_horizon = state.known.get(&wire.id).is_some_and(|known| begins_at_horizon(wire, *known));
+            let Some(line) = state.line(&wire.id) else { continue };
+            line.behind |= awaited.contains(no);
+            line.closed = at_horizon;
+            let target = line.wire.target.clone();
+            if !state.lines.drop_idle(&target) {
+                state.ring(&target);
+            }
+        }
     }
 
     /// Lets go of what was claimed for wires that are gone.
@@ -106,9 +168,13 @@ impl Queue {
                 .map_err(|_| StoreError::Stopping)??;
         }
         self.store.write(vec![Write { sql: HORIZON_REACHED, rows: vec![json!(no)] }]).await?;
-        if let Some(line) = self.state().lines.get_mut(&wire.id) {
-            (line.behind, line.closed) = (true, false);
+        if let Some(known) = self.state().known.get_mut(&wire.id) {
+            known.reached = true;
         }
+        if let Some(line) = self.state().line(&wire.id) {
+            line.closed = false;
+        }
+        self.look_again(std::slice::from_ref(&wire.id));
         Ok(())
     }
 }

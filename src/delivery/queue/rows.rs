@@ -33,10 +33,13 @@ pub(super) const RECOVER: &str =
 pub(super) const HIGHEST: &str = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'event'), 0),
        coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'delivery'), 0)";
 pub(super) const ADD_WIRES: &str = "INSERT INTO wire (id) SELECT value FROM json_each(?1) WHERE true
-     ON CONFLICT (id) DO NOTHING";
+     ON CONFLICT (id) DO UPDATE SET id = excluded.id RETURNING no, id, horizon";
+/// Which of these wires something waits for.
+pub(super) const AWAITED: &str = "SELECT j.value FROM json_each(?1) j
+     WHERE EXISTS (SELECT 1 FROM delivery WHERE wire = j.value AND state = 0)";
 pub(super) const WIRES: &str = "SELECT no, id, horizon FROM wire";
 pub(super) const NEXT_PAGE: &str = "SELECT * FROM (
-       SELECT d.id, d.event, d.attempts, d.refusals, d.cohort, d.not_before, e.natural, e.source, e.name, e.subject,
+       SELECT d.id, d.event, d.attempts, d.refusals, d.cohort, d.not_before, d.redriven, e.natural, e.source, e.name, e.subject,
               e.at, e.lane, e.cause, e.form, e.record,
               sum(length(e.record)) OVER (ORDER BY d.due, d.id) - length(e.record) AS before
        FROM (SELECT * FROM delivery WHERE wire = ?1 AND state = 0 AND due <= ?2 ORDER BY due, id LIMIT ?3) d
@@ -59,7 +62,11 @@ pub(super) const HORIZON_REACHED: &str =
     "UPDATE wire SET horizon = 1 WHERE no IN (SELECT value FROM json_each(?1))";
 pub(super) const REVIVE: &str =
     "UPDATE delivery SET state = 0, due = event - 4611686018427387904, attempts = 0, refusals = 0, cohort = NULL,
-     not_before = 0, reason = NULL WHERE state = 3 AND id IN (SELECT value FROM json_each(?1))";
+     not_before = 0, reason = NULL, redriven = redriven + 1 WHERE state = 3 AND id IN (SELECT value FROM json_each(?1))";
+/// The wires of these deliveries.
+pub(super) const WIRES_OF: &str =
+    "SELECT DISTINCT w.id FROM json_each(?1) j JOIN delivery d ON d.id = j.value
+     JOIN wire w ON w.no = d.wire";
 pub(super) const BURY: &str = "DELETE FROM dead WHERE id IN (SELECT value FROM json_each(?1))";
 
 /// The row of [`INSERT_EVENT`].
@@ -105,6 +112,7 @@ pub(super) fn in_line_of(row: &SqliteRow, now: Timestamp) -> InLine {
         attempts: row.get::<i64, _>("attempts") as u32,
         refusals: row.get::<i64, _>("refusals") as u32,
         cohort: row.get("cohort"),
+        redriven: row.get::<i64, _>("redriven") as u32,
     };
     InLine { delivery, since: now, not_before: Timestamp::from_micros(row.get("not_before")) }
 }

@@ -38,11 +38,13 @@ mod put;
 mod say;
 mod settle;
 mod survey;
+mod target;
 mod walk;
 mod watch;
 mod work;
 
 pub use put::Content;
+pub use target::Writer;
 
 /// What a bucket needs from the world.
 #[derive(Clone)]

@@ -1,73 +1,8 @@
-//! Wires: who wants which event, and how it is delivered. `wants` is pure, and `why` prints what it says.
+//! Whether a wire wants an event, and why: rule by rule. Pure.
 
-use std::collections::HashMap;
-use std::sync::{Arc, RwLock};
-
-use crate::arn::Arn;
-use crate::delivery::policy::DeliveryPolicy;
+use super::Filter;
 use crate::event::Event;
-use crate::event::pattern::{Check, Pattern};
-use crate::random;
-
-/// From a source, through a filter, to a target, under a delivery policy.
-#[derive(Clone, Debug)]
-pub struct Wire {
-    /// `FUNCTION/NAME`, unique.
-    pub id: String,
-    /// Where it starts.
-    pub source: Arn,
-    /// What it lets pass.
-    pub filter: Filter,
-    /// Where it leads.
-    pub target: Arn,
-    /// How it delivers, retries and gives up.
-    pub policy: DeliveryPolicy,
-    /// The queue that gets an event given up, as it is.
-    pub dead_letters: Option<Arn>,
-    /// The queue that gets the record of a failure.
-    pub on_failure: Option<Arn>,
-    /// What gets the record of each success (asynchronous invocation only).
-    pub on_success: Option<Arn>,
-    /// Where it is declared, as `dropwire.toml:12`; empty if nowhere.
-    pub declared_at: String,
-}
-
-impl Wire {
-    /// What fills the slots of a record that this wire takes.
-    pub fn word(&self, slot: &str) -> String {
-        match slot {
-            "subscription" => self.subscription(),
-            // Wire ids are made of names that need no JSON escape.
-            _ => self.id.clone(),
-        }
-    }
-    /// The ARN that SNS would give this subscription: the topic's, and an id that follows from the wire's.
-    pub fn subscription(&self) -> String {
-        format!("{}:{}", self.source, random::uuid_of(&[b"subscription", self.id.as_bytes()], 4))
-    }
-}
-
-/// What a wire lets pass.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Filter {
-    /// Everything.
-    All,
-    /// By the event's name and the object's key (S3).
-    Keys {
-        /// Names, with `*` at the end for any: `ObjectCreated:*`. One must match.
-        events: Vec<String>,
-        /// The key begins with it.
-        prefix: String,
-        /// The key ends with it.
-        suffix: String,
-    },
-    /// By the record; one of the patterns must match (event source mappings).
-    Record(Vec<Pattern>),
-    /// By an SNS message's attributes.
-    Attributes(Pattern),
-    /// By an SNS message's body.
-    Body(Pattern),
-}
+use crate::event::pattern::Check;
 
 /// One rule of a wire, put to one event.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +32,18 @@ pub fn wants(event: &Event, filter: &Filter) -> bool {
             policy.matches_attributes(&event.record.value()["Sns"]["MessageAttributes"])
         }
         Filter::Body(policy) => message_body(event).is_some_and(|body| policy.matches(&body)),
+        Filter::Invocations => event.request_id().is_some(),
+        Filter::Sent(wire) => sent_over(event).is_some_and(|over| over == *wire),
     }
+}
+
+/// The member of a sending's record that names the wire it goes over.
+pub const WIRE_MEMBER: &str = "Wire";
+
+/// The wire that the sending to a destination goes over; none if this event is no such thing.
+pub fn sent_over(event: &Event) -> Option<String> {
+    let is_sending = event.source.service() == "lambda" && event.request_id().is_none();
+    is_sending.then(|| event.record.value()[WIRE_MEMBER].as_str().map(str::to_owned)).flatten()
 }
 
 /// The same rule by rule, in words: what `why` prints.
@@ -127,6 +73,21 @@ pub fn explain(event: &Event, filter: &Filter) -> Vec<Finding> {
                 says: "the message body is no JSON object, and the filter reads the body".into(),
             }],
         },
+        Filter::Invocations => {
+            let held = wants(event, filter);
+            let verb = if held { "is" } else { "is not" };
+            let says = format!("{} {verb} an asynchronous invocation", event.name);
+            vec![Finding { rule: "invocation".into(), held, says }]
+        }
+        Filter::Sent(wire) => {
+            let held = wants(event, filter);
+            let says = match sent_over(event) {
+                Some(_) if held => "it was sent to this destination".into(),
+                Some(other) => format!("it was sent over `{other}`, and this is `{wire}`"),
+                None => format!("{} is not sent to a destination", event.name),
+            };
+            vec![Finding { rule: "destination".into(), held, says }]
+        }
     }
 }
 
@@ -177,56 +138,13 @@ fn hint_at_body(event: &Event, found: &mut [Finding]) {
     }
 }
 
-/// The wires in force. Replaced as a whole when the wiring file is edited.
-#[derive(Default)]
-pub struct Wiring {
-    wires: RwLock<Arc<WiresBySource>>,
-}
-
-/// All wires, by id and by the source where they start.
-#[derive(Default)]
-pub struct WiresBySource {
-    by_source: HashMap<Arn, Vec<Arc<Wire>>>,
-    by_id: HashMap<String, Arc<Wire>>,
-}
-
-impl WiresBySource {
-    /// The wires that start at this source.
-    pub fn from(&self, source: &Arn) -> &[Arc<Wire>] {
-        self.by_source.get(source).map(Vec::as_slice).unwrap_or_default()
-    }
-    /// The wire of this id.
-    pub fn get(&self, id: &str) -> Option<&Arc<Wire>> {
-        self.by_id.get(id)
-    }
-    /// All of them, in no order.
-    pub fn all(&self) -> impl Iterator<Item = &Arc<Wire>> {
-        self.by_id.values()
-    }
-}
-
-impl Wiring {
-    /// The wires in force now.
-    pub fn now(&self) -> Arc<WiresBySource> {
-        self.wires.read().unwrap_or_else(|poisoned| poisoned.into_inner()).clone()
-    }
-    /// From now on these wires are in force.
-    pub fn replace(&self, wires: Vec<Wire>) {
-        let mut new = WiresBySource::default();
-        for wire in wires.into_iter().map(Arc::new) {
-            new.by_source.entry(wire.source.clone()).or_default().push(wire.clone());
-            new.by_id.insert(wire.id.clone(), wire);
-        }
-        *self.wires.write().unwrap_or_else(|poisoned| poisoned.into_inner()) = Arc::new(new);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arn::Arn;
     use crate::clock::Timestamp;
-    use crate::event::pattern::Dialect;
-    use crate::event::{EventId, Record};
+    use crate::event::pattern::{Dialect, Pattern};
+    use crate::event::{self, EventId, Record};
 
     fn event(name: &str, subject: &str, record: &str) -> Event {
         Event {
@@ -287,5 +205,24 @@ mod tests {
         assert!(!wants(&event, &attributes));
         assert!(explain(&event, &attributes)[0].says.ends_with("the filter reads the attributes)"));
         assert!(wants(&event, &Filter::Attributes(policy(r#"{"kind":["o"]}"#, Dialect::SnsAttributes))));
+    }
+
+    fn function(name: &str) -> Arn {
+        Arn::function(&crate::arn::Place::default(), name)
+    }
+
+    #[test]
+    fn what_is_sent_to_a_destination_goes_over_its_own_wire_only() {
+        let sent = Event {
+            source: function("f"),
+            name: event::ON_FAILURE.into(),
+            record: Record::whole(r#"{"Wire":"f/on_failure"}"#.into()),
+            ..event("x", "r", "{}")
+        };
+        assert!(wants(&sent, &Filter::Sent("f/on_failure".into())));
+        assert!(!wants(&sent, &Filter::Sent("f/paid/on_failure".into())));
+        assert!(!wants(&sent, &Filter::Invocations));
+        let findings = explain(&sent, &Filter::Sent("f/paid/on_failure".into()));
+        assert_eq!(findings[0].says, "it was sent over `f/on_failure`, and this is `f/paid/on_failure`");
     }
 }
