@@ -52,6 +52,8 @@ pub struct Options {
     pub fresh: bool,
     /// Pick up edits of the wiring file.
     pub watch_wiring: bool,
+    /// No timeouts and no freezing of functions, for debuggers.
+    pub unhurried: bool,
     /// When the process began, for the banner's "ready in".
     pub ready_since: Instant,
 }

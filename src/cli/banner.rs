@@ -35,8 +35,10 @@ pub fn keys_line(page: Page) -> String {
 }
 
 fn pretty(status: &Status, wires: &[Listed], page: Page, keys: bool) -> String {
-    let mut text =
-        format!("\n{}\n  {} Control   http://{}\n", headline(status, page), page.good("➜"), status.address);
+    let arrow = page.good("➜");
+    let mut text = format!("\n{}\n  {arrow} Control   http://{}\n", headline(status, page), status.address);
+    let hint = page.aside("eval \"$(dropwire env)\"   then use aws or any SDK");
+    text.push_str(&format!("  {arrow} AWS API   same address               {hint}\n"));
     if !wires.is_empty() {
         let rows: Vec<Vec<String>> =
             wires.iter().take(WIRES_SHOWN).map(|wire| wire_row(wire, page)).collect();

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::config::Config;
+use crate::control::Status;
 use serde_json::{Map, Value};
 
 use super::client::Client;
@@ -36,16 +37,21 @@ enum Notation {
 pub async fn run(voice: &Voice, args: Args) -> Done {
     let client = Client::find(&voice.dir).await?;
     let status = client.status().await?;
-    let file = status.file.as_deref().map(Path::new);
-    // With a broken edit in the file the region is not known, and the default one as good as any.
-    let place =
-        Config::load(Path::new(&status.root), file).map(|config| config.sim.place).unwrap_or_default();
-    let variables = variables(&status.address, &place.region);
+    let variables = variables_of(&status);
     let notation =
         if args.dotenv { Notation::Dotenv } else { of_shell(terminal::variable("SHELL").as_deref()) };
     let map: Map<String, Value> =
         variables.iter().map(|(name, value)| ((*name).into(), value.as_str().into())).collect();
     voice.answer(&map, |_| variables.iter().map(|(name, value)| set(notation, name, value)).collect())
+}
+
+/// The variables that point an AWS program to the dropwire of this status.
+pub fn variables_of(status: &Status) -> [(&'static str, String); 5] {
+    let file = status.file.as_deref().map(Path::new);
+    // With a broken edit in the file the region is not known, and the default one as good as any.
+    let place =
+        Config::load(Path::new(&status.root), file).map(|config| config.sim.place).unwrap_or_default();
+    variables(&status.address, &place.region)
 }
 
 /// Credentials that nothing real accepts, so that no program reaches AWS by mistake.

@@ -1,5 +1,6 @@
 //! The command line: one file a command, and what they share.
 
+mod aws;
 mod banner;
 mod check;
 mod client;
@@ -123,6 +124,8 @@ pub enum Command {
     Table(table::Args),
     /// Print environment variables for the shell
     Env(env::Args),
+    /// The installed aws command line, pointed here
+    Aws(aws::Args),
     /// Print the shell's completion script
     Completions(completions::Args),
     /// Print what may follow these words
@@ -179,6 +182,7 @@ impl Command {
             Command::Explain(args) => explain::run(voice, args),
             Command::Table(args) => table::run(voice, args).await,
             Command::Env(args) => env::run(voice, args).await,
+            Command::Aws(args) => aws::run(voice, args).await,
             Command::Completions(args) => completions::run(voice, args),
             Command::Complete(words) => completions::complete(voice, words).await,
         }
@@ -205,6 +209,7 @@ impl Command {
             Command::Explain(_) => "explain",
             Command::Table(_) => "table",
             Command::Env(_) => "env",
+            Command::Aws(_) => "aws",
             Command::Completions(_) => "completions",
             Command::Complete(_) => "complete",
         }

@@ -10,7 +10,7 @@ Look     tail      follow events and logs                 show · why · list ·
 Time     clock     freeze, advance, speed up
 Break    dead      dead letters: list, show, redrive
 Project  init      a working example in 5 seconds         check · explain · table
-Tools    env · completions
+Tools    env · aws · completions
 
 Start here:   dropwire up            (works in an empty folder)
               dropwire fire s3 uploads/cat.png --file cat.png

@@ -51,6 +51,9 @@ pub struct Args {
     /// Do not pick up edits of the wiring file
     #[arg(long)]
     no_watch: bool,
+    /// No timeouts and no freezing: for functions in a debugger
+    #[arg(long)]
+    no_timeouts: bool,
     /// In the background
     #[arg(short, long, conflicts_with = "until_idle")]
     detach: bool,
@@ -102,6 +105,7 @@ pub async fn run(voice: &Voice, args: Args, began: Instant) -> Done {
         seed: args.seed,
         fresh: args.fresh,
         watch_wiring: !args.no_watch,
+        unhurried: args.no_timeouts,
         ready_since: began,
     };
     // From here on signals end it in order: nothing is left half done.
@@ -213,6 +217,7 @@ impl Args {
             (self.seed.is_some(), "--seed"),
             (self.fresh, "--fresh"),
             (self.no_watch, "--no-watch"),
+            (self.no_timeouts, "--no-timeouts"),
         ];
         flags.into_iter().find(|(given, _)| *given).map(|(_, flag)| flag)
     }
@@ -236,6 +241,7 @@ impl Args {
             (self.strict_port, "--strict-port"),
             (self.fresh, "--fresh"),
             (self.no_watch, "--no-watch"),
+            (self.no_timeouts, "--no-timeouts"),
             (self.quiet, "--quiet"),
             (self.verbose, "--verbose"),
         ];

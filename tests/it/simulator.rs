@@ -71,6 +71,7 @@ impl Project {
             seed: None,
             fresh: false,
             watch_wiring: true,
+            unhurried: false,
             ready_since: Instant::now(),
         };
         let app = App::start(options).await.unwrap_or_else(|error| panic!("{error}"));
