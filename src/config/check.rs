@@ -2,10 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::complaint::Complaint;
+use super::complaint::{Complaint, Span};
 use super::parse::{Draft, DraftWire, check_name};
 use super::reader::Reader;
-use super::{From, Origin, TopicSpec, functions, names, s3_events, sources};
+use super::{From, Origin, TopicSpec, destination, functions, names, s3_events, sources};
 use crate::event::pattern::{Dialect, Pattern};
 
 /// Applies every rule to the whole draft. Sources that only a wire names are made here.
@@ -14,10 +14,13 @@ pub(super) fn all(reader: &mut Reader, draft: &mut Draft) {
     for function in &unstarted {
         functions::complain_of_unstarted(reader, draft, function);
     }
+    for named in std::mem::take(&mut draft.destinations) {
+        destination::check(reader, draft, &named);
+    }
     let wires = std::mem::take(&mut draft.wires);
     for wire in &wires {
         source(reader, draft, wire);
-        queues(reader, draft, wire);
+        wire.destinations.iter().for_each(|named| destination::check(reader, draft, named));
         silent_events(draft, wire);
     }
     for (place, wire) in wires.iter().enumerate() {
@@ -32,22 +35,30 @@ pub(super) fn filter_problem(text: &str, dialect: Dialect) -> Option<(String, us
     Pattern::parse(text, dialect).err().map(|error| (error.reason, error.offset))
 }
 
-/// W201 for a source that is not declared but looks like one that is; else it is made with defaults.
 fn source(reader: &mut Reader, draft: &mut Draft, wire: &DraftWire) {
-    let (kind, name) = named_source(&wire.spec.from);
+    make_or_complain(reader, draft, named_source(&wire.spec.from), &wire.source);
+}
+
+/// W201 for a bucket, table or topic that is not declared but looks like one that is; else it is made with defaults.
+pub(super) fn make_or_complain(
+    reader: &mut Reader,
+    draft: &mut Draft,
+    (kind, name): (&'static str, &str),
+    place: &Span,
+) {
     if draft.place(kind, name).is_some() {
         return;
     }
     let near = names::nearest(name, &draft.declared(kind)).map(str::to_owned);
     let complaint = Complaint::new("W201", format!("no {kind} called `{name}`"));
     if let Some(near) = near {
-        let complaint = complaint.at(&wire.source, format!("did you mean `{near}`?"));
+        let complaint = complaint.at(place, format!("did you mean `{near}`?"));
         reader.complain(draft.beside_declaration(complaint, kind, &near));
         return;
     }
     if kind == "table" {
         let help = format!("add `[table.{name}]` with its key, for example `key = \"id:S\"`");
-        reader.complain(complaint.at(&wire.source, "a table has to be declared").help(help));
+        reader.complain(complaint.at(place, "a table has to be declared").help(help));
         return;
     }
     let known = &draft.config;
@@ -56,8 +67,8 @@ fn source(reader: &mut Reader, draft: &mut Draft, wire: &DraftWire) {
     {
         return;
     }
-    check_name(reader, kind, name, &wire.source);
-    let origin = reader.origin(&wire.source);
+    check_name(reader, kind, name, place);
+    let origin = reader.origin(place);
     let by_hand = format!("(write it down: [{kind}.{name}])");
     if kind == "bucket" {
         let spec = sources::default_bucket(&reader.root, name, origin);
@@ -77,30 +88,6 @@ fn named_source(from: &From) -> (&'static str, &str) {
         From::Bucket { bucket, .. } => ("bucket", bucket),
         From::Table { table, .. } => ("table", table),
         From::Topic { topic, .. } => ("topic", topic),
-    }
-}
-
-/// W206 for a queue that nobody declares: an event must not vanish into a typo.
-fn queues(reader: &mut Reader, draft: &Draft, wire: &DraftWire) {
-    for queue in &wire.queues {
-        let name = queue.value.as_str();
-        if draft.place("queue", name).is_some() {
-            continue;
-        }
-        let complaint = Complaint::new("W206", format!("no queue called `{name}`"));
-        reader.complain(match names::nearest(name, &draft.declared("queue")) {
-            Some(near) => {
-                let complaint = complaint.at(&queue.span, format!("did you mean `{near}`?"));
-                draft.beside_declaration(complaint, "queue", near)
-            }
-            None if names::broken_rule("queue", name).is_some() => {
-                let rule = names::broken_rule("queue", name).unwrap_or_default();
-                complaint.at(&queue.span, "not declared").note(format!("a queue is called by {rule}"))
-            }
-            None => complaint
-                .at(&queue.span, "not declared")
-                .help(format!("add a line that declares it: `[queue.{name}]`")),
-        });
     }
 }
 

@@ -129,6 +129,7 @@ fn conventional_wire(bucket: &str, function: &str) -> WireSpec {
         },
         dlq: None,
         on_failure: None,
+        on_success: None,
         retries: None,
         backoff: None,
         age_max: None,

@@ -259,8 +259,8 @@ W207: a setting does not go with what it stands next to.
 
 A wire's options belong to its kind of source: `events`, `prefix`, `suffix` and `glob` to buckets; `batch`, `window`,
 `start`, `bisect` and `report_failures` to tables; `scope` to topics; `filter` to tables and topics. `retries`, `age`,
-`dlq` and `on_failure` go with all, `backoff` with buckets and topics. A function's `runtime` and `code` go with
-`handler`, `build` and `watch` with `run`, `args` with `builtin`.
+`dlq` and `on_failure` go with all, `backoff` and `on_success` with buckets and topics. A function's `runtime` and
+`code` go with `handler`, `build` and `watch` with `run`, `args` with `builtin`.
 ",
     ),
     (
@@ -315,6 +315,18 @@ and function. Put both conditions into one filter, or use two functions.
 ",
     ),
     (
+        "W213",
+        "
+W213: a destination that AWS would not take.
+
+`dlq` (the event itself) is a queue or a topic. `on_failure` (the record of a failure) is a queue, a topic, a bucket, or
+another function; a table's wire takes no function there. `on_success` (the record of a success) is a queue, a topic or
+another function. A function is never its own destination.
+
+    on_failure = \"topic:alarms\"        # or \"queue:NAME\", \"function:NAME\", \"s3:BUCKET\"; a bare name is a queue
+",
+    ),
+    (
         "W902",
         "
 W902: AWS has this, this version of dropwire not yet.
@@ -346,6 +358,7 @@ mod tests {
     fn every_code_of_the_reader_is_explained() {
         let sources = [
             include_str!("check.rs"),
+            include_str!("destination.rs"),
             include_str!("functions.rs"),
             include_str!("parse.rs"),
             include_str!("programs.rs"),

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Origin;
+use super::{Destination, Origin};
 
 /// `[function.NAME]`.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,8 +31,26 @@ pub struct FunctionSpec {
     pub env: BTreeMap<String, String>,
     /// How many invocations may run at once, 10 by default.
     pub concurrency: usize,
+    /// How its asynchronous invocations are retried, and what is told of their end.
+    pub asynchronous: Asynchronous,
     /// Where it is declared.
     pub origin: Origin,
+}
+
+/// What a function says of all its asynchronous invocations (`EventInvokeConfig`, `DeadLetterConfig`). A wire that
+/// says otherwise is heeded first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Asynchronous {
+    /// `retries`, 0 to 2; none takes the source's default.
+    pub retries: Option<u32>,
+    /// `age`, 60 s to 6 h: older events are given up; none takes the default.
+    pub age_max: Option<Duration>,
+    /// `on_success`: gets the record of each success.
+    pub on_success: Option<Destination>,
+    /// `on_failure`: gets the record of each event that is given up.
+    pub on_failure: Option<Destination>,
+    /// `dlq`: gets each event that is given up, as it is.
+    pub dlq: Option<Destination>,
 }
 
 impl FunctionSpec {
@@ -50,6 +68,7 @@ impl FunctionSpec {
             logging: Logging::default(),
             env: BTreeMap::new(),
             concurrency: 10,
+            asynchronous: Asynchronous::default(),
             origin: Origin::default(),
         }
     }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use super::complaint::Complaint;
 use super::parse::{Draft, DraftWire};
 use super::reader::{Placed, Reader, Section, Setting};
-use super::{Builtin, FunctionKind, FunctionSpec, WireSpec, names, programs, units, wire_tables, wires};
+use super::{
+    Builtin, FunctionKind, FunctionSpec, WireSpec, destination, names, programs, units, wire_tables, wires,
+};
 
 /// The keys that each say how a function runs; `runtime` says the same as `handler`.
 const WAYS: &[&str] = &["handler", "run", "exec", "url", "attach", "builtin"];
@@ -31,6 +33,11 @@ const KEYS: &[&str] = &[
     "wire",
     "watch",
     "build",
+    "retries",
+    "age",
+    "dlq",
+    "on_failure",
+    "on_success",
 ];
 /// Keys that mean something for one way only.
 const BELONGS: &[(&str, &str)] =
@@ -69,6 +76,8 @@ pub(super) fn function(reader: &mut Reader, draft: &mut Draft, setting: &Setting
             draft.wires.extend(wire_tables::wire(reader, &name, &wire));
         }
     }
+    let (asynchronous, destinations) = destination::asynchronous(reader, &section, &name);
+    draft.destinations.extend(destinations);
     let way = only_way(reader, draft, &section);
     let Some((kind, folder)) = way.and_then(|way| kind(reader, &section, way)) else {
         common(reader, &section);
@@ -85,6 +94,7 @@ pub(super) fn function(reader: &mut Reader, draft: &mut Draft, setting: &Setting
         layers: common.layers,
         env: common.env,
         concurrency: common.concurrency,
+        asynchronous,
         origin,
         ..FunctionSpec::new(&name, kind, folder)
     };
@@ -209,12 +219,13 @@ fn short_wires(reader: &mut Reader, draft: &mut Draft, function: &str, section: 
             from,
             dlq: None,
             on_failure: None,
+            on_success: None,
             retries: None,
             backoff: None,
             age_max: None,
             origin: reader.origin(&text.span),
         };
-        draft.wires.push(DraftWire { spec, place: text.span.clone(), source, queues: Vec::new() });
+        draft.wires.push(DraftWire { spec, place: text.span.clone(), source, destinations: Vec::new() });
     }
 }
 

@@ -10,6 +10,7 @@ use crate::clock::Timestamp;
 mod check;
 mod complaint;
 mod conventions;
+mod destination;
 mod explain;
 mod function_spec;
 mod functions;
@@ -27,8 +28,11 @@ mod wire_tables;
 mod wires;
 
 pub use complaint::{Complaint, Complaints};
+pub use destination::Destination;
 pub use explain::{codes, explain};
-pub use function_spec::{Builtin, FunctionKind, FunctionSpec, LATEST, LogFormat, Logging, function_key};
+pub use function_spec::{
+    Asynchronous, Builtin, FunctionKind, FunctionSpec, LATEST, LogFormat, Logging, function_key,
+};
 
 /// Globs over file names that editors, browsers and systems leave behind; `ignore` of a bucket replaces them.
 pub const IGNORED_BY_DEFAULT: &[&str] = &[
@@ -219,10 +223,13 @@ pub struct WireSpec {
     pub function: String,
     /// Where it starts and what it lets pass.
     pub from: From,
-    /// `dlq`: the queue that gets the event itself when it is given up.
-    pub dlq: Option<String>,
-    /// `on_failure`: the queue that gets the failure record (streams: batch description; others: the destination record).
-    pub on_failure: Option<String>,
+    /// `dlq`: what gets the event itself when it is given up; none takes the function's (not of a table's wire).
+    pub dlq: Option<Destination>,
+    /// `on_failure`: what gets the failure record (streams: batch description; others: the destination record); none
+    /// takes the function's (not of a table's wire).
+    pub on_failure: Option<Destination>,
+    /// `on_success`: what gets the record of each success; none takes the function's. Not of a table's wire.
+    pub on_success: Option<Destination>,
     /// `retries`; none takes the source's default (topic 3, other asynchronous 2, streams until the record is 24 h old).
     pub retries: Option<u32>,
     /// `backoff`; none takes the source's default (topic 1 s, 2 s, 4 s; bucket 60 s, 120 s). The last one repeats.

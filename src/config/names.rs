@@ -15,12 +15,15 @@ pub(super) fn broken_rule(kind: &str, name: &str) -> Option<&'static str> {
         "queue" => (sized(name, 1, 80, plain), "1 to 80 letters, digits, hyphens and underscores"),
         // Ours, not AWS's: wire names become part of ids such as `audit/orders`, beside `audit/on.2`.
         _ => (
-            sized(name, 1, 64, plain) && name != "on",
-            "1 to 64 letters, digits, hyphens and underscores, and not `on`",
+            sized(name, 1, 64, plain) && !OWN_WIRES.contains(&name),
+            "1 to 64 letters, digits, hyphens and underscores, and not `on`, `async`, `dlq`, `on_failure` or `on_success`",
         ),
     };
     (!fits).then_some(rule)
 }
+
+/// The names of wires that are there because there is a function, or a destination.
+const OWN_WIRES: &[&str] = &["on", "async", "dlq", "on_failure", "on_success"];
 
 /// The known name that somebody who wrote `name` probably meant.
 pub(super) fn nearest<'k>(name: &str, known: &[&'k str]) -> Option<&'k str> {
@@ -92,6 +95,8 @@ mod tests {
         check_name("queue", &"q".repeat(81), false);
         check_name("wire", "orders", true);
         check_name("wire", "on", false);
+        check_name("wire", "async", false);
+        check_name("wire", "on_failure", false);
         check_name("wire", "a/b", false);
     }
 

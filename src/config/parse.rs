@@ -6,7 +6,7 @@ use toml_edit::Document;
 
 use super::complaint::{Complaint, Complaints, Span};
 use super::reader::{Placed, Places, Reader, Section, Setting};
-use super::{Config, Sim, WireSpec, check, conventions, functions, names, sources, units};
+use super::{Config, Destination, Sim, WireSpec, check, conventions, functions, names, sources, units};
 use crate::arn::Place;
 
 /// The tables that this version reads.
@@ -70,6 +70,7 @@ impl Config {
             wires: Vec::new(),
             places: Places::new(),
             unstarted: Vec::new(),
+            destinations: Vec::new(),
         };
         let mut reader = Reader::new(root, name, text);
         read(&mut reader, &mut draft, &Section::root(document.as_table()));
@@ -103,6 +104,8 @@ pub(super) struct Draft {
     pub wires: Vec<DraftWire>,
     /// Functions of which nothing says how they start.
     pub unstarted: Vec<Placed<String>>,
+    /// The destinations that functions name.
+    pub destinations: Vec<Placed<Destination>>,
     places: Places,
 }
 
@@ -113,8 +116,8 @@ pub(super) struct DraftWire {
     pub place: Span,
     /// The name of its source.
     pub source: Span,
-    /// The queues it names.
-    pub queues: Vec<Placed<String>>,
+    /// The destinations it names.
+    pub destinations: Vec<Placed<Destination>>,
 }
 
 impl Draft {

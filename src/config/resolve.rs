@@ -2,24 +2,51 @@
 
 use std::time::Duration;
 
-use super::{Config, From, WireSpec};
+use super::{Asynchronous, Config, Destination, From, FunctionSpec, WireSpec, function_key};
 use crate::arn::{Arn, Place};
 use crate::delivery::policy::{AsyncPolicy, DeliveryPolicy};
 use crate::delivery::stream::StreamPolicy;
 use crate::event::pattern::{Dialect, Pattern, PatternError};
 use crate::wire::{Filter, Wire};
 
-/// All wires of this configuration. A filter that is none leaves its wire out; reading the file has complained of it.
+/// All wires of this configuration, and one for the asynchronous invocations of each function. A filter that is none
+/// leaves its wire out; reading the file has complained of it.
 pub fn wires(config: &Config) -> Vec<Wire> {
-    config.wires.iter().filter_map(|spec| wire(spec, &config.sim.place).ok()).collect()
+    let place = &config.sim.place;
+    let none = Asynchronous::default();
+    let of = |name: &str| config.functions.get(name).map_or(&none, |function| &function.asynchronous);
+    let declared = config.wires.iter().filter_map(|spec| wire(spec, of(&spec.function), place).ok());
+    let invocations = config.functions.values().map(|function| invocations(function, place));
+    declared.chain(invocations).collect()
 }
 
-fn wire(spec: &WireSpec, place: &Place) -> Result<Wire, PatternError> {
+/// The wire of a function's asynchronous invocations.
+pub fn invocations(function: &FunctionSpec, place: &Place) -> Wire {
+    let arn = Arn::function(place, &function_key(&function.name, &function.version));
+    let said = &function.asynchronous;
+    let by_default = AsyncPolicy::lambda();
+    let policy = AsyncPolicy {
+        retries: said.retries.unwrap_or(by_default.retries),
+        age_max: said.age_max.unwrap_or(by_default.age_max),
+        ..by_default
+    };
+    let to = |destination: &Option<Destination>| destination.as_ref().map(|to| to.arn(place));
+    Wire::asynchronous(arn, policy, to(&said.dlq), to(&said.on_failure), to(&said.on_success))
+}
+
+fn wire(spec: &WireSpec, said: &Asynchronous, place: &Place) -> Result<Wire, PatternError> {
+    let asynchronous = |by_default| DeliveryPolicy::Async(asynchronous(spec, said, by_default));
+    // What a function says of its asynchronous invocations is not said of its streams.
+    let is_stream = matches!(spec.from, From::Table { .. });
+    let to = |own: &Option<Destination>, of_function: &Option<Destination>| {
+        let inherited = of_function.as_ref().filter(|_| !is_stream);
+        own.as_ref().or(inherited).map(|to| to.arn(place))
+    };
     let (source, filter, policy) = match &spec.from {
         From::Bucket { bucket, events, prefix, suffix } => {
             let (events, prefix, suffix) = (events.clone(), prefix.clone(), suffix.clone());
             let filter = Filter::Keys { events, prefix, suffix };
-            (Arn::bucket(bucket), filter, DeliveryPolicy::Async(asynchronous(spec, AsyncPolicy::lambda())))
+            (Arn::bucket(bucket), filter, asynchronous(AsyncPolicy::lambda()))
         }
         From::Table { table, filter, .. } => {
             let patterns: Result<Vec<Pattern>, _> =
@@ -34,7 +61,7 @@ fn wire(spec: &WireSpec, place: &Place) -> Result<Wire, PatternError> {
                 Some(text) if *body_scope => Filter::Body(Pattern::parse(text, Dialect::SnsBody)?),
                 Some(text) => Filter::Attributes(Pattern::parse(text, Dialect::SnsAttributes)?),
             };
-            (Arn::topic(place, topic), filter, DeliveryPolicy::Async(asynchronous(spec, AsyncPolicy::sns())))
+            (Arn::topic(place, topic), filter, asynchronous(AsyncPolicy::sns()))
         }
     };
     Ok(Wire {
@@ -43,9 +70,9 @@ fn wire(spec: &WireSpec, place: &Place) -> Result<Wire, PatternError> {
         filter,
         target: Arn::function(place, &spec.function),
         policy,
-        dead_letters: spec.dlq.as_deref().map(|name| Arn::queue(place, name)),
-        on_failure: spec.on_failure.as_deref().map(|name| Arn::queue(place, name)),
-        on_success: None,
+        dead_letters: to(&spec.dlq, &said.dlq),
+        on_failure: to(&spec.on_failure, &said.on_failure),
+        on_success: to(&spec.on_success, &said.on_success),
         declared_at: match spec.origin.line {
             0 => String::new(),
             line => format!("{}:{line}", spec.origin.file),
@@ -53,11 +80,11 @@ fn wire(spec: &WireSpec, place: &Place) -> Result<Wire, PatternError> {
     })
 }
 
-fn asynchronous(spec: &WireSpec, by_default: AsyncPolicy) -> AsyncPolicy {
+fn asynchronous(spec: &WireSpec, said: &Asynchronous, by_default: AsyncPolicy) -> AsyncPolicy {
     AsyncPolicy {
-        retries: spec.retries.unwrap_or(by_default.retries),
+        retries: spec.retries.or(said.retries).unwrap_or(by_default.retries),
         backoff: spec.backoff.clone().unwrap_or(by_default.backoff),
-        age_max: spec.age_max.unwrap_or(by_default.age_max),
+        age_max: spec.age_max.or(said.age_max).unwrap_or(by_default.age_max),
     }
 }
 
@@ -127,7 +154,12 @@ fn terms(wire: &Wire) -> String {
             });
         }
     }
-    terms.extend(wire.dead_letters.iter().map(|queue| format!("then dead letters {}", queue.name())));
-    terms.extend(wire.on_failure.iter().map(|queue| format!("failure record to {}", queue.name())));
+    let named = |to: &Arn| match to.kind() {
+        "queue" => to.name().to_owned(),
+        kind => format!("{kind} {}", to.name()),
+    };
+    terms.extend(wire.dead_letters.iter().map(|to| format!("then dead letters {}", named(to))));
+    terms.extend(wire.on_failure.iter().map(|to| format!("failure record to {}", named(to))));
+    terms.extend(wire.on_success.iter().map(|to| format!("success record to {}", named(to))));
     format!("   {}", terms.join(", "))
 }

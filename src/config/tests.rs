@@ -7,6 +7,7 @@ use tempfile::TempDir;
 use super::{Complaints, Config};
 
 mod conventions;
+mod destinations;
 mod good_files;
 mod laws;
 mod mockups;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::check::filter_problem;
 use super::complaint::{Complaint, Span};
+use super::destination::{Destinations, value};
 use super::parse::DraftWire;
 use super::reader::{Placed, Reader, Section, Setting};
 use super::{From, WireSpec, names, wires};
@@ -14,7 +15,7 @@ const SOURCES: &[&str] = &["bucket", "table", "topic"];
 const BUCKET_KEYS: &[&str] = &["events", "prefix", "suffix", "glob"];
 const TABLE_KEYS: &[&str] = &["filter", "batch", "window", "start", "bisect", "report_failures"];
 const TOPIC_KEYS: &[&str] = &["filter", "scope"];
-const POLICY_KEYS: &[&str] = &["retries", "backoff", "age", "dlq", "on_failure"];
+const POLICY_KEYS: &[&str] = &["retries", "backoff", "age", "dlq", "on_failure", "on_success"];
 /// Sources of a later version, with how a sentence names them.
 const LATER: &[(&str, &str)] = &[
     ("mail", "inbound mail"),
@@ -50,33 +51,27 @@ pub(super) fn wire(reader: &mut Reader, function: &str, setting: &Setting) -> Op
         "table" => table(reader, &section, &source_name.value),
         _ => topic(reader, &section, &source_name.value),
     };
-    let (dlq, on_failure) = (policy.dlq, policy.on_failure);
+    let destinations = Destinations::read(reader, &section, function, source.key == "table");
     let spec = WireSpec {
         id: format!("{function}/{name}"),
         function: function.to_owned(),
         from,
-        dlq: dlq.as_ref().map(|queue| queue.value.clone()),
-        on_failure: on_failure.as_ref().map(|queue| queue.value.clone()),
+        dlq: value(&destinations.dlq),
+        on_failure: value(&destinations.on_failure),
+        on_success: value(&destinations.on_success),
         retries: policy.retries,
         backoff: policy.backoff,
         age_max: policy.age_max,
         origin: reader.origin(&section.span),
     };
     let source = reader.inside(&source_name, 0, source_name.value.len());
-    Some(DraftWire {
-        spec,
-        place: section.span.clone(),
-        source,
-        queues: dlq.into_iter().chain(on_failure).collect(),
-    })
+    Some(DraftWire { spec, place: section.span.clone(), source, destinations: destinations.all() })
 }
 
 struct Policy {
     retries: Option<u32>,
     backoff: Option<Vec<Duration>>,
     age_max: Option<Duration>,
-    dlq: Option<Placed<String>>,
-    on_failure: Option<Placed<String>>,
 }
 
 fn policy(reader: &mut Reader, section: &Section, source: &str) -> Policy {
@@ -88,8 +83,6 @@ fn policy(reader: &mut Reader, section: &Section, source: &str) -> Policy {
         retries: retries.and_then(|count| u32::try_from(count).ok()),
         backoff: section.get("backoff").and_then(|setting| backoff(reader, &setting)),
         age_max: section.get("age").and_then(|s| reader.duration(&s, Duration::from_secs(60)..=age_most)),
-        dlq: section.get("dlq").and_then(|setting| queue(reader, &setting)),
-        on_failure: section.get("on_failure").and_then(|setting| queue(reader, &setting)),
     }
 }
 
@@ -220,22 +213,6 @@ fn delay(value: &toml_edit::Value) -> Option<Duration> {
     }
 }
 
-/// `"queue:NAME"` or `"NAME"`.
-fn queue(reader: &mut Reader, setting: &Setting) -> Option<Placed<String>> {
-    let text = reader.text_like(setting, "the name of a queue")?;
-    let name = match text.value.split_once(':') {
-        None => text.value.as_str(),
-        Some(("queue", name)) => name,
-        Some(_) => {
-            let what = "places for failed events but queues";
-            reader.not_yet(&text.span, what, Some("write `queue:NAME`, or just the name of the queue"));
-            return None;
-        }
-    };
-    let span = reader.inside(&text, text.value.len() - name.len(), name.len());
-    Some(Placed { value: name.to_owned(), span })
-}
-
 /// W101 and W902; whether the wire's source can still be told.
 fn known_keys(reader: &mut Reader, section: &Section) -> bool {
     let mut source_is_known = true;
@@ -286,12 +263,13 @@ fn fitting_keys(reader: &mut Reader, section: &Section, source: &str) {
     };
     for setting in section.settings() {
         let key = setting.key;
-        // A batch that fails holds up its stream, so a stream retries without waiting.
-        let policy = POLICY_KEYS.contains(&key) && !(key == "backoff" && source == "table");
+        // A batch that fails holds up its stream, so a stream retries without waiting; and nobody is told of successes.
+        let not_of_tables = ["backoff", "on_success"].contains(&key);
+        let policy = POLICY_KEYS.contains(&key) && !(not_of_tables && source == "table");
         let homes = [("buckets", BUCKET_KEYS), ("tables", TABLE_KEYS), ("topics", TOPIC_KEYS)];
         let mut homes: Vec<&str> =
             homes.iter().filter(|(_, keys)| keys.contains(&key)).map(|(home, _)| *home).collect();
-        if key == "backoff" {
+        if not_of_tables {
             homes = vec!["buckets", "topics"];
         }
         if fitting.contains(&key) || policy || homes.is_empty() {

@@ -99,7 +99,8 @@ impl Function {
     /// Whether environments of this function do for that declaration as well.
     pub(super) fn runs_as(&self, spec: &FunctionSpec) -> bool {
         let (concurrency, origin) = (self.spec.concurrency, self.spec.origin.clone());
-        self.spec == FunctionSpec { concurrency, origin, ..spec.clone() }
+        let asynchronous = self.spec.asynchronous.clone();
+        self.spec == FunctionSpec { concurrency, origin, asynchronous, ..spec.clone() }
     }
 
     /// Whether it could run, as far as can be told without running it. Begins to listen if it is attached.

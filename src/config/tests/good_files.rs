@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::project;
 use crate::clock::Timestamp;
 use crate::config::{
-    Builtin, ClockStart, Config, From, FunctionKind, IGNORED_BY_DEFAULT, KeyKind, KeySpec, Origin, StreamView,
+    Builtin, ClockStart, Config, Destination, From, FunctionKind, IGNORED_BY_DEFAULT, KeyKind, KeySpec,
+    Origin, StreamView,
 };
 
 /// Uses every setting of this version.
@@ -31,6 +32,11 @@ timeout = "10s"
 memory  = "256MB"
 env     = { TABLE = "audit-log", LOG_LEVEL = "debug" }
 on      = ["s3:uploads ObjectRemoved:*", "topic:news"]
+retries = 1
+age     = "1h"
+dlq     = "topic:order-events"
+on_failure = "s3:archive"
+on_success = "function:report"
 
 [function.audit.wire.orders]
 table   = "orders"
@@ -221,7 +227,7 @@ fn wires_are_in_the_order_of_the_file() {
         "flaky/on",
     ];
     assert_eq!(ids, expected);
-    assert_eq!(config.wires[3].origin.line, 24);
+    assert_eq!(config.wires[3].origin.line, 29);
 }
 
 #[test]
@@ -238,7 +244,10 @@ fn wires_carry_their_options() {
     let wire = |id: &str| config.wires.iter().find(|wire| wire.id == id).expect("the wire");
     let orders = wire("audit/orders");
     assert_eq!((orders.retries, orders.age_max), (Some(2), Some(Duration::from_secs(86_400))));
-    assert_eq!((orders.dlq.as_deref(), orders.on_failure.as_deref()), (None, Some("audit-dead")));
+    assert_eq!(
+        (orders.dlq.clone(), orders.on_failure.clone()),
+        (None, Some(Destination::Queue("audit-dead".into())))
+    );
     assert_eq!(
         orders.from,
         From::Table {
@@ -253,7 +262,7 @@ fn wires_carry_their_options() {
     );
     let paid = wire("notify/paid");
     assert_eq!(paid.backoff, Some([1, 2, 4].map(Duration::from_secs).to_vec()));
-    assert_eq!(paid.dlq.as_deref(), Some("notify-dead"));
+    assert_eq!(paid.dlq, Some(Destination::Queue("notify-dead".into())));
     let filter = Some(r#"{ "status": ["paid"] }"#.to_owned());
     assert_eq!(paid.from, From::Topic { topic: "order-events".into(), filter, body_scope: true });
     let right = From::Bucket {

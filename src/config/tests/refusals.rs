@@ -3,7 +3,7 @@
 use super::{complaints, project};
 
 /// `text` has one mistake, of this code; the complaint points at `place`.
-fn check(text: &str, code: &str, place: &str) {
+pub(super) fn check(text: &str, code: &str, place: &str) {
     let complaints = complaints(&project(), text);
     let found: Vec<_> = complaints.list().iter().map(|one| one.code).collect();
     assert_eq!(found, [code], "{text}\n{complaints}");
@@ -14,12 +14,12 @@ fn check(text: &str, code: &str, place: &str) {
 }
 
 /// The same for lines of a function that is otherwise fine.
-fn check_function(lines: &str, code: &str, place: &str) {
+pub(super) fn check_function(lines: &str, code: &str, place: &str) {
     check(&format!("[function.f]\n{lines}\n"), code, place);
 }
 
 /// The same for lines of a wire of a function that is otherwise fine.
-fn check_wire(lines: &str, code: &str, place: &str) {
+pub(super) fn check_wire(lines: &str, code: &str, place: &str) {
     let around = "[function.f]\nexec = \"sh x.sh\"\n[table.orders]\nkey = \"id:S\"\n[function.f.wire.w]";
     check(&format!("{around}\n{lines}\n"), code, place);
 }
@@ -181,7 +181,7 @@ fn tables_and_wires_of_a_later_version() {
         check_function(&format!("exec = \"sh\"\non = \"{scheme}\""), "W902", &format!("\"{scheme}\""));
     }
     check_wire("queue = \"work\"", "W902", "queue");
-    check_wire("topic = \"t\"\non_failure = \"topic:t\"", "W902", "\"topic:t\"");
+    check_wire("topic = \"t\"\non_failure = \"bus:t\"", "W902", "\"bus:t\"");
 }
 
 #[test]
