@@ -122,7 +122,7 @@ fn log_words(attempt: &AttemptShown, page: Page, most: usize) -> String {
 
 /// What the function itself wrote, without the platform's lines around it.
 fn own_lines(log: &str) -> impl Iterator<Item = &str> {
-    let marks = ["START RequestId: ", "END RequestId: ", "REPORT RequestId: "];
+    let marks = ["START RequestId: ", "END RequestId: ", "REPORT RequestId: ", "INIT_START ", "INIT_REPORT "];
     log.lines().filter(move |line| !marks.iter().any(|mark| line.starts_with(mark)))
 }
 

@@ -9,9 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::desk::Desk;
-use super::environment::LIMIT_MAX;
 use super::outcome;
-use super::runtime_api::RuntimeApi;
+use super::runtime_api::{About, Guests, RuntimeApi};
 use super::world::{Call, World};
 use crate::clock::real;
 use crate::config::FunctionSpec;
@@ -32,9 +31,10 @@ impl Attached {
         let desk = Arc::new(Desk::default());
         let kept = world.state.join("attach").join(function);
         let port = std::fs::read_to_string(&kept).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
-        let api = match RuntimeApi::listen(Arc::clone(&desk), port).await {
+        let guests = || Guests { desk: Arc::clone(&desk), output: None, about: About::default() };
+        let api = match RuntimeApi::listen(guests(), port).await {
             Ok(api) => api,
-            Err(_) => RuntimeApi::listen(Arc::clone(&desk), 0).await?,
+            Err(_) => RuntimeApi::listen(guests(), 0).await?,
         };
         if api.address().port() != port {
             // Not kept, the port is another one next time, and no more than that.
@@ -56,9 +56,9 @@ impl Attached {
 
     /// Hands the event to whoever asks and waits for the answer.
     pub async fn run(&self, call: &Call<'_>, world: &World, spec: &FunctionSpec) -> Outcome {
-        let limit = spec.timeout.unwrap_or(LIMIT_MAX);
+        let limit = world.limit_of(spec);
         let _cleared = Cleared(&self.desk);
-        let mut answer = self.desk.put(Arc::new(world.event(call, &spec.name, limit)));
+        let mut answer = self.desk.put(Arc::new(world.event(call, spec, limit)));
         let handed = real::within(PATIENCE, async {
             tokio::select! {
                 biased;
@@ -71,7 +71,7 @@ impl Attached {
             Some(Err(said)) => (std::time::Instant::now(), said.ok()),
             None => return Outcome::Unavailable(format!("function {} {}", spec.name, self.invitation())),
         };
-        let answer = match (early, spec.timeout) {
+        let answer = match (early, spec.timeout.map(|_| limit)) {
             (Some(said), _) => Some(said),
             // Who sits in a debugger is not hurried.
             (None, None) => answer.await.ok(),
@@ -79,7 +79,7 @@ impl Attached {
                 real::within(limit.saturating_sub(at.elapsed()), answer).await.and_then(Result::ok)
             }
         };
-        outcome::concluded(answer, call, spec, at.elapsed())
+        outcome::concluded(answer, call, spec, (at.elapsed(), limit))
     }
 }
 

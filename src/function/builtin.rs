@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::json;
 
-use super::desk::Answer;
+use super::event::Answer;
 use super::outcome;
 use super::world::{Call, World};
 use crate::config::{Builtin, FunctionSpec};
@@ -24,7 +24,7 @@ pub async fn run(call: &Call<'_>, world: &World, (spec, builtin): (&FunctionSpec
         Builtin::Flaky { .. } => Some(echo),
         Builtin::Sleep { duration } => sleep(*duration, world, spec).await.then_some(null),
     };
-    outcome::concluded(answer, call, spec, begun.elapsed())
+    outcome::concluded(answer, call, spec, (begun.elapsed(), world.limit_of(spec)))
 }
 
 fn failure(error: &str, call: &Call) -> Answer {

@@ -1,66 +1,20 @@
 //! The desk between one environment and its runtime: the event that lies there, who waits for it, and the
-//! Runtime API's state machine. Pure but for waking who waits.
+//! Runtime API's state machine. Pure but for waking who waits, and for looking whether they are still there.
 //!
 //! ```text
 //! Started ──next──▶ Ready ──event──▶ Running ──response or error──▶ RuntimeResponseSent ──next──▶ Ready
 //!    └──init/error──▶ InitError ──next──▶ Ready
 //! ```
 
+use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::Bytes;
 use tokio::sync::{Notify, oneshot};
 
-use crate::clock::{Timestamp, real};
-
-/// What a runtime gets from `next`.
-#[derive(Debug)]
-pub struct Event {
-    /// The invocation's id, a UUID.
-    pub request_id: String,
-    /// The event itself.
-    pub payload: Bytes,
-    /// The function's ARN, as invoked.
-    pub arn: String,
-    /// `Root=1-8hex-24hex;Parent=16hex;Sampled=0`.
-    pub trace_id: String,
-    /// How long the invocation may take from the moment it is handed over.
-    pub limit: Duration,
-}
-
-/// What a runtime said about an event, or about its own start.
-#[derive(Debug, PartialEq)]
-pub enum Answer {
-    /// The result, any bytes.
-    Response(Bytes),
-    /// The function failed; the body as posted, and the error type of the header.
-    Error(Bytes, String),
-    /// The code could not be loaded; the body as posted, and the error type of the header.
-    InitError(Bytes, String),
-    /// The result was larger than the Runtime API takes.
-    TooLarge,
-}
-
-/// Why the Runtime API refuses a call.
-#[derive(Debug, PartialEq)]
-pub enum Refusal {
-    /// The id is not that of the running invocation.
-    UnknownId,
-    /// This call is not allowed now: the state, and the state it would lead to.
-    Transition(&'static str, &'static str),
-}
-
-/// An event as handed over.
-#[derive(Clone, Debug)]
-pub struct Handed {
-    /// The event.
-    pub event: Arc<Event>,
-    /// When the invocation must be over, real time.
-    pub deadline: Timestamp,
-    /// When it was handed over first.
-    pub at: Instant,
-}
+use super::event::{Answer, Event, Handed, Refusal};
+use super::extensions::Extensions;
+use crate::clock::real;
 
 /// What came of a call of `next`.
 pub enum Next {
@@ -76,6 +30,27 @@ pub struct Desk {
     state: Mutex<State>,
     /// Rung when an event is taken from the desk that had to lie there.
     taken: Notify,
+    /// Rung when somebody called `next` and there was no event, or could not start.
+    changed: Notify,
+    /// The extensions of this environment.
+    pub extensions: Extensions,
+    /// Called when there is nothing to do and everybody waits.
+    when_quiet: Option<Box<dyn Fn() + Send + Sync>>,
+}
+
+/// Somebody who waits for an event: where it goes, and the connection, to see whether it is still there.
+struct Waiter {
+    sender: oneshot::Sender<Handed>,
+    connection: Option<Arc<TcpStream>>,
+}
+
+impl Waiter {
+    /// The other side may have died without our having noticed: the kernel knows.
+    fn is_gone(&self) -> bool {
+        let closed =
+            |stream: &Arc<TcpStream>| matches!(stream.peek(&mut [0]), Ok(0)) || stream.take_error().is_err();
+        self.sender.is_closed() || self.connection.as_ref().is_some_and(closed)
+    }
 }
 
 #[derive(Default)]
@@ -85,11 +60,11 @@ struct State {
     event: Option<Arc<Event>>,
     handed: Option<Handed>,
     answer: Option<oneshot::Sender<Answer>>,
-    waiting: Vec<oneshot::Sender<Handed>>,
+    waiting: Vec<Waiter>,
     /// An init error that came before any event.
     init_error: Option<Answer>,
-    /// To be called just before the first event is handed over.
-    at_first: Option<Box<dyn FnOnce() + Send>>,
+    /// When `next` was called first.
+    ready_at: Option<Instant>,
 }
 
 #[derive(Clone, Copy, Default, PartialEq)]
@@ -115,10 +90,9 @@ impl Phase {
 }
 
 impl Desk {
-    /// A desk that calls this just before it hands over its first event: the start ends there, to the byte.
-    pub fn calling(at_first: impl FnOnce() + Send + 'static) -> Desk {
-        let state = State { at_first: Some(Box::new(at_first)), ..State::default() };
-        Desk { state: Mutex::new(state), taken: Notify::new() }
+    /// A desk that calls this whenever there is nothing to do and everybody waits.
+    pub fn calling(when_quiet: impl Fn() + Send + Sync + 'static) -> Desk {
+        Desk { when_quiet: Some(Box::new(when_quiet)), ..Desk::default() }
     }
 
     /// Lays an event on the desk; who waits gets it at once. The answer comes by the receiver.
@@ -134,7 +108,7 @@ impl Desk {
         state.handed = None;
         // A client that went away while it waited has dropped its receiver: the event is not lost with it.
         while let Some(waiter) = state.waiting.pop() {
-            if !waiter.is_closed() && waiter.send(state.hand_over()).is_ok() {
+            if !waiter.is_gone() && waiter.sender.send(state.hand_over()).is_ok() {
                 break;
             }
             state.handed = None;
@@ -168,8 +142,63 @@ impl Desk {
         }
     }
 
-    /// A call of `next`. While an invocation runs it gets the same event again.
-    pub fn next(&self) -> Next {
+    /// Waits until the start is over: the runtime and all extensions have called `next`. When the runtime did it
+    /// first, or the error of the start.
+    pub async fn until_ready(&self) -> Result<Instant, Answer> {
+        loop {
+            let rung = self.changed.notified();
+            if let Some(ready) = self.ready() {
+                return ready;
+            }
+            rung.await;
+        }
+    }
+
+    fn ready(&self) -> Option<Result<Instant, Answer>> {
+        let extensions = self.extensions.are_ready();
+        let mut state = self.state();
+        match state.init_error.take() {
+            Some(error) => Some(Err(error)),
+            None => state.ready_at.filter(|_| extensions).map(Ok),
+        }
+    }
+
+    /// Whether there is nothing to do and everybody waits for the next event.
+    pub fn is_quiet(&self) -> bool {
+        let state = self.state();
+        let waits =
+            state.phase == Phase::Ready && state.waiting.iter().any(|waiter| !waiter.sender.is_closed());
+        waits && self.extensions.are_quiet()
+    }
+
+    /// Waits until the last invocation is over for the extensions too: all have called `next`.
+    pub async fn until_quiet(&self) {
+        loop {
+            let rung = self.changed.notified();
+            if self.is_quiet() {
+                return;
+            }
+            rung.await;
+        }
+    }
+
+    /// An extension has called `next`, or failed.
+    pub fn ring(&self) {
+        self.changed.notify_waiters();
+        if let Some(call) = self.when_quiet.as_ref().filter(|_| self.is_quiet()) {
+            call();
+        }
+    }
+
+    /// The event that is in work.
+    pub fn in_work(&self) -> Option<Arc<Event>> {
+        let state = self.state();
+        state.event.clone().filter(|_| state.phase == Phase::Running)
+    }
+
+    /// A call of `next`. While an invocation runs it gets the same event again. The connection is looked at again
+    /// before an event is handed over that way.
+    pub fn next(&self, connection: Option<Arc<TcpStream>>) -> Next {
         let mut state = self.state();
         match state.phase {
             // A process that somebody else started, and now starts again.
@@ -182,14 +211,21 @@ impl Desk {
             Phase::Started | Phase::Ready | Phase::ResponseSent => {}
         }
         state.phase = Phase::Ready;
+        let is_first = state.ready_at.is_none();
+        state.ready_at.get_or_insert_with(Instant::now);
         if state.event.is_some() && state.answer.is_some() {
             let handed = state.hand_over();
             self.taken.notify_one();
             return Next::Now(handed);
         }
         let (sender, receiver) = oneshot::channel();
-        state.waiting.retain(|waiter| !waiter.is_closed());
-        state.waiting.push(sender);
+        state.waiting.retain(|waiter| !waiter.sender.is_closed());
+        state.waiting.push(Waiter { sender, connection });
+        drop(state);
+        if is_first {
+            self.extensions.close();
+        }
+        self.ring();
         Next::Later(receiver)
     }
 
@@ -221,6 +257,8 @@ impl Desk {
             Some(sender) => drop(sender.send(answer)),
             None => state.init_error = Some(answer),
         }
+        drop(state);
+        self.changed.notify_waiters();
         Ok(())
     }
 
@@ -231,9 +269,6 @@ impl Desk {
 
 impl State {
     fn hand_over(&mut self) -> Handed {
-        if let Some(call) = self.at_first.take() {
-            call();
-        }
         let event = self
             .event
             .clone()
@@ -256,17 +291,14 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use bytes::Bytes;
+
     use super::*;
 
     fn event(id: &str) -> Arc<Event> {
-        let (arn, trace_id) = (String::new(), String::new());
-        Arc::new(Event {
-            request_id: id.into(),
-            payload: Bytes::new(),
-            arn,
-            trace_id,
-            limit: Duration::from_secs(3),
-        })
+        Arc::new(Event { request_id: id.into(), limit: Duration::from_secs(3), ..Event::default() })
     }
     fn response() -> Answer {
         Answer::Response(Bytes::from_static(b"1"))
@@ -281,10 +313,10 @@ mod tests {
     #[test]
     fn a_runtime_goes_round() {
         let desk = Desk::default();
-        let Next::Later(mut first) = desk.next() else { panic!("there is no event yet") };
+        let Next::Later(mut first) = desk.next(None) else { panic!("there is no event yet") };
         let mut answer = desk.put(event("a"));
         assert_eq!(first.try_recv().map(|handed| handed.event.request_id.clone()), Ok("a".into()));
-        assert_eq!(id_of(desk.next()), Some("a".into()), "the same event again while it runs");
+        assert_eq!(id_of(desk.next(None)), Some("a".into()), "the same event again while it runs");
         assert_eq!(desk.answer("b", "InvocationResponse", response()), Err(Refusal::UnknownId));
         assert_eq!(desk.answer("a", "InvocationResponse", response()), Ok(()));
         assert_eq!(answer.try_recv(), Ok(response()));
@@ -293,29 +325,45 @@ mod tests {
         let late = desk.fail_init(response());
         assert_eq!(late, Err(Refusal::Transition("RuntimeResponseSent", "InitError")));
         let _answer = desk.put(event("c"));
-        assert_eq!(id_of(desk.next()), Some("c".into()));
+        assert_eq!(id_of(desk.next(None)), Some("c".into()));
     }
 
     #[test]
-    fn the_first_hand_over_is_called_out_once_before_it_happens() {
+    fn it_says_when_there_is_nothing_to_do() {
         let (sender, calls) = std::sync::mpsc::channel();
         let desk = Desk::calling(move || sender.send(()).expect("heard"));
-        let _answer = desk.put(event("a"));
-        assert!(calls.try_recv().is_err(), "nobody has asked for it");
-        assert_eq!(id_of(desk.next()).as_deref(), Some("a"));
-        desk.answer("a", "", response()).expect("taken");
-        let _answer = desk.put(event("b"));
-        assert_eq!(id_of(desk.next()).as_deref(), Some("b"));
+        let first = desk.next(None);
         assert_eq!(calls.try_iter().count(), 1);
+        let _answer = desk.put(event("a"));
+        assert!(!desk.is_quiet() && matches!(first, Next::Later(_)));
+        desk.answer("a", "", response()).expect("taken");
+        assert!(!desk.is_quiet(), "it has not come back yet");
+        let _answer = desk.put(event("b"));
+        assert_eq!(id_of(desk.next(None)).as_deref(), Some("b"));
+        assert_eq!(calls.try_iter().count(), 0, "there was always something to do");
+    }
+
+    #[test]
+    fn who_died_waiting_without_a_word_gets_no_event() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let client = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
+        let (connection, _) = listener.accept().expect("accepted");
+        connection.set_nonblocking(true).expect("set");
+        let desk = Desk::default();
+        let _waits = desk.next(Some(Arc::new(connection)));
+        drop(client);
+        let _answer = desk.put(event("a"));
+        assert!(desk.handed_at().is_none(), "nobody is there");
+        assert_eq!(id_of(desk.next(None)).as_deref(), Some("a"));
     }
 
     #[test]
     fn who_died_waiting_gets_no_event() {
         let desk = Desk::default();
-        drop(desk.next());
+        drop(desk.next(None));
         let _answer = desk.put(event("a"));
         assert!(desk.handed_at().is_none());
-        assert_eq!(id_of(desk.next()), Some("a".into()));
+        assert_eq!(id_of(desk.next(None)), Some("a".into()));
     }
 
     #[test]
@@ -323,6 +371,6 @@ mod tests {
         let desk = Desk::default();
         assert_eq!(desk.fail_init(Answer::InitError(Bytes::new(), "Runtime.X".into())), Ok(()));
         assert_eq!(desk.put(event("a")).try_recv(), Ok(Answer::InitError(Bytes::new(), "Runtime.X".into())));
-        assert!(matches!(desk.next(), Next::Later(_)), "started anew");
+        assert!(matches!(desk.next(None), Next::Later(_)), "started anew");
     }
 }

@@ -16,9 +16,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::process::{ChildStdin, ChildStdout};
 use tokio::task::JoinSet;
 
-use super::desk::Answer;
-use super::environment::{self, LIMIT_MAX};
-use super::logs::{self, Measured};
+use super::environment::words;
+use super::event::Answer;
+use super::logs::{self, Measured, Status};
 use super::memory::Memory;
 use super::outcome;
 use super::output::{Live, Output};
@@ -33,7 +33,11 @@ use crate::delivery::{Outcome, Report};
 /// Runs one process for this event.
 pub async fn run(call: &Call<'_>, world: &World, spec: &FunctionSpec) -> Outcome {
     match start(call, world, spec).await {
-        Ok((process, output)) => follow(process, &output, call, spec).await,
+        Ok((process, output, reading)) => {
+            let mut reader = JoinSet::new();
+            reader.spawn(reading);
+            follow(process, &output, call, (world, spec)).await
+        }
         Err(text) => Outcome::Unavailable(text),
     }
 }
@@ -42,32 +46,44 @@ async fn start(
     call: &Call<'_>,
     world: &World,
     spec: &FunctionSpec,
-) -> Result<(Process, Arc<Output>), String> {
-    let words = environment::words(world, spec).await?;
+) -> Result<(Process, Arc<Output>, impl Future<Output = ()> + Send + 'static), String> {
+    let words = words::words(world, spec).await?;
     let (clock, timeline) = (world.clock.clone(), world.timeline.clone());
     let live = Live { clock, timeline, function: spec.name.clone() };
     let refused = |error: io::Error| format!("cannot start function {}: {error}", spec.name);
-    let (output, stderr, _) = Output::pipe(live).map_err(refused)?;
+    let (output, reading) = Output::pipe(live).map_err(refused)?;
+    let (stderr, _) = output.ends().map_err(refused)?;
+    output.close_ends();
     output.label(call.shown_id);
-    let mut command = environment::command(&words, &spec.folder)?;
-    let (stream, trace) = (world.log_stream(&spec.name), world.trace_id(call.request_id));
-    let setting =
-        Setting { spec, place: &world.place, runtimes: world.interpreters.folder(), log_stream: &stream };
+    let mut command = words::command(&words, &spec.folder)?;
+    let id = world.environment_id(&spec.name);
+    let (stream, trace, endpoint) = (world.log_stream(spec, &id), world.trace_id(call), world.endpoint());
+    let setting = Setting {
+        spec,
+        place: &world.place,
+        runtimes: world.interpreters.folder(),
+        log_stream: &stream,
+        endpoint: endpoint.as_deref(),
+        provisioned: false,
+    };
     command.envs(variables::of(
         &setting,
         &[("AWS_LAMBDA_REQUEST_ID", call.request_id), ("_X_AMZN_TRACE_ID", &trace)],
     ));
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
-    let cannot = |words: &[OsString], error: &io::Error| environment::cannot_run(words, error);
+    let cannot = |words: &[OsString], error: &io::Error| words::cannot_run(words, error);
     let process = world.spawner.start(command).await.map_err(|error| cannot(&words, &error))?;
-    Ok((process, output))
+    Ok((process, output, reading))
 }
 
-async fn follow(mut process: Process, output: &Arc<Output>, call: &Call<'_>, spec: &FunctionSpec) -> Outcome {
+async fn follow(
+    mut process: Process,
+    output: &Arc<Output>,
+    call: &Call<'_>,
+    (world, spec): (&World, &FunctionSpec),
+) -> Outcome {
     let begun = Instant::now();
-    let limit = spec.timeout.unwrap_or(LIMIT_MAX);
-    let mut reader = JoinSet::new();
-    reader.spawn(Arc::clone(output).read_to_end());
+    let limit = world.limit_of(spec);
     let mut memory = Memory::default();
     let (stdin, stdout) = process.take_pipes();
     let ended = real::within(limit, async {
@@ -82,7 +98,7 @@ async fn follow(mut process: Process, output: &Arc<Output>, call: &Call<'_>, spe
         process.kill();
         process.until_exit().await;
     }
-    let mut log = logs::start(call.request_id);
+    let mut log = logs::start(call.request_id, &spec.version);
     log.push_str(&output.take());
     let (answer, status) = match &ended {
         Some((Exit::Code(0), printed)) => {
@@ -92,15 +108,15 @@ async fn follow(mut process: Process, output: &Arc<Output>, call: &Call<'_>, spe
         }
         Some((exit, _)) => {
             log.push_str(&logs::exited(call.request_id, *exit));
-            (None, logs::status_error(logs::EXIT_ERROR))
+            (None, Status::Error(logs::EXIT_ERROR.to_owned()))
         }
         None => {
             log.push_str(&logs::timed_out(real::now(), call.request_id, limit));
-            (None, logs::TIMEOUT.to_owned())
+            (None, Status::Timeout)
         }
     };
     let (request_id, memory_mb, used_mb) = (call.request_id, spec.memory_mb, memory.used_mb(process.id()));
-    let measured = Measured { request_id, duration, memory_mb, used_mb, init: None, status: &status };
+    let measured = Measured { request_id, duration, memory_mb, used_mb, init: None, status };
     log.push_str(&logs::end_and_report(&measured));
     let report = Report { duration, init: None, log };
     match (answer, ended) {

@@ -22,7 +22,8 @@ const PROBE_MAX: Duration = Duration::from_secs(20);
 /// The interpreters that were found, and the folder with our clients.
 pub struct Interpreters {
     folder: PathBuf,
-    found: Mutex<BTreeMap<String, PathBuf>>,
+    /// Program and version of what runs each runtime.
+    found: Mutex<BTreeMap<String, (PathBuf, String)>>,
 }
 
 impl Interpreters {
@@ -74,9 +75,9 @@ impl Interpreters {
             return Ok(known);
         }
         for program in names.iter().flat_map(|name| on_path(name)) {
-            if let Some(real) = probe(&program, language).await {
+            if let Some((real, version)) = probe(&program, language).await {
                 let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-                found.insert(runtime.to_owned(), real.clone());
+                found.insert(runtime.to_owned(), (real.clone(), version));
                 return Ok(real);
             }
         }
@@ -90,7 +91,17 @@ impl Interpreters {
 
     fn known(&self, runtime: &str) -> Option<PathBuf> {
         let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-        found.get(runtime).cloned().filter(|program| program.exists())
+        found.get(runtime).map(|(program, _)| program.clone()).filter(|program| program.exists())
+    }
+
+    /// What runs this runtime, as logs say: `python:3.11.v7`, `nodejs:20.v20`; the interpreter's own version, which
+    /// may be another than that of the runtime.
+    pub fn version(&self, runtime: &str) -> String {
+        let found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        match found.get(runtime) {
+            Some((_, version)) => version.clone(),
+            None => format!("{}.v0", runtime.replacen("provided.", "provided:", 1)),
+        }
     }
 
     /// Writes a client if it is not there as it should be.
@@ -121,27 +132,32 @@ impl Language {
             Language::Node => &["node", "nodejs"],
         }
     }
-    /// A program that prints where the interpreter really is, and fails if it is too old.
+    /// A program that prints its version and where it really is, and fails if it is too old.
     fn probe(self) -> [&'static str; 2] {
         match self {
-            Language::Python => {
-                ["-c", "import sys; assert sys.version_info >= (3, 8); print(sys.executable)"]
-            }
+            Language::Python => [
+                "-c",
+                "import sys; v = sys.version_info; assert v >= (3, 8); print('python:%d.%d.v%d' % v[:3]); \
+                     print(sys.executable)",
+            ],
             Language::Node => [
                 "-e",
-                "if (parseInt(process.versions.node) < 18) process.exit(1); console.log(process.execPath)",
+                "const v = process.versions.node.split('.'); if (v[0] < 18) process.exit(1); \
+                 console.log(`nodejs:${v[0]}.v${v[1]}`); console.log(process.execPath)",
             ],
         }
     }
 }
 
-/// What the interpreter says is its own path: what is on PATH may be a slow script that looks for it.
-async fn probe(program: &Path, language: Language) -> Option<PathBuf> {
+/// What the interpreter says is its own path: what is on PATH may be a slow script that looks for it. And its version.
+async fn probe(program: &Path, language: Language) -> Option<(PathBuf, String)> {
     let mut command = Command::new(program);
     command.args(language.probe()).stdin(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
     let output = real::within(PROBE_MAX, command.output()).await?.ok()?;
-    let said = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim());
-    (output.status.success() && is_program(&said)).then_some(said)
+    let text = String::from_utf8_lossy(&output.stdout);
+    let (version, path) = text.trim().split_once('\n')?;
+    let said = PathBuf::from(path.trim());
+    (output.status.success() && is_program(&said)).then(|| (said, version.trim().to_owned()))
 }
 
 /// Every program of this name on PATH, in its order.

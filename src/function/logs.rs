@@ -6,13 +6,42 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
+use super::extensions::{ExtensionFailure, Shown};
 use super::process::Exit;
 use super::runtime_api::RESPONSE_MAX;
 use crate::clock::Timestamp;
 
+/// `INIT_START Runtime Version: python:3.12.v0`.
+pub fn init_start(runtime: &str) -> String {
+    format!("INIT_START Runtime Version: {runtime}\n")
+}
+
 /// `START RequestId: ID Version: $LATEST`.
-pub fn start(request_id: &str) -> String {
-    format!("START RequestId: {request_id} Version: $LATEST\n")
+pub fn start(request_id: &str, version: &str) -> String {
+    format!("START RequestId: {request_id} Version: {version}\n")
+}
+
+/// How a start or an invocation went.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Status {
+    /// It succeeded.
+    #[default]
+    Success,
+    /// It failed with this error type.
+    Error(String),
+    /// It took too long.
+    Timeout,
+}
+
+impl Status {
+    /// As the REPORT line ends: nothing, `Status: timeout`, or `Status: error` with its type.
+    fn suffix(&self) -> String {
+        match self {
+            Status::Success => String::new(),
+            Status::Error(kind) => format!("Status: error\tError Type: {kind}"),
+            Status::Timeout => "Status: timeout".to_owned(),
+        }
+    }
 }
 
 /// What the last lines of an invocation's log tell.
@@ -28,22 +57,14 @@ pub struct Measured<'a> {
     pub used_mb: u64,
     /// How long a cold environment took to start.
     pub init: Option<Duration>,
-    /// What the line ends with: nothing, [`TIMEOUT`], or [`status_error`].
-    pub status: &'a str,
-}
-
-/// The status of an invocation that took too long.
-pub const TIMEOUT: &str = "Status: timeout";
-
-/// The status of an invocation that failed with this error type.
-pub fn status_error(kind: &str) -> String {
-    format!("Status: error\tError Type: {kind}")
+    /// How it went.
+    pub status: Status,
 }
 
 /// The END and REPORT lines.
 pub fn end_and_report(measured: &Measured) -> String {
     let Measured { request_id, duration, memory_mb, used_mb, init, status } = measured;
-    let (shown, billed) = (millis(*duration), duration.as_micros().div_ceil(1000));
+    let (shown, billed, status) = (millis(*duration), billed_ms(*duration), status.suffix());
     let init = init.map(|init| format!("Init Duration: {} ms\t", millis(init))).unwrap_or_default();
     format!(
         "END RequestId: {request_id}\nREPORT RequestId: {request_id}\tDuration: {shown} ms\tBilled Duration: \
@@ -51,9 +72,14 @@ pub fn end_and_report(measured: &Measured) -> String {
     )
 }
 
-/// The line about an environment that did not start: `status` is `timeout`, or `error` with its type.
-pub fn init_report(took: Duration, phase: &str, status: &str) -> String {
-    format!("INIT_REPORT Init Duration: {} ms\tPhase: {phase}\t{status}\n", millis(took))
+/// What is billed for an invocation, in milliseconds.
+pub fn billed_ms(duration: Duration) -> u128 {
+    duration.as_micros().div_ceil(1000)
+}
+
+/// The line about an environment that did not start in this phase, `init` or `invoke`.
+pub fn init_report(took: Duration, phase: &str, status: &Status) -> String {
+    format!("INIT_REPORT Init Duration: {} ms\tPhase: {phase}\t{}\n", millis(took), status.suffix())
 }
 
 /// The line about a timeout, and the empty one after it. `at` is real time.
@@ -68,6 +94,8 @@ pub fn exited(request_id: &str, exit: Exit) -> String {
 
 /// The error type of a process that ended.
 pub const EXIT_ERROR: &str = "Runtime.ExitError";
+/// The error type of a process that took more memory than it has: the REPORT line's alone.
+pub const OUT_OF_MEMORY: &str = "Runtime.OutOfMemory";
 
 /// What a caller gets of a process that ended.
 pub fn exit_payload(request_id: &str, exit: Exit) -> Bytes {
@@ -111,6 +139,40 @@ pub fn summary(payload: &[u8]) -> String {
     if text.chars().count() <= LONGEST { text } else { text.chars().take(LONGEST).chain(['…']).collect() }
 }
 
+/// The exit of a process that was killed for the memory it took.
+pub const KILLED: Exit = Exit::Signal(libc::SIGKILL, false);
+
+/// The error type of an extension whose process ended.
+pub const EXTENSION_CRASH: &str = "Extension.Crash";
+
+/// The lines about an extension whose process ended.
+pub fn extension_crashed(request_id: &str, exit: Exit) -> String {
+    format!("RequestId: {request_id} Error: {exit}\n{EXTENSION_CRASH}\n")
+}
+
+/// What a caller gets of an extension whose process ended.
+pub fn extension_crash_payload(request_id: &str, exit: Exit) -> Bytes {
+    payload(EXTENSION_CRASH, &format!("RequestId: {request_id} Error: {exit}"))
+}
+
+/// The lines about an extension that says it cannot go on.
+pub fn extension_failed(request_id: &str, failed: &ExtensionFailure) -> String {
+    format!("RequestId: {request_id} Error: {}\n{}\n", failed.said, failed.kind)
+}
+
+/// What a caller gets of an extension that says it cannot go on.
+pub fn extension_payload(request_id: &str, failed: &ExtensionFailure) -> Bytes {
+    payload(failed.kind, &format!("RequestId: {request_id} Error: {}", failed.said))
+}
+
+/// The lines about the extensions of an environment that has started.
+pub fn extensions(all: &[Shown]) -> String {
+    let line = |one: &Shown| {
+        format!("EXTENSION\tName: {}\tState: Ready\tEvents: [{}]\n", one.name, one.events.join(","))
+    };
+    all.iter().map(line).collect()
+}
+
 fn exit_text(exit: Exit) -> String {
     match exit {
         Exit::Code(0) => "Runtime exited without providing a reason".to_owned(),
@@ -152,7 +214,7 @@ mod tests {
             "END RequestId: ID\nREPORT RequestId: ID\tDuration: 3.01 ms\tBilled Duration: 4 ms\tMemory Size: 128 MB\t\
              Max Memory Used: 36 MB\tInit Duration: 110.10 ms\t\n"
         );
-        (measured.init, measured.status) = (None, TIMEOUT);
+        (measured.init, measured.status) = (None, Status::Timeout);
         assert!(end_and_report(&measured).ends_with("Max Memory Used: 36 MB\tStatus: timeout\n"));
     }
 

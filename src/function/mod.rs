@@ -1,8 +1,8 @@
 //! Functions: plain local processes that get their events as on AWS, over the real Lambda Runtime API.
 //!
 //! ```text
-//! attempt ─▶ pool ──warm, or started──▶ environment ─▶ desk ◀──next, response── process
-//!                                            └── output: what the process writes, for its log
+//! attempt ─▶ concurrency ─▶ pool ──warm, or started──▶ environment ─▶ desk ◀──next, response── process
+//!            let in, or not                                 └── output: what the process writes, for its log
 //! ```
 //!
 //! Other kinds have no environment: `exec` starts a process an event, `url` posts it, `attach` waits for a
@@ -17,7 +17,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::mpsc;
-use tokio_util::task::TaskTracker;
 
 use crate::arn::Place;
 use crate::clock::{Clock, real};
@@ -30,12 +29,16 @@ mod attach;
 mod build;
 mod builtin;
 mod code;
+mod concurrency;
 mod desk;
 mod environment;
+mod event;
 mod exec;
+mod extensions;
 mod guard;
 mod interpreter;
 mod logs;
+mod maker;
 mod memory;
 mod outcome;
 mod output;
@@ -43,6 +46,7 @@ mod platform;
 mod pool;
 mod process;
 mod runtime_api;
+mod slots;
 mod target;
 mod url;
 mod variables;
@@ -51,6 +55,7 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub use environment::card::EnvironmentState;
 pub use target::Function;
 use world::World;
 
@@ -64,7 +69,6 @@ pub struct Functions(Arc<Shared>);
 struct Shared {
     world: Result<Arc<World>, String>,
     all: RwLock<BTreeMap<String, Arc<Function>>>,
-    tasks: TaskTracker,
     sweeping: OnceLock<()>,
 }
 
@@ -120,6 +124,8 @@ pub struct Problem {
 pub struct FunctionState {
     /// Its name.
     pub name: String,
+    /// `$LATEST`, or the number of a published version.
+    pub version: String,
     /// How it runs: `python3.12`, `run`, `exec`, `url`, `attach`, `builtin echo`.
     pub kind: String,
     /// Environments that wait for an event.
@@ -132,6 +138,10 @@ pub struct FunctionState {
     pub failed: u64,
     /// Environments that were started since the start.
     pub cold_starts: u64,
+    /// Invocations since the start that found an environment which had handled others before.
+    pub warm_starts: u64,
+    /// Its environments.
+    pub environments: Vec<EnvironmentState>,
     /// Where it is declared, as `dropwire.toml:12`; empty if nowhere.
     pub origin: String,
 }
@@ -142,8 +152,7 @@ impl Functions {
         let world = World::new(place, clock, timeline, (&random, state)).map(Arc::new);
         let world =
             world.map_err(|error| format!("cannot start processes: {error}; is there a limit on threads?"));
-        let (all, tasks, sweeping) = (RwLock::default(), TaskTracker::new(), OnceLock::new());
-        Functions(Arc::new(Shared { world, all, tasks, sweeping }))
+        Functions(Arc::new(Shared { world, all: RwLock::default(), sweeping: OnceLock::new() }))
     }
 
     /// Makes the functions be these: new ones appear, changed ones get new environments while the old ones
@@ -178,10 +187,52 @@ impl Functions {
             std::mem::replace(&mut *self.0.all.write().unwrap_or_else(PoisonError::into_inner), next);
         for (name, old) in before {
             if self.get(&name).is_none_or(|now| !Arc::ptr_eq(&now, &old)) {
-                old.retire();
+                old.pool().retire();
             }
         }
         Vec::new()
+    }
+
+    /// Where functions find the services of this dropwire, `http://127.0.0.1:4566`: the value of `AWS_ENDPOINT_URL` for
+    /// processes that are started from now on, unless the function has its own.
+    pub fn at(&self, endpoint: String) {
+        if let Ok(world) = &self.0.world {
+            world.set_endpoint(endpoint);
+        }
+    }
+
+    /// From now on nothing times out and nothing is frozen: for debuggers.
+    pub fn unhurried(&self) {
+        if let Ok(world) = &self.0.world {
+            world.set_unhurried();
+        }
+    }
+
+    /// Makes the reserved concurrency be this, by function name; all versions of a function share what is reserved.
+    pub fn reserve(&self, reserved: BTreeMap<String, u32>) {
+        if let Ok(world) = &self.0.world {
+            world.account.reserve(reserved);
+        }
+    }
+
+    /// How many invocations may be in flight of functions that have reserved nothing.
+    pub fn unreserved(&self) -> u32 {
+        self.0.world.as_ref().map_or(0, |world| world.account.unreserved())
+    }
+
+    /// Makes the provisioned concurrency be this, by key: so many environments are started ahead, kept, and started
+    /// again if they die.
+    pub fn provision(&self, provisioned: BTreeMap<String, u32>) {
+        let all = self.0.all.read().unwrap_or_else(PoisonError::into_inner);
+        for (key, function) in all.iter() {
+            let count = provisioned.get(key).copied().unwrap_or(0);
+            function.pool().provision(usize::try_from(count).unwrap_or(usize::MAX));
+        }
+    }
+
+    /// How many provisioned environments of this key are ready (those with an event too), and how many have an event.
+    pub fn provisioned(&self, key: &str) -> (u32, u32) {
+        self.get(key).map_or((0, 0), |function| function.pool().provisioned())
     }
 
     /// Looks whether each function can be started: its program is there, its interpreter answers. Takes as long
@@ -224,22 +275,21 @@ impl Functions {
             all.values().cloned().collect()
         };
         for function in all {
-            function.retire();
+            function.pool().retire();
             function.detach();
         }
-        self.0.tasks.close();
-        self.0.tasks.wait().await;
+        world.until_tasks_ended().await;
         world.spawner.until_all_ended().await;
     }
 
     fn begin_sweeping(&self, world: &Arc<World>) {
         self.0.sweeping.get_or_init(|| {
             let (shared, ending) = (Arc::downgrade(&self.0), world.ending.clone());
-            self.0.tasks.spawn(async move {
+            world.spawn(async move {
                 while ending.run_until_cancelled(real::sleep(SWEEP)).await.is_some() {
                     let Some(shared) = shared.upgrade() else { return };
                     let all = shared.all.read().unwrap_or_else(PoisonError::into_inner);
-                    all.values().for_each(|function| function.sweep());
+                    all.values().for_each(|function| function.pool().sweep());
                 }
             });
         });

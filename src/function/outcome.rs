@@ -4,21 +4,24 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::desk::Answer;
-use super::environment::LIMIT_MAX;
-use super::logs::{self, Measured};
+use super::event::Answer;
+use super::logs::{self, Measured, Status};
 use super::process::Exit;
 use super::world::Call;
 use crate::clock::real;
 use crate::config::FunctionSpec;
 use crate::delivery::{Failure, Outcome, Reply, Report};
 
-/// The status that the REPORT line shows for an answer; empty for success.
-pub fn status(answer: &Answer) -> String {
+/// The error type of a result that broke off.
+const TRUNCATED: &str = "Runtime.TruncatedResponse";
+
+/// The status that the REPORT line shows for an answer.
+pub fn status(answer: &Answer) -> Status {
     match answer {
-        Answer::Response(_) => String::new(),
-        Answer::Error(_, kind) | Answer::InitError(_, kind) => logs::status_error(kind),
-        Answer::TooLarge => logs::status_error("Function.ResponseSizeTooLarge"),
+        Answer::Response(_) => Status::Success,
+        Answer::Error(_, kind) | Answer::InitError(_, kind) => Status::Error(kind.clone()),
+        Answer::TooLarge => Status::Error("Function.ResponseSizeTooLarge".to_owned()),
+        Answer::Truncated => Status::Error(TRUNCATED.to_owned()),
     }
 }
 
@@ -28,6 +31,7 @@ pub fn answered(answer: Answer, report: Report) -> Outcome {
         Answer::Response(payload) => Outcome::Done(Reply { payload, report }),
         Answer::Error(payload, _) | Answer::InitError(payload, _) => failed(payload, report),
         Answer::TooLarge => failed(logs::too_large_payload(), report),
+        Answer::Truncated => failed(logs::payload(TRUNCATED, "Response truncated"), report),
     }
 }
 
@@ -48,16 +52,21 @@ pub fn failed(payload: Bytes, report: Report) -> Outcome {
     Outcome::Failed(Failure { summary: logs::summary(&payload), payload, report })
 }
 
-/// The outcome of an invocation without a process of ours, with its log. No answer means that it took too long.
-pub fn concluded(answer: Option<Answer>, call: &Call, spec: &FunctionSpec, duration: Duration) -> Outcome {
+/// The outcome of an invocation without a process of ours, with its log. No answer means that it took longer than
+/// `limit`.
+pub fn concluded(
+    answer: Option<Answer>,
+    call: &Call,
+    spec: &FunctionSpec,
+    (duration, limit): (Duration, Duration),
+) -> Outcome {
     let (request_id, memory_mb) = (call.request_id, spec.memory_mb);
-    let limit = spec.timeout.unwrap_or(LIMIT_MAX);
-    let mut log = logs::start(request_id);
+    let mut log = logs::start(request_id, &spec.version);
     if answer.is_none() {
         log.push_str(&logs::timed_out(real::now(), request_id, limit));
     }
-    let status = answer.as_ref().map_or_else(|| logs::TIMEOUT.to_owned(), status);
-    let measured = Measured { request_id, duration, memory_mb, used_mb: 0, init: None, status: &status };
+    let status = answer.as_ref().map_or(Status::Timeout, status);
+    let measured = Measured { request_id, duration, memory_mb, used_mb: 0, init: None, status };
     log.push_str(&logs::end_and_report(&measured));
     let report = Report { duration, init: None, log };
     match answer {

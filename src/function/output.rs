@@ -32,24 +32,38 @@ pub struct Live {
     pub function: String,
 }
 
-/// The output of one process.
+/// The output of the processes of one environment.
 pub struct Output {
     pipe: pipe::Receiver,
+    /// The end that processes write to, while they are being started.
+    theirs: Mutex<Option<io::PipeWriter>>,
     lines: Mutex<Lines>,
 }
 
 impl Output {
-    /// A pipe: the end that we read, and stdout and stderr for a process.
-    pub fn pipe(live: Live) -> io::Result<(Arc<Output>, Stdio, Stdio)> {
+    /// A pipe, whose ends for processes are [`Output::ends`]. Reading is to be run beside the processes until
+    /// nobody can write any more, so that they never have to wait.
+    pub fn pipe(live: Live) -> io::Result<(Arc<Output>, impl Future<Output = ()> + Send + 'static)> {
         let (ours, theirs) = io::pipe()?;
-        let both = theirs.try_clone()?;
         let pipe = pipe::Receiver::from_owned_fd(OwnedFd::from(ours))?;
-        let output = Output { pipe, lines: Mutex::new(Lines::new(live)) };
-        Ok((Arc::new(output), Stdio::from(theirs), Stdio::from(both)))
+        let (theirs, lines) = (Mutex::new(Some(theirs)), Mutex::new(Lines::new(live)));
+        let output = Arc::new(Output { pipe, theirs, lines });
+        Ok((Arc::clone(&output), output.read_to_end()))
     }
 
-    /// Reads until nobody can write any more. To be run beside the process, so that it never has to wait.
-    pub async fn read_to_end(self: Arc<Output>) {
+    /// Stdout and stderr for one process.
+    pub fn ends(&self) -> io::Result<(Stdio, Stdio)> {
+        let theirs = self.theirs.lock().unwrap_or_else(PoisonError::into_inner);
+        let end = theirs.as_ref().ok_or_else(|| io::Error::other("all processes have been started"))?;
+        Ok((Stdio::from(end.try_clone()?), Stdio::from(end.try_clone()?)))
+    }
+
+    /// All processes have been started: when they have ended there is no more to read.
+    pub fn close_ends(&self) {
+        self.theirs.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
+    async fn read_to_end(self: Arc<Output>) {
         let mut piece = vec![0; PIECE];
         while self.pipe.readable().await.is_ok() {
             let mut lines = self.lines();
@@ -85,15 +99,9 @@ impl Output {
         lines.kept.take()
     }
 
-    /// What was written until now belongs to the start.
-    pub fn end_start(&self) {
-        let text = self.take();
-        self.lines().at_start = text;
-    }
-
-    /// What belongs to the start.
-    pub fn take_start(&self) -> String {
-        std::mem::take(&mut self.lines().at_start)
+    /// A line of ours among those of the processes.
+    pub fn note(&self, text: &str) {
+        self.lines().line(text);
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
@@ -109,20 +117,11 @@ struct Lines {
     /// How many bytes of the line that is begun were too many.
     cut: usize,
     kept: Kept,
-    /// What was kept when the start ended.
-    at_start: String,
 }
 
 impl Lines {
     fn new(live: Live) -> Lines {
-        Lines {
-            live,
-            label: String::new(),
-            begun: Vec::new(),
-            cut: 0,
-            kept: Kept::default(),
-            at_start: String::new(),
-        }
+        Lines { live, label: String::new(), begun: Vec::new(), cut: 0, kept: Kept::default() }
     }
 
     fn feed(&mut self, bytes: &[u8]) {

@@ -1,119 +1,401 @@
-//! How many invocations of a function run at once, and the warm environments that wait for the next.
+//! The environments of one version of a function: who has one, who waits for one, and when there is to be another.
+//!
+//! ```text
+//! an invocation ──▶ idle environment? ──yes──▶ takes it
+//!                        │ no
+//!                        ▼
+//!                      line (first come, first served) ◀── an environment is freed, or has started
+//!                        └── the first has waited for about as long as a start takes ──▶ another is started
+//! ```
+//!
+//! So many clients of a quick function share few processes, and a slow function gets more of them: with each
+//! start that it takes, at most twice as many as there are.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
-use super::environment::Environment;
+use super::environment::card::{Card, EnvironmentState, Stage};
+use super::environment::{Environment, INIT_MAX, InitFailure, Phase};
+use super::maker::Maker;
+use crate::clock::real;
+
+mod lease;
+mod reload;
+
+pub use lease::Lease;
+use reload::Reload;
 
 /// After how long without an event an environment ends, real time.
 const IDLE_MAX: Duration = Duration::from_secs(600);
+/// How long somebody waits in line at the least before another environment is started for him.
+const PATIENCE_MIN: Duration = Duration::from_millis(1);
+/// How long the line waits for the first start before it starts as many as it needs: that function is a slow one.
+const PATIENCE_MAX: Duration = Duration::from_millis(250);
 
-/// The environments of one function.
+/// The environments of one version of a function.
 pub struct Pool {
+    maker: Arc<Maker>,
     state: Mutex<State>,
-    freed: Notify,
+    /// Rung when a start is over, or the limit is another one.
+    changed: Notify,
 }
 
 struct State {
+    /// How many environments there may be at once.
     limit: usize,
+    /// How many have an event.
     busy: usize,
+    /// How many start.
+    starting: usize,
     /// The one used last is used next: the others come to their end.
     idle: Vec<Environment>,
+    line: VecDeque<Waiter>,
+    /// How long the last start took.
+    last_start: Option<Duration>,
+    /// When the last start was over.
+    started_at: Option<Instant>,
+    /// Whether somebody looks after the line.
+    is_watched: bool,
+    reload: Reload,
+    /// How many are to be there ahead of any event, and how many of those there are.
+    provisioned: usize,
+    provisioned_alive: usize,
+    cards: Vec<Weak<Card>>,
+    /// What the log of the next invocation begins with.
+    said: String,
+    cold_starts: u64,
     retired: bool,
 }
 
+/// An invocation in line.
+struct Waiter {
+    sender: oneshot::Sender<Result<Lease, String>>,
+    since: Instant,
+}
+
+/// What came of asking for an environment.
+enum Taken {
+    Now(Lease),
+    Later(oneshot::Receiver<Result<Lease, String>>),
+}
+
 impl Pool {
-    /// A pool that lets `limit` invocations run at once.
-    pub fn new(limit: usize) -> Pool {
-        let state = State { limit, busy: 0, idle: Vec::new(), retired: false };
-        Pool { state: Mutex::new(state), freed: Notify::new() }
+    /// A pool that lets `limit` environments be at once.
+    pub fn new(maker: Arc<Maker>, limit: usize) -> Pool {
+        let state = State {
+            limit,
+            busy: 0,
+            starting: 0,
+            idle: Vec::new(),
+            line: VecDeque::new(),
+            last_start: None,
+            started_at: None,
+            is_watched: false,
+            reload: Reload::default(),
+            provisioned: 0,
+            provisioned_alive: 0,
+            cards: Vec::new(),
+            said: String::new(),
+            cold_starts: 0,
+            retired: false,
+        };
+        Pool { maker, state: Mutex::new(state), changed: Notify::new() }
     }
 
-    /// How many invocations may run at once.
+    /// How many environments may be at once.
     pub fn limit(&self) -> usize {
         self.state().limit
     }
-    /// Changes how many may run at once. Those that run go on.
+    /// Changes how many may be at once. Those that run go on.
     pub fn set_limit(&self, limit: usize) {
         self.state().limit = limit;
-        self.freed.notify_waiters();
+        self.changed.notify_waiters();
     }
-    /// How many environments wait, and how many invocations run.
+    /// How many environments wait, and how many have an event.
     pub fn counts(&self) -> (usize, usize) {
         let state = self.state();
-        (state.idle.len(), state.busy)
+        (state.idle.iter().filter(|idle| !idle.is_reset()).count(), state.busy)
     }
-
-    /// The right to run one invocation, if the limit is not reached.
-    pub fn try_enter(&self) -> Option<Slot<'_>> {
+    /// How many environments were started.
+    pub fn cold_starts(&self) -> u64 {
+        self.state().cold_starts
+    }
+    /// What there is.
+    pub fn shown(&self) -> Vec<EnvironmentState> {
         let mut state = self.state();
-        (state.busy < state.limit).then(|| {
-            state.busy += 1;
-            Slot(self)
-        })
+        state.cards.retain(|card| card.strong_count() > 0);
+        state.cards.iter().filter_map(Weak::upgrade).map(|card| card.shown()).collect()
     }
 
-    /// The right to run one invocation, as soon as there is one.
-    pub async fn enter(&self) -> Slot<'_> {
-        loop {
-            let freed = self.freed.notified();
-            tokio::pin!(freed);
-            freed.as_mut().enable();
-            if let Some(slot) = self.try_enter() {
-                return slot;
+    /// An environment with the code as it is now, as soon as there is one. Errors say why none can be started.
+    pub async fn take(self: &Arc<Pool>) -> Result<Lease, String> {
+        let version = self.maker.code.version();
+        match self.ask(version) {
+            Taken::Now(lease) => Ok(lease),
+            Taken::Later(receiver) => {
+                let gone = || format!("function {} ends", self.maker.spec.name);
+                receiver.await.unwrap_or_else(|_| Err(gone()))
             }
-            freed.await;
         }
     }
 
-    /// A warm environment with this version of the code. Those with another, and those that have died, end.
-    pub fn take_warm(&self, version: u64) -> Option<Environment> {
-        let mut unfit = Vec::new();
+    fn ask(self: &Arc<Pool>, version: u64) -> Taken {
+        let mut ended = Vec::new();
         let mut state = self.state();
-        while let Some(environment) = state.idle.pop() {
-            if environment.is_fit(version) {
-                drop(state);
-                return Some(environment);
+        let has_to_wait = self.begin_reload(&mut state, version) || !state.line.is_empty();
+        let idle = if has_to_wait { None } else { state.take_idle(&mut ended) };
+        let taken = match idle {
+            Some(environment) => Taken::Now(Lease::new(environment, self)),
+            None => {
+                let (sender, receiver) = oneshot::channel();
+                state.line.push_back(Waiter { sender, since: Instant::now() });
+                if state.may_start() && state.busy + state.starting == 0 {
+                    self.start(&mut state, false);
+                } else {
+                    self.watch_line(&mut state);
+                }
+                Taken::Later(receiver)
             }
-            unfit.push(environment);
-        }
-        drop(state);
-        None
-    }
-
-    /// Takes an environment back after its event.
-    pub fn put_back(&self, environment: Environment) {
-        let mut state = self.state();
-        let ended = if state.retired {
-            Some(environment)
-        } else {
-            state.idle.push(environment);
-            None
         };
-        // Ending one is a system call, for which nobody has to wait.
         drop(state);
-        drop(ended);
+        self.end_all(ended);
+        taken
+    }
+
+    /// Starts one more environment beside everything else.
+    fn start(self: &Arc<Pool>, state: &mut State, provisioned: bool) {
+        state.starting += 1;
+        state.cold_starts += 1;
+        state.provisioned_alive += usize::from(provisioned);
+        let version = state.reload.wanted();
+        let environment = Environment::new(&self.maker, version, provisioned);
+        state.cards.retain(|card| card.strong_count() > 0);
+        state.cards.push(Arc::downgrade(environment.card()));
+        let (pool, ending) = (Arc::clone(self), self.maker.world.ending.clone());
+        self.maker.world.spawn(async move {
+            // What is starting when everything ends is dropped, and killed with that.
+            if ending.run_until_cancelled(pool.bring_up(environment, version)).await.is_none() {
+                pool.fail_line("dropwire is stopping");
+            }
+        });
+    }
+
+    async fn bring_up(self: &Arc<Pool>, mut environment: Environment, version: u64) {
+        let begun = Instant::now();
+        let limit = self.maker.world.limit(INIT_MAX);
+        let began = match self.maker.ensure_built(version).await {
+            Ok(()) => environment.init(Phase::Init, version, limit).await,
+            Err(text) => Err(InitFailure::CannotStart(text)),
+        };
+        let mut state = self.state();
+        state.starting -= 1;
+        match began {
+            Ok(()) => {
+                state.last_start = Some(begun.elapsed());
+                state.started_at = Some(Instant::now());
+            }
+            // It starts once more as a part of the event that it gets.
+            Err(InitFailure::Failed(_)) => {}
+            Err(InitFailure::CannotStart(text)) => {
+                state.provisioned_alive -= usize::from(environment.is_provisioned());
+                return self.refuse(state, version, &text);
+            }
+        }
+        let failed = environment.is_reset().then(|| environment.log().to_owned());
+        let serves = self.finish_reload(&mut state, version, failed.as_deref());
+        if serves {
+            if environment.is_provisioned() {
+                self.watch_life(&environment);
+            }
+            environment.rest();
+            state.rest(environment);
+        }
+        self.serve_line(state);
+        self.changed.notify_waiters();
+    }
+
+    /// No environment can be started: who waits hears why, if there is no other to wait for.
+    fn refuse(self: &Arc<Pool>, mut state: MutexGuard<'_, State>, version: u64, text: &str) {
+        let mut refused = Vec::new();
+        if self.finish_reload(&mut state, version, Some(text)) {
+            let count = if state.busy == 0 { state.line.len() } else { 1.min(state.line.len()) };
+            refused.extend(state.line.drain(..count));
+        }
+        self.serve_line(state);
+        for waiter in refused {
+            waiter.sender.send(Err(text.to_owned())).ok();
+        }
+        self.changed.notify_waiters();
+    }
+
+    /// A provisioned environment that dies is replaced.
+    fn watch_life(self: &Arc<Pool>, environment: &Environment) {
+        let Some(exit) = environment.until_exit() else { return };
+        let pool = Arc::downgrade(self);
+        self.maker.world.spawn(async move {
+            exit.await;
+            let Some(pool) = pool.upgrade() else { return };
+            let mut state = pool.state();
+            let (alive, dead): (Vec<_>, Vec<_>) = std::mem::take(&mut state.idle)
+                .into_iter()
+                .partition(|idle| idle.is_warm() || idle.is_reset());
+            state.idle = alive;
+            state.provisioned_alive -= dead.iter().filter(|dead| dead.is_provisioned()).count();
+            pool.replenish(&mut state);
+        });
+    }
+
+    fn fail_line(&self, text: &str) {
+        let line = std::mem::take(&mut self.state().line);
+        for waiter in line {
+            waiter.sender.send(Err(format!("function {}: {text}", self.maker.spec.name))).ok();
+        }
+    }
+
+    /// Sees to it that the line gets what it needs, until there is no line.
+    fn watch_line(self: &Arc<Pool>, state: &mut State) {
+        if std::mem::replace(&mut state.is_watched, true) {
+            return;
+        }
+        let (pool, ending) = (Arc::clone(self), self.maker.world.ending.clone());
+        self.maker.world.spawn(async move {
+            if ending.run_until_cancelled(pool.until_no_line()).await.is_none() {
+                pool.fail_line("dropwire is stopping");
+            }
+        });
+    }
+
+    async fn until_no_line(self: &Arc<Pool>) {
+        loop {
+            let changed = self.changed.notified();
+            let wait = {
+                let mut state = self.state();
+                state.line.retain(|waiter| !waiter.sender.is_closed());
+                if state.line.is_empty() {
+                    state.is_watched = false;
+                    return;
+                }
+                match state.next_start() {
+                    Some(wait) if wait.is_zero() => {
+                        self.start(&mut state, false);
+                        continue;
+                    }
+                    wait => wait,
+                }
+            };
+            match wait {
+                None => changed.await,
+                Some(wait) => drop(real::within(wait, changed).await),
+            }
+        }
+    }
+
+    /// Gives idle environments to those who wait in line, in their order.
+    fn serve_line(self: &Arc<Pool>, mut state: MutexGuard<'_, State>) {
+        let (mut ended, mut served) = (Vec::new(), Vec::new());
+        // While new code is being started its events wait for it.
+        while !state.reload.is_under_way() && !state.line.is_empty() {
+            let Some(environment) = state.take_idle(&mut ended) else { break };
+            // There is a first, since the line is not empty.
+            if let Some(waiter) = state.line.pop_front() {
+                served.push((waiter, Lease::new(environment, self)));
+            }
+        }
+        drop(state);
+        for (waiter, lease) in served {
+            // One who went away gives it back by dropping it, and it comes to the next.
+            drop(waiter.sender.send(Ok(lease)));
+        }
+        self.end_all(ended);
+    }
+
+    /// Takes an environment back from who had it.
+    fn give_back(self: &Arc<Pool>, mut environment: Environment) {
+        environment.rest();
+        let mut state = self.state();
+        state.busy -= 1;
+        let is_dead = !environment.is_warm() && (!environment.is_reset() || environment.is_provisioned());
+        let is_old = !state.reload.serves(environment.version());
+        if is_dead || is_old || state.retired || environment.is_interrupted() {
+            state.provisioned_alive -= usize::from(environment.is_provisioned());
+            self.replenish(&mut state);
+            self.changed.notify_waiters();
+            self.serve_line(state);
+            return self.end(environment);
+        }
+        state.rest(environment);
+        if state.line.is_empty() {
+            return;
+        }
+        self.serve_line(state);
     }
 
     /// Ends the environments that have waited for long.
-    pub fn sweep(&self) {
+    pub fn sweep(self: &Arc<Pool>) {
         let mut state = self.state();
-        let (old, fresh) =
-            std::mem::take(&mut state.idle).into_iter().partition(|idle| idle.idle_for() > IDLE_MAX);
+        let is_old = |idle: &Environment| idle.idle_for() > IDLE_MAX && !idle.is_provisioned();
+        let (old, fresh) = std::mem::take(&mut state.idle).into_iter().partition(is_old);
         state.idle = fresh;
         drop(state);
-        drop::<Vec<Environment>>(old);
+        self.end_all(old);
     }
 
     /// Ends the environments that wait, and the others after their event.
-    pub fn retire(&self) {
+    pub fn retire(self: &Arc<Pool>) {
         let mut state = self.state();
         state.retired = true;
+        state.provisioned = 0;
         let idle = std::mem::take(&mut state.idle);
         drop(state);
-        drop(idle);
+        self.end_all(idle);
+    }
+
+    /// How many environments are to be there ahead of any event.
+    pub fn provision(self: &Arc<Pool>, count: usize) {
+        let mut state = self.state();
+        state.provisioned = count;
+        self.replenish(&mut state);
+        let mut ended = Vec::new();
+        while state.provisioned_alive > count
+            && let Some(at) = state.idle.iter().position(|idle| idle.is_provisioned())
+        {
+            ended.push(state.idle.remove(at));
+            state.provisioned_alive -= 1;
+        }
+        drop(state);
+        self.end_all(ended);
+    }
+
+    /// How many provisioned environments are ready for an event or have one, and how many have one.
+    pub fn provisioned(&self) -> (u32, u32) {
+        let state = self.state();
+        let cards = state.cards.iter().filter_map(Weak::upgrade).filter(|card| card.provisioned);
+        let states: Vec<&str> = cards.map(|card| card.shown().state).collect();
+        let count = |wanted: &[&str]| states.iter().filter(|state| wanted.contains(state)).count();
+        let (ready, in_use) = (count(&["idle", "frozen", "busy"]), count(&["busy"]));
+        (u32::try_from(ready).unwrap_or(u32::MAX), u32::try_from(in_use).unwrap_or(u32::MAX))
+    }
+
+    fn replenish(self: &Arc<Pool>, state: &mut State) {
+        while !state.retired && state.provisioned_alive < state.provisioned {
+            self.start(state, true);
+        }
+    }
+
+    /// Ends an environment by the rules, beside everything else if that takes time.
+    fn end(&self, mut environment: Environment) {
+        if environment.has_to_be_told() && !environment.is_interrupted() {
+            self.maker.world.spawn(async move {
+                environment.end_processes(super::environment::Cause::Spindown).await;
+            });
+        }
+    }
+
+    fn end_all(&self, environments: Vec<Environment>) {
+        environments.into_iter().for_each(|environment| self.end(environment));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -121,34 +403,63 @@ impl Pool {
     }
 }
 
-/// The right to run one invocation.
-pub struct Slot<'a>(&'a Pool);
-
-impl Drop for Slot<'_> {
-    fn drop(&mut self) {
-        self.0.state().busy -= 1;
-        self.0.freed.notify_one();
+impl State {
+    /// An idle environment that can take an event, the last used first; those that cannot are put into `ended`.
+    fn take_idle(&mut self, ended: &mut Vec<Environment>) -> Option<Environment> {
+        if self.busy >= self.limit {
+            return None;
+        }
+        while let Some(mut environment) = self.idle.pop() {
+            let fits = self.reload.serves(environment.version());
+            if fits && (environment.is_warm() || environment.is_reset()) {
+                self.busy += 1;
+                if !self.said.is_empty() {
+                    environment.tell(&std::mem::take(&mut self.said));
+                }
+                environment.card().set_stage(Stage::Busy);
+                return Some(environment);
+            }
+            self.provisioned_alive -= usize::from(environment.is_provisioned());
+            ended.push(environment);
+        }
+        None
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+    /// Lets an environment wait. One that has no processes is used last.
+    fn rest(&mut self, environment: Environment) {
+        if environment.is_reset() {
+            self.idle.insert(0, environment);
+        } else {
+            self.idle.push(environment);
+        }
+    }
 
-    #[tokio::test]
-    async fn no_more_run_than_may() {
-        let pool = Pool::new(1);
-        let first = pool.try_enter();
-        assert!(first.is_some() && pool.try_enter().is_none());
-        let waiting = pool.enter();
-        tokio::pin!(waiting);
-        assert!(futures_util::poll!(waiting.as_mut()).is_pending());
-        drop(first);
-        let second = waiting.await;
-        assert_eq!(pool.counts(), (0, 1));
-        pool.set_limit(2);
-        assert!(pool.try_enter().is_some());
-        drop(second);
-        assert_eq!(pool.counts(), (0, 0));
+    /// Whether there are environments that go on without another start.
+    fn can_go_on(&self) -> bool {
+        let serves = |idle: &Environment| idle.is_warm() && self.reload.serves(idle.version());
+        self.busy > 0 || self.idle.iter().any(serves)
+    }
+
+    fn may_start(&self) -> bool {
+        self.busy + self.starting < self.limit
+    }
+
+    /// How long until another environment is to be started for the line; none as long as nothing changes.
+    fn next_start(&self) -> Option<Duration> {
+        if !self.may_start() || self.starting >= self.line.len() || self.reload.is_under_way() {
+            return None;
+        }
+        let waited = self.line.front()?.since.elapsed();
+        let Some(last) = self.last_start else {
+            // Nobody knows yet how long a start takes.
+            let is_first = self.busy + self.starting == 0;
+            return Some(if is_first { Duration::ZERO } else { PATIENCE_MAX.saturating_sub(waited) });
+        };
+        if self.starting >= self.busy.max(1) && waited < PATIENCE_MAX {
+            return Some(PATIENCE_MAX.saturating_sub(waited));
+        }
+        let patience = last.clamp(PATIENCE_MIN, PATIENCE_MAX);
+        let waited = self.started_at.map_or(waited, |at| waited.min(at.elapsed()));
+        Some(if self.busy + self.starting == 0 { Duration::ZERO } else { patience.saturating_sub(waited) })
     }
 }

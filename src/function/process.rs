@@ -139,7 +139,7 @@ impl Spawner {
             {
                 let mut alive = still.lock().unwrap_or_else(PoisonError::into_inner);
                 // Its children go with it: nothing that an environment started outlives it.
-                kill_group(group);
+                signal_group(group, Signal::SIGKILL);
                 *alive = false;
             }
             orders.send(Order::Forget(group)).ok();
@@ -183,10 +183,10 @@ impl Start {
     }
 }
 
-fn kill_group(group: u32) {
+fn signal_group(group: u32, signal: Signal) {
     if let Ok(group) = i32::try_from(group) {
         // No such group means that all of it has ended already.
-        killpg(Pid::from_raw(group), Signal::SIGKILL).ok();
+        killpg(Pid::from_raw(group), signal).ok();
     }
 }
 
@@ -220,11 +220,23 @@ impl Process {
         // No word from the reaper means that the async runtime is ending.
         status.unwrap_or(Exit::Signal(libc::SIGKILL, false))
     }
+    /// Waits until it has ended, without holding it.
+    pub fn exit_watch(&self) -> impl Future<Output = ()> + Send + 'static {
+        let mut exit = self.exit.clone();
+        async move { drop(exit.wait_for(Option::is_some).await) }
+    }
     /// Kills it and its group.
     pub fn kill(&self) {
+        self.signal(Signal::SIGKILL);
+    }
+    /// Asks it and its group to end.
+    pub fn terminate(&self) {
+        self.signal(Signal::SIGTERM);
+    }
+    fn signal(&self, signal: Signal) {
         let alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
         if *alive {
-            kill_group(self.group);
+            signal_group(self.group, signal);
         }
     }
 }

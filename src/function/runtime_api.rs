@@ -1,16 +1,15 @@
-//! The Lambda Runtime API over HTTP: one listener for each environment, on this machine only.
-//!
-//! The Extensions and Telemetry APIs answer 404, as AWS's own emulator does when they are switched off.
+//! The Lambda Runtime API over HTTP: one listener for each environment, on this machine only. The Extensions API
+//! is on the same one.
 
 use std::convert::Infallible;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::fd::AsFd;
 use std::sync::Arc;
 
-use base64::Engine;
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::{BodyExt, Full};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -18,17 +17,45 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use super::desk::{Answer, Desk, Handed, Next, Refusal};
+use super::Piece;
+use super::desk::{Desk, Next};
+use super::event::{Answer, Handed, Refusal};
+use super::output::Output;
 
-/// The largest response that the Runtime API takes, in bytes: 6 MiB and 100.
-pub const RESPONSE_MAX: usize = 6_291_556;
-/// The largest streamed response, in bytes.
-const STREAM_MAX: usize = 200 << 20;
+mod body;
+mod extension;
+
+pub use body::RESPONSE_MAX;
+use body::{Body, Midway, STREAM_MAX, error_type, failed_midway, forward, read};
 
 const RUNTIME: &str = "/2018-06-01/runtime/";
-const ERROR_TYPE: &str = "lambda-runtime-function-error-type";
-const ERROR_BODY: &str = "lambda-runtime-function-error-body";
+const EXTENSION: &str = "/2020-01-01/extension/";
 const RESPONSE_MODE: &str = "lambda-runtime-function-response-mode";
+
+/// Whom a Runtime API serves.
+pub struct Guests {
+    /// Where they meet us.
+    pub desk: Arc<Desk>,
+    /// Where calls that are refused are told; nowhere if their process is not ours.
+    pub output: Option<Arc<Output>>,
+    /// What extensions are told when they register: name, version, handler, account.
+    pub about: About,
+}
+
+/// What extensions are told when they register.
+#[derive(Default)]
+pub struct About {
+    /// The function's name.
+    pub function: String,
+    /// Its version.
+    pub version: String,
+    /// Its handler.
+    pub handler: String,
+    /// The account's id.
+    pub account: String,
+    /// The environment's id.
+    pub environment: String,
+}
 
 /// A listening Runtime API. It ends when this is dropped.
 pub struct RuntimeApi {
@@ -38,13 +65,13 @@ pub struct RuntimeApi {
 }
 
 impl RuntimeApi {
-    /// Listens for the runtime of `desk` on this port, 0 for any free one.
-    pub async fn listen(desk: Arc<Desk>, port: u16) -> io::Result<RuntimeApi> {
+    /// Listens for these on this port, 0 for any free one.
+    pub async fn listen(guests: Guests, port: u16) -> io::Result<RuntimeApi> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let address = listener.local_addr()?;
         let (sender, connections) = watch::channel(0);
         let mut server = JoinSet::new();
-        server.spawn(serve(listener, desk, sender));
+        server.spawn(serve(listener, Arc::new(guests), sender));
         Ok(RuntimeApi { address, connections, _server: server })
     }
 
@@ -60,14 +87,14 @@ impl RuntimeApi {
     }
 }
 
-async fn serve(listener: TcpListener, desk: Arc<Desk>, open: watch::Sender<usize>) {
+async fn serve(listener: TcpListener, guests: Arc<Guests>, open: watch::Sender<usize>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     open.send_modify(|count| *count += 1);
-                    connections.spawn(converse(stream, Arc::clone(&desk)));
+                    connections.spawn(converse(stream, Arc::clone(&guests)));
                 }
                 // Out of file descriptors, most likely: the next try may fare better.
                 Err(_) => tokio::task::yield_now().await,
@@ -77,11 +104,13 @@ async fn serve(listener: TcpListener, desk: Arc<Desk>, open: watch::Sender<usize
     }
 }
 
-async fn converse(stream: TcpStream, desk: Arc<Desk>) {
+async fn converse(stream: TcpStream, guests: Arc<Guests>) {
     stream.set_nodelay(true).ok();
+    // A second handle, to see whether who waits is still there.
+    let connection = stream.as_fd().try_clone_to_owned().ok().map(|fd| Arc::new(fd.into()));
     let service = service_fn(|request| {
-        let desk = Arc::clone(&desk);
-        async move { Ok::<_, Infallible>(reply(&desk, request).await) }
+        let (guests, connection) = (Arc::clone(&guests), connection.clone());
+        async move { Ok::<_, Infallible>(reply(&guests, connection, request).await) }
     });
     // Names in the case that the real service uses: scripts compare them as text.
     let connection = hyper::server::conn::http1::Builder::new()
@@ -91,27 +120,48 @@ async fn converse(stream: TcpStream, desk: Arc<Desk>) {
     connection.await.ok();
 }
 
-async fn reply(desk: &Desk, request: Request<Incoming>) -> Response<Full<Bytes>> {
-    let path = request.uri().path().to_owned();
-    let Some(call) = path.strip_prefix(RUNTIME) else {
-        return if path.ends_with("/ping") { text(StatusCode::OK, "pong") } else { not_found(&path) };
-    };
-    if call == "invocation/next" && request.method() == Method::GET {
-        return next(desk).await;
+type Connection = Option<Arc<std::net::TcpStream>>;
+
+async fn reply(guests: &Guests, connection: Connection, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    if request.method() == Method::GET
+        && request.uri().path().strip_prefix(RUNTIME) == Some("invocation/next")
+    {
+        return next(&guests.desk, connection).await;
     }
-    if call == "init/error" && request.method() == Method::POST {
+    let (path, method) = (request.uri().path().to_owned(), request.method().clone());
+    let response = answer(guests, &path, request).await;
+    if !response.status().is_success()
+        && let Some(output) = &guests.output
+    {
+        // In the function's log, where whoever wrote the client looks.
+        output.note(&format!("dropwire answered {} to {method} {path}", response.status()));
+    }
+    response
+}
+
+async fn answer(guests: &Guests, path: &str, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let desk = &guests.desk;
+    if let Some(call) = path.strip_prefix(EXTENSION) {
+        return extension::reply(guests, call, request).await;
+    }
+    let Some(call) = path.strip_prefix(RUNTIME) else {
+        return if path.ends_with("/ping") { text(StatusCode::OK, "pong") } else { not_found(path) };
+    };
+    if request.method() != Method::POST {
+        return not_found(path);
+    }
+    if call == "init/error" {
         return init_error(desk, request).await;
     }
-    let answer = call.strip_prefix("invocation/").and_then(|rest| rest.rsplit_once('/'));
-    match answer {
-        Some((id, "response")) if request.method() == Method::POST => response(desk, id, request).await,
-        Some((id, "error")) if request.method() == Method::POST => error(desk, id, request).await,
-        _ => not_found(&path),
+    match call.strip_prefix("invocation/").and_then(|rest| rest.rsplit_once('/')) {
+        Some((id, "response")) => response(desk, id, request).await,
+        Some((id, "error")) => error(desk, id, request).await,
+        _ => not_found(path),
     }
 }
 
-async fn next(desk: &Desk) -> Response<Full<Bytes>> {
-    match desk.next() {
+async fn next(desk: &Desk, connection: Connection) -> Response<Full<Bytes>> {
+    match desk.next(connection) {
         Next::Now(handed) => event(&handed),
         Next::Later(receiver) => match receiver.await {
             Ok(handed) => event(&handed),
@@ -133,6 +183,9 @@ fn event(handed: &Handed) -> Response<Full<Bytes>> {
     put(headers, "lambda-runtime-deadline-ms", &handed.deadline.as_millis().to_string());
     put(headers, "lambda-runtime-invoked-function-arn", &event.arn);
     put(headers, "lambda-runtime-trace-id", &event.trace_id);
+    if let Some(context) = &event.client_context {
+        put(headers, "lambda-runtime-client-context", context);
+    }
     response
 }
 
@@ -142,7 +195,7 @@ fn put(headers: &mut HeaderMap, name: &'static str, value: &str) {
     }
 }
 
-async fn response(desk: &Desk, id: &str, request: Request<Incoming>) -> Response<Full<Bytes>> {
+async fn response(desk: &Arc<Desk>, id: &str, request: Request<Incoming>) -> Response<Full<Bytes>> {
     const TO: &str = "InvocationResponse";
     if let Err(refusal) = desk.check_answer(id, TO) {
         read(request.into_body(), RESPONSE_MAX).await.ok();
@@ -156,19 +209,28 @@ async fn response(desk: &Desk, id: &str, request: Request<Incoming>) -> Response
             return refused(StatusCode::BAD_REQUEST, "InvalidFunctionResponseMode", message);
         }
     };
-    let limit = if streaming { STREAM_MAX } else { RESPONSE_MAX };
-    match read(request.into_body(), limit).await {
-        Ok(Body::Whole(body, trailers)) => {
+    let midway = Midway::new(desk, id);
+    let ended = match desk.in_work().filter(|_| streaming).and_then(|event| event.take_stream()) {
+        Some(stream) => {
+            let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+            let kind = kind.unwrap_or("application/octet-stream").to_owned();
+            stream.send(Piece::ContentType(kind)).await.ok();
+            let trailers = forward(request.into_body(), stream).await;
+            trailers.map(|trailers| trailers.map_or(Body::TooLarge, |end| Body::Whole(Bytes::new(), end)))
+        }
+        None => read(request.into_body(), if streaming { STREAM_MAX } else { RESPONSE_MAX }).await,
+    };
+    let Ok(ended) = ended else { return truncated() };
+    midway.end();
+    match ended {
+        Body::Whole(body, trailers) => {
             let answer = failed_midway(&trailers).unwrap_or(Answer::Response(body));
             accept(desk.answer(id, TO, answer))
         }
-        Ok(Body::TooLarge) => {
-            if let Err(refusal) = desk.answer(id, TO, Answer::TooLarge) {
-                return refuse(&refusal);
-            }
-            too_large()
-        }
-        Err(_) => truncated(),
+        Body::TooLarge => match desk.answer(id, TO, Answer::TooLarge) {
+            Ok(()) => too_large(),
+            Err(refusal) => refuse(&refusal),
+        },
     }
 }
 
@@ -193,63 +255,6 @@ async fn init_error(desk: &Desk, request: Request<Incoming>) -> Response<Full<By
         Ok(Body::TooLarge) => too_large(),
         Err(_) => truncated(),
     }
-}
-
-/// What the trailers of a streamed response say, if it failed midway.
-fn failed_midway(trailers: &HeaderMap) -> Option<Answer> {
-    let kind = error_type(trailers);
-    trailers.get(ERROR_TYPE)?;
-    let body = trailers.get(ERROR_BODY).map(|value| base64::engine::general_purpose::STANDARD.decode(value));
-    Some(Answer::Error(Bytes::from(body.and_then(Result::ok).unwrap_or_default()), kind))
-}
-
-/// The error type as it is kept for the log: `Runtime.Xyz`, `Function.Xyz`, or unknown.
-fn error_type(headers: &HeaderMap) -> String {
-    let said = headers.get(ERROR_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let name = said.strip_prefix("Runtime.").or_else(|| said.strip_prefix("Function."));
-    let letters = name.is_some_and(|name| {
-        name.len() > 1
-            && name.starts_with(|c: char| c.is_ascii_uppercase())
-            && name.bytes().all(|b| b.is_ascii_alphabetic())
-    });
-    match said {
-        _ if letters => said.to_owned(),
-        _ if said.starts_with("Function.") => "Function.Unknown".to_owned(),
-        _ => "Runtime.Unknown".to_owned(),
-    }
-}
-
-enum Body {
-    Whole(Bytes, HeaderMap),
-    TooLarge,
-}
-
-/// Reads a body to its end. One that is too large is read all the same, and dropped: a client that is still
-/// sending would not see our answer.
-async fn read(mut body: Incoming, limit: usize) -> hyper::Result<Body> {
-    let (mut first, mut rest) = (Bytes::new(), BytesMut::new());
-    let (mut trailers, mut length) = (HeaderMap::new(), 0);
-    while let Some(frame) = body.frame().await {
-        match frame?.into_data() {
-            Ok(piece) => {
-                length += piece.len();
-                if length > limit {
-                    (first, rest) = (Bytes::new(), BytesMut::new());
-                } else if first.is_empty() && rest.is_empty() {
-                    // Most bodies are one piece, which is passed on as it is.
-                    first = piece;
-                } else {
-                    if rest.is_empty() {
-                        rest.extend_from_slice(&std::mem::take(&mut first));
-                    }
-                    rest.extend_from_slice(&piece);
-                }
-            }
-            Err(frame) => trailers.extend(frame.into_trailers().unwrap_or_default()),
-        }
-    }
-    let whole = if rest.is_empty() { first } else { rest.freeze() };
-    Ok(if length > limit { Body::TooLarge } else { Body::Whole(whole, trailers) })
 }
 
 fn accept(done: Result<(), Refusal>) -> Response<Full<Bytes>> {
@@ -299,26 +304,6 @@ fn text(status: StatusCode, body: &'static str) -> Response<Full<Bytes>> {
 }
 
 fn not_found(path: &str) -> Response<Full<Bytes>> {
-    let message =
-        format!("the Runtime API has no call {path}; the Extensions and Telemetry APIs are switched off");
+    let message = format!("the Runtime API has no call {path}");
     refused(StatusCode::NOT_FOUND, "NotFound", &message)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn error_types_are_kept_when_they_are_well_formed() {
-        for (said, kept) in [
-            ("Runtime.ExitError", "Runtime.ExitError"),
-            ("Function.Oops", "Function.Oops"),
-            ("Function.oops2", "Function.Unknown"),
-            ("ValueError", "Runtime.Unknown"),
-        ] {
-            let mut headers = HeaderMap::new();
-            headers.insert(ERROR_TYPE, HeaderValue::from_static(said));
-            assert_eq!(error_type(&headers), kept);
-        }
-    }
 }

@@ -6,38 +6,38 @@ use std::sync::{Arc, PoisonError, RwLock};
 use async_trait::async_trait;
 
 use super::attach::Attached;
-use super::build::Build;
-use super::code::Code;
-use super::environment::{self, Environment, Handled};
+use super::concurrency::Gauge;
+use super::environment::{Handled, words};
+use super::maker::Maker;
 use super::pool::Pool;
+use super::slots::Slots;
 use super::world::{Call, World};
 use super::{FunctionState, Invocation, builtin, exec, url};
 use crate::config::{Builtin, FunctionKind, FunctionSpec, Origin};
-use crate::delivery::{Outcome, Parcel, Target, Throttle};
+use crate::delivery::{Outcome, Parcel, Target};
 
 /// One function, the target of its wires.
 pub struct Function {
-    spec: FunctionSpec,
-    world: Arc<World>,
-    pool: Pool,
-    code: Code,
-    build: Build,
+    maker: Arc<Maker>,
+    gauge: Arc<Gauge>,
+    /// Its environments, if its kind has any.
+    pool: Arc<Pool>,
+    /// How many run at once of the kinds without environments.
+    slots: Slots,
     attached: RwLock<Option<Arc<Attached>>>,
     origin: RwLock<Origin>,
     ok: AtomicU64,
     failed: AtomicU64,
-    cold_starts: AtomicU64,
+    warm_starts: AtomicU64,
 }
 
 #[async_trait]
 impl Target for Function {
     async fn attempt(&self, parcel: &Parcel) -> Outcome {
-        let Some(_slot) = self.pool.try_enter() else {
-            return Outcome::Throttled(Throttle::Reserved);
-        };
         let (request_id, shown_id) = (parcel.request_id(), parcel.shown_id());
         let (request_id, shown_id) = (request_id.as_str(), shown_id.as_str());
-        self.run(&Call { request_id, shown_id, payload: parcel.payload(), attempt: parcel.attempt() }).await
+        let (payload, attempt) = (parcel.payload(), parcel.attempt());
+        self.run(&Call { request_id, shown_id, payload, attempt, ..Call::default() }).await
     }
 
     fn concurrency(&self) -> usize {
@@ -46,17 +46,28 @@ impl Target for Function {
 }
 
 impl Function {
-    /// A direct invocation: it waits in line for a slot.
-    pub(super) async fn invoke(&self, invocation: Invocation) -> Outcome {
-        let _slot = self.pool.enter().await;
-        let Invocation { request_id, shown_id, payload, attempt, .. } = &invocation;
-        let (payload, attempt) = (payload.clone(), (*attempt).max(1));
-        self.run(&Call { request_id, shown_id, payload, attempt }).await
+    /// A direct invocation.
+    pub(super) async fn invoke(&self, mut invocation: Invocation) -> Outcome {
+        let stream = invocation.stream.take();
+        let Invocation { request_id, shown_id, payload, attempt, arn, client_context, trace_id, .. } =
+            &invocation;
+        let call = Call {
+            request_id,
+            shown_id,
+            payload: payload.clone(),
+            attempt: (*attempt).max(1),
+            arn: arn.as_deref(),
+            client_context: client_context.as_deref(),
+            trace_id: trace_id.as_deref(),
+            stream,
+        };
+        self.run(&call).await
     }
 
     /// This declaration says the same but for what needs no new environment: that is taken over.
     pub(super) fn adopt(&self, spec: FunctionSpec) {
         self.pool.set_limit(limit(&spec));
+        self.slots.set_limit(limit(&spec));
         *self.origin.write().unwrap_or_else(PoisonError::into_inner) = spec.origin;
     }
 
@@ -65,63 +76,66 @@ impl Function {
         self.attached.write().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// Ends the environments that have waited for long.
-    pub(super) fn sweep(&self) {
-        self.pool.sweep();
-    }
-
-    /// Ends the environments that wait, and the others after their event.
-    pub(super) fn retire(&self) {
-        self.pool.retire();
+    /// Its environments.
+    pub(super) fn pool(&self) -> &Arc<Pool> {
+        &self.pool
     }
 
     /// Its name.
     pub fn name(&self) -> &str {
-        &self.spec.name
+        &self.maker.spec.name
     }
 
     /// A function that runs in this world. Nothing is started.
     pub(super) fn new(spec: FunctionSpec, world: Arc<World>) -> Function {
+        let (most, origin, gauge) = (limit(&spec), spec.origin.clone(), world.account.gauge(&spec.name));
+        let maker = Arc::new(Maker::new(world, spec));
         Function {
-            pool: Pool::new(limit(&spec)),
-            code: Code::of(&spec),
-            build: Build::default(),
+            gauge,
+            pool: Arc::new(Pool::new(Arc::clone(&maker), most)),
+            slots: Slots::new(most),
             attached: RwLock::default(),
-            origin: RwLock::new(spec.origin.clone()),
+            origin: RwLock::new(origin),
             ok: AtomicU64::new(0),
             failed: AtomicU64::new(0),
-            cold_starts: AtomicU64::new(0),
-            spec,
-            world,
+            warm_starts: AtomicU64::new(0),
+            maker,
         }
     }
 
     /// Whether environments of this function do for that declaration as well.
     pub(super) fn runs_as(&self, spec: &FunctionSpec) -> bool {
-        let (concurrency, origin) = (self.spec.concurrency, self.spec.origin.clone());
-        let asynchronous = self.spec.asynchronous.clone();
-        self.spec == FunctionSpec { concurrency, origin, asynchronous, ..spec.clone() }
+        let ours = &self.maker.spec;
+        let (concurrency, origin, asynchronous) =
+            (ours.concurrency, ours.origin.clone(), ours.asynchronous.clone());
+        *ours == FunctionSpec { concurrency, origin, asynchronous, ..spec.clone() }
     }
 
     /// Whether it could run, as far as can be told without running it. Begins to listen if it is attached.
     pub(super) async fn check(&self) -> Result<(), String> {
-        match &self.spec.kind {
+        let Maker { world, spec, .. } = &*self.maker;
+        match &spec.kind {
             // What is built need not be there yet.
             FunctionKind::Run { build: Some(_), .. } | FunctionKind::Builtin(_) => Ok(()),
             FunctionKind::Handler { .. } | FunctionKind::Run { .. } | FunctionKind::Exec { .. } => {
-                environment::words(&self.world, &self.spec).await.map(drop)
+                words::words(world, spec).await.map(drop)
             }
             FunctionKind::Url { url } => {
-                url::check(url).map_err(|text| format!("function {}: {text}", self.spec.name))
+                url::check(url).map_err(|text| format!("function {}: {text}", spec.name))
             }
             FunctionKind::Attach => self.attached().await.map(drop),
         }
     }
 
-    /// Runs one invocation, for which there is a slot.
+    /// Runs one invocation, if the account and what is reserved let it in.
     async fn run(&self, call: &Call<'_>) -> Outcome {
-        let stopping = || Outcome::Unavailable(format!("function {}: dropwire is stopping", self.spec.name));
-        let ended = self.world.ending.run_until_cancelled(self.run_kind(call)).await;
+        let world = &self.maker.world;
+        let _ticket = match world.account.admit(&self.gauge) {
+            Ok(ticket) => ticket,
+            Err(throttle) => return Outcome::Throttled(throttle),
+        };
+        let stopping = || Outcome::Unavailable(format!("function {}: dropwire is stopping", self.name()));
+        let ended = world.ending.run_until_cancelled(self.run_kind(call)).await;
         let outcome = ended.unwrap_or_else(stopping);
         match &outcome {
             Outcome::Done(_) => self.ok.fetch_add(1, Ordering::Relaxed),
@@ -132,58 +146,43 @@ impl Function {
     }
 
     async fn run_kind(&self, call: &Call<'_>) -> Outcome {
-        let (world, spec) = (&*self.world, &self.spec);
+        let Maker { world, spec, .. } = &*self.maker;
+        if matches!(spec.kind, FunctionKind::Handler { .. } | FunctionKind::Run { .. }) {
+            return self.run_in_environment(call).await.unwrap_or_else(Outcome::Unavailable);
+        }
+        let _slot = self.slots.enter().await;
         match &spec.kind {
             FunctionKind::Builtin(builtin) => builtin::run(call, world, (spec, builtin)).await,
             FunctionKind::Url { url } => url::run(call, world, (spec, url)).await,
-            FunctionKind::Exec { .. } => exec::run(call, world, spec).await,
             FunctionKind::Attach => match self.attached().await {
                 Ok(attached) => attached.run(call, world, spec).await,
                 Err(text) => Outcome::Unavailable(text),
             },
-            FunctionKind::Handler { .. } | FunctionKind::Run { .. } => {
-                self.run_in_environment(call).await.unwrap_or_else(Outcome::Unavailable)
+            FunctionKind::Exec { .. } | FunctionKind::Handler { .. } | FunctionKind::Run { .. } => {
+                exec::run(call, world, spec).await
             }
         }
     }
 
     /// In a warm environment if there is one that takes the event, else in a new one.
     async fn run_in_environment(&self, call: &Call<'_>) -> Result<Outcome, String> {
-        let version = self.code.version();
-        if let FunctionKind::Run { build: Some(words), .. } = &self.spec.kind {
-            self.build.ensure(&self.world, (&self.spec, words), version).await?;
-        }
-        while let Some(mut environment) = self.pool.take_warm(version) {
-            match environment.handle(call, &self.world, &self.spec).await {
-                Handled::Warm(outcome) => {
-                    self.pool.put_back(environment);
+        loop {
+            let lease = self.pool.take().await?;
+            let is_cold = lease.is_cold();
+            match lease.handle(call).await {
+                Handled::Over(outcome) => {
+                    self.warm_starts.fetch_add(u64::from(!is_cold), Ordering::Relaxed);
                     return Ok(outcome);
                 }
-                Handled::Ended(outcome) => return Ok(outcome),
-                Handled::Gone | Handled::TooSlow(_) => {}
+                Handled::Unavailable(text) => return Err(text),
+                Handled::Gone if is_cold => {
+                    let name = self.name();
+                    return Err(format!("function {name}: its new environment did not take the event"));
+                }
+                // It had died while it waited.
+                Handled::Gone => {}
             }
         }
-        let mut environment = self.start(version).await?;
-        let mut handled = environment.handle(call, &self.world, &self.spec).await;
-        if let Handled::TooSlow(log) = handled {
-            environment = self.start(version).await?.restarting(log);
-            handled = environment.handle(call, &self.world, &self.spec).await;
-        }
-        match handled {
-            Handled::Warm(outcome) => {
-                self.pool.put_back(environment);
-                Ok(outcome)
-            }
-            Handled::Ended(outcome) => Ok(outcome),
-            Handled::Gone | Handled::TooSlow(_) => {
-                Err(format!("function {}: its new environment did not take the event", self.spec.name))
-            }
-        }
-    }
-
-    async fn start(&self, version: u64) -> Result<Environment, String> {
-        self.cold_starts.fetch_add(1, Ordering::Relaxed);
-        Environment::start(&self.world, &self.spec, version).await
     }
 
     /// The Runtime API that waits for its process; it listens from the first call on.
@@ -191,9 +190,9 @@ impl Function {
         if let Some(attached) = &*self.attached.read().unwrap_or_else(PoisonError::into_inner) {
             return Ok(Arc::clone(attached));
         }
-        let attached = Attached::listen(&self.world, &self.spec.name).await;
+        let attached = Attached::listen(&self.maker.world, self.name()).await;
         let attached = attached.map(Arc::new).map_err(|error| {
-            format!("function {}: cannot listen on 127.0.0.1 for its process: {error}", self.spec.name)
+            format!("function {}: cannot listen on 127.0.0.1 for its process: {error}", self.name())
         })?;
         let mut slot = self.attached.write().unwrap_or_else(PoisonError::into_inner);
         Ok(Arc::clone(slot.get_or_insert(attached)))
@@ -202,15 +201,20 @@ impl Function {
     /// The function as people see it.
     pub(super) fn shown(&self) -> FunctionState {
         let (warm, busy) = self.pool.counts();
+        let busy = busy + self.slots.busy();
+        let spec = &self.maker.spec;
         let origin = self.origin.read().unwrap_or_else(PoisonError::into_inner);
         FunctionState {
-            name: self.spec.name.clone(),
-            kind: kind(&self.spec.kind),
+            name: spec.name.clone(),
+            version: spec.version.clone(),
+            kind: kind(&spec.kind),
             warm,
             busy,
             ok: self.ok.load(Ordering::Relaxed),
             failed: self.failed.load(Ordering::Relaxed),
-            cold_starts: self.cold_starts.load(Ordering::Relaxed),
+            cold_starts: self.pool.cold_starts(),
+            warm_starts: self.warm_starts.load(Ordering::Relaxed),
+            environments: self.pool.shown(),
             origin: if origin.line == 0 {
                 origin.file.clone()
             } else {

@@ -13,8 +13,7 @@ use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 
-use super::desk::Answer;
-use super::environment::LIMIT_MAX;
+use super::event::Answer;
 use super::logs;
 use super::outcome;
 use super::runtime_api::RESPONSE_MAX;
@@ -28,7 +27,7 @@ pub type Client = legacy::Client<HttpConnector, Full<Bytes>>;
 
 /// Posts the event to `url`.
 pub async fn run(call: &Call<'_>, world: &World, (spec, url): (&FunctionSpec, &str)) -> Outcome {
-    let limit = spec.timeout.unwrap_or(LIMIT_MAX);
+    let limit = world.limit_of(spec);
     let client = world.posts.get_or_init(|| {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
@@ -53,7 +52,7 @@ pub async fn run(call: &Call<'_>, world: &World, (spec, url): (&FunctionSpec, &s
             Some(Answer::Error(payload, "Sandbox.Failure".to_owned()))
         }
     };
-    outcome::concluded(answer, call, spec, begun.elapsed())
+    outcome::concluded(answer, call, spec, (begun.elapsed(), limit))
 }
 
 /// Whether events can be posted there at all.

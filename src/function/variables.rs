@@ -4,13 +4,12 @@
 //! nothing else: what a function needs is declared, as it would have to be on AWS.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use crate::arn::Place;
 use crate::clock::Timestamp;
 use crate::config::{FunctionKind, FunctionSpec};
-use crate::random;
 
 /// Where and as what a process runs.
 pub struct Setting<'a> {
@@ -22,6 +21,10 @@ pub struct Setting<'a> {
     pub runtimes: &'a Path,
     /// `YYYY/MM/DD/[$LATEST]32hex`.
     pub log_stream: &'a str,
+    /// Where the services of this dropwire are, if it has any: `http://127.0.0.1:4566`.
+    pub endpoint: Option<&'a str>,
+    /// Whether the environment was started ahead of its first event.
+    pub provisioned: bool,
 }
 
 /// Everything that is set for a process of this function; later wins: ours of the platform, the function's own.
@@ -47,6 +50,10 @@ pub fn of(setting: &Setting, reserved: &[(&str, &str)]) -> BTreeMap<OsString, Os
     set("AWS_SESSION_TOKEN", "test");
     set("AWS_REGION", &setting.place.region);
     set("AWS_DEFAULT_REGION", &setting.place.region);
+    if let Some(endpoint) = setting.endpoint {
+        // Ours, not AWS's: the calls that a function makes come back to us.
+        set("AWS_ENDPOINT_URL", endpoint);
+    }
     if let FunctionKind::Handler { runtime, .. } = &spec.kind
         && !runtime.starts_with("provided")
     {
@@ -56,11 +63,12 @@ pub fn of(setting: &Setting, reserved: &[(&str, &str)]) -> BTreeMap<OsString, Os
         set(name, value);
     }
     set("AWS_LAMBDA_FUNCTION_NAME", &spec.name);
-    set("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST");
+    set("AWS_LAMBDA_FUNCTION_VERSION", &spec.version);
     set("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &spec.memory_mb.to_string());
-    set("AWS_LAMBDA_LOG_GROUP_NAME", &format!("/aws/lambda/{}", spec.name));
+    let group = || format!("/aws/lambda/{}", spec.name);
+    set("AWS_LAMBDA_LOG_GROUP_NAME", &spec.logging.group.clone().unwrap_or_else(group));
     set("AWS_LAMBDA_LOG_STREAM_NAME", setting.log_stream);
-    set("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand");
+    set("AWS_LAMBDA_INITIALIZATION_TYPE", initialization(setting.provisioned));
     set("_HANDLER", &handler(&spec.kind));
     for (name, value) in reserved {
         set(name, value);
@@ -79,14 +87,36 @@ pub fn task_root(spec: &FunctionSpec) -> PathBuf {
     }
 }
 
-/// The name of an environment's log stream: it follows from `seed`.
-pub fn log_stream(now: Timestamp, seed: &[&[u8]]) -> String {
-    let date = now.iso_seconds();
-    let day = date.get(..10).unwrap_or_default().replace('-', "/");
-    format!("{day}/[$LATEST]{}", hex::encode(&random::digest(seed)[..16]))
+/// How an environment was started, in AWS's word.
+pub fn initialization(provisioned: bool) -> &'static str {
+    if provisioned { "provisioned-concurrency" } else { "on-demand" }
 }
 
-fn handler(kind: &FunctionKind) -> String {
+/// Whether external extensions see this variable: what is about the runtime is hidden from them.
+pub fn is_shown_to_extensions(name: &OsStr) -> bool {
+    const HIDDEN: [&str; 5] = [
+        "AWS_EXECUTION_ENV",
+        "AWS_LAMBDA_LOG_GROUP_NAME",
+        "AWS_LAMBDA_LOG_STREAM_NAME",
+        "_X_AMZN_TRACE_ID",
+        "_HANDLER",
+    ];
+    let name = name.to_string_lossy();
+    let families = ["AWS_XRAY_", "LAMBDA_"];
+    !HIDDEN.contains(&name.as_ref()) && !families.iter().any(|family| name.starts_with(family))
+}
+
+/// The name of the log stream of the environment with this id (32 hex digits). In a log group that may be shared
+/// it names the function.
+pub fn log_stream(now: Timestamp, spec: &FunctionSpec, id: &str) -> String {
+    let date = now.iso_seconds();
+    let day = date.get(..10).unwrap_or_default().replace('-', "/");
+    let name = if spec.logging.group.is_some() { spec.name.as_str() } else { "" };
+    format!("{day}/{name}[{}]{id}", spec.version)
+}
+
+/// The handler as processes see it in `_HANDLER`.
+pub fn handler(kind: &FunctionKind) -> String {
     match kind {
         FunctionKind::Handler { handler, .. } => handler.clone(),
         FunctionKind::Run { command, .. } | FunctionKind::Exec { command } => {
@@ -114,8 +144,14 @@ mod tests {
             env: BTreeMap::from([("TZ".into(), "Europe/Berlin".into()), ("_HANDLER".into(), "no".into())]),
             ..FunctionSpec::new("f", kind, "/x".into())
         };
-        let setting =
-            Setting { spec: &spec, place: &Place::default(), runtimes: Path::new("/r"), log_stream: "s" };
+        let setting = Setting {
+            spec: &spec,
+            place: &Place::default(),
+            runtimes: Path::new("/r"),
+            log_stream: "s",
+            endpoint: Some("http://127.0.0.1:4566"),
+            provisioned: false,
+        };
         let all = of(&setting, &[("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1")]);
         let value =
             |name: &str| all.get(&OsString::from(name)).map(|value| value.to_string_lossy().into_owned());
@@ -123,12 +159,20 @@ mod tests {
         assert_eq!(value("_HANDLER"), Some("app.go".into()));
         assert_eq!(value("AWS_EXECUTION_ENV"), Some("AWS_Lambda_python3.12".into()));
         assert_eq!(value("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"), Some("256".into()));
+        assert_eq!(value("AWS_ENDPOINT_URL"), Some("http://127.0.0.1:4566".into()));
         assert_eq!(value("CARGO"), None);
+        assert!(is_shown_to_extensions(OsStr::new("AWS_REGION")));
+        assert!(!is_shown_to_extensions(OsStr::new("LAMBDA_TASK_ROOT")));
     }
 
     #[test]
     fn log_streams_begin_with_the_day() {
-        let name = log_stream(Timestamp::from_millis(0), &[b"x"]);
-        assert!(name.starts_with("1970/01/01/[$LATEST]") && name.len() == 52);
+        let mut spec = FunctionSpec::new("f", FunctionKind::Attach, "/x".into());
+        let name = |spec: &FunctionSpec| log_stream(Timestamp::from_millis(0), spec, "0123");
+        assert_eq!(name(&spec), "1970/01/01/[$LATEST]0123");
+        spec.version = "3".into();
+        assert_eq!(name(&spec), "1970/01/01/[3]0123");
+        spec.logging.group = Some("shared".into());
+        assert_eq!(name(&spec), "1970/01/01/f[3]0123");
     }
 }

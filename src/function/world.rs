@@ -2,21 +2,31 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
-use bytes::Bytes;
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use super::desk::Event;
+use super::concurrency::Account;
+use super::event::Event;
 use super::interpreter::Interpreters;
 use super::process::Spawner;
-use super::{url, variables};
+use super::{Piece, url, variables};
 use crate::arn::{Arn, Place};
 use crate::clock::Clock;
+use crate::config::FunctionSpec;
 use crate::random::{self, Random};
 use crate::timeline::Timeline;
+use bytes::Bytes;
+
+/// The limit of a function without one: the longest that AWS allows.
+pub const LIMIT_MAX: Duration = Duration::from_secs(900);
+/// The limit of everything while nobody is to be hurried.
+const UNHURRIED: Duration = Duration::from_secs(24 * 3600);
 
 /// What all functions share.
 pub struct World {
@@ -32,16 +42,22 @@ pub struct World {
     pub interpreters: Interpreters,
     /// What starts processes.
     pub spawner: Spawner,
+    /// How many invocations may be in flight.
+    pub account: Account,
     /// The client of `url` functions.
     pub posts: OnceLock<url::Client>,
     /// Cancelled when everything is to end.
     pub ending: CancellationToken,
+    tasks: TaskTracker,
+    runtime: Option<Handle>,
+    endpoint: RwLock<Option<String>>,
+    unhurried: AtomicBool,
     seed: [u8; 32],
     environments: AtomicU64,
 }
 
 /// One event on its way into a function.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Call<'a> {
     /// The invocation's id.
     pub request_id: &'a str,
@@ -51,6 +67,14 @@ pub struct Call<'a> {
     pub payload: Bytes,
     /// Which attempt this is, from 1.
     pub attempt: u32,
+    /// The ARN that the caller named; none for the function's own.
+    pub arn: Option<&'a str>,
+    /// The client context: JSON text.
+    pub client_context: Option<&'a str>,
+    /// What the caller said of tracing: `Root=…`.
+    pub trace_id: Option<&'a str>,
+    /// Where a streamed response goes.
+    pub stream: Option<mpsc::Sender<Piece>>,
 }
 
 impl World {
@@ -69,30 +93,107 @@ impl World {
             interpreters: Interpreters::new(state.join("runtimes")),
             state,
             spawner: Spawner::begin()?,
+            account: Account::default(),
             posts: OnceLock::new(),
             ending: CancellationToken::new(),
+            tasks: TaskTracker::new(),
+            runtime: Handle::try_current().ok(),
+            endpoint: RwLock::default(),
+            unhurried: AtomicBool::new(false),
             seed: random.bytes(),
             environments: AtomicU64::new(0),
         })
     }
 
-    /// The name of the log stream of the next environment.
-    pub fn log_stream(&self, function: &str) -> String {
+    /// Runs this beside everything else; it is waited for at the end. To be used from anywhere, destructors as well.
+    pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        if let Some(runtime) = &self.runtime {
+            self.tasks.spawn_on(task, runtime);
+        }
+    }
+
+    /// Runs this where it may block.
+    pub fn spawn_blocking(&self, task: impl FnOnce() + Send + 'static) {
+        if let Some(runtime) = &self.runtime {
+            self.tasks.spawn_blocking_on(task, runtime);
+        }
+    }
+
+    /// Waits until all that was spawned has ended.
+    pub async fn until_tasks_ended(&self) {
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Functions find the services of this dropwire here: `http://127.0.0.1:4566`.
+    pub fn set_endpoint(&self, endpoint: String) {
+        *self.endpoint.write().unwrap_or_else(PoisonError::into_inner) = Some(endpoint);
+    }
+    /// Where functions find the services of this dropwire.
+    pub fn endpoint(&self) -> Option<String> {
+        self.endpoint.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// From now on nothing times out, and nothing is frozen.
+    pub fn set_unhurried(&self) {
+        self.unhurried.store(true, Ordering::Relaxed);
+    }
+    /// Whether nothing times out.
+    pub fn is_unhurried(&self) -> bool {
+        self.unhurried.load(Ordering::Relaxed)
+    }
+    /// How long this may take that has `limit`, as things are.
+    pub fn limit(&self, limit: Duration) -> Duration {
+        if self.is_unhurried() { UNHURRIED } else { limit }
+    }
+    /// How long one invocation of this function may take.
+    pub fn limit_of(&self, spec: &FunctionSpec) -> Duration {
+        self.limit(spec.timeout.unwrap_or(LIMIT_MAX))
+    }
+
+    /// The id of the next environment of this function, 32 hex digits.
+    pub fn environment_id(&self, function: &str) -> String {
         let number = self.environments.fetch_add(1, Ordering::Relaxed);
-        variables::log_stream(self.clock.now(), &[&self.seed, function.as_bytes(), &number.to_le_bytes()])
+        let digest = random::digest(&[&self.seed, function.as_bytes(), &number.to_le_bytes()]);
+        hex::encode(&digest[..16])
+    }
+
+    /// The name of the log stream of the environment of this id.
+    pub fn log_stream(&self, spec: &FunctionSpec, id: &str) -> String {
+        variables::log_stream(self.clock.now(), spec, id)
     }
 
     /// The event as a runtime gets it.
-    pub fn event(&self, call: &Call, function: &str, limit: Duration) -> Event {
-        let arn = Arn::function(&self.place, function).as_str().to_owned();
-        let (request_id, trace_id) = (call.request_id.to_owned(), self.trace_id(call.request_id));
-        Event { request_id, payload: call.payload.clone(), arn, trace_id, limit }
+    pub fn event(&self, call: &Call, spec: &FunctionSpec, limit: Duration) -> Event {
+        let arn = match call.arn {
+            Some(arn) => arn.to_owned(),
+            None => Arn::function(&self.place, &spec.name).as_str().to_owned(),
+        };
+        Event {
+            request_id: call.request_id.to_owned(),
+            payload: call.payload.clone(),
+            arn,
+            trace_id: self.trace_id(call),
+            client_context: call.client_context.map(str::to_owned),
+            limit,
+            stream: Mutex::new(call.stream.clone()),
+        }
     }
 
-    /// `Root=1-8hex-24hex;Parent=16hex;Sampled=0`: the time, and digits that follow from the request id.
-    pub fn trace_id(&self, request_id: &str) -> String {
-        let digits = hex::encode(random::digest(&[b"trace", request_id.as_bytes()]));
-        let seconds = self.clock.now().as_seconds();
-        format!("Root=1-{seconds:08x}-{};Parent={};Sampled=0", &digits[..24], &digits[24..40])
+    /// `Root=1-8hex-24hex;Parent=16hex;Sampled=0`: what the caller said of it, and the rest from the time and from
+    /// digits that follow from the request id.
+    pub fn trace_id(&self, call: &Call) -> String {
+        let digits = hex::encode(random::digest(&[b"trace", call.request_id.as_bytes()]));
+        let mut trace = match call.trace_id {
+            Some(said) if said.starts_with("Root=") => said.to_owned(),
+            _ => format!("Root=1-{:08x}-{}", self.clock.now().as_seconds(), &digits[..24]),
+        };
+        for (part, value) in [(";Parent=", &digits[24..40]), (";Sampled=", "0")] {
+            if !trace.contains(part) {
+                trace.push_str(part);
+                trace.push_str(value);
+            }
+        }
+        trace
     }
 }

@@ -4,20 +4,73 @@ use super::*;
 use crate::delivery::Target;
 
 #[tokio::test]
-async fn a_process_that_ends_at_once_is_started_once_for_each_attempt() {
+async fn a_start_that_fails_is_made_once_more_as_part_of_the_event() {
     let bench = Bench::script("echo said; exit 1");
     let failure = bench.failure("1").await;
     assert_eq!(failure.summary, "exit 1");
     let log: Vec<&str> = failure.report.log.lines().collect();
+    assert_eq!(log[..2], ["INIT_START Runtime Version: provided:local.v0", "said"], "{log:?}");
+    let reported = |line: &str, phase: &str| {
+        let ends = format!("\tPhase: {phase}\tStatus: error\tError Type: Runtime.ExitError");
+        assert!(line.starts_with("INIT_REPORT Init Duration: ") && line.ends_with(&ends), "{line}");
+    };
+    reported(log[2], "init");
+    assert_eq!(log[3], "said");
+    reported(log[4], "invoke");
+    assert_eq!(log[5], format!("START RequestId: {ID} Version: $LATEST"));
+    assert_eq!(bench.functions.list()[0].environments[0].state, "reset");
+    // The same environment is started anew for the next event, under the function's own limit.
+    let failure = bench.failure("1").await;
+    let log: Vec<&str> = failure.report.log.lines().collect();
     assert_eq!(log[0], "said");
-    assert!(
-        log[1].starts_with("INIT_REPORT Init Duration: ")
-            && log[1].ends_with("Error Type: Runtime.ExitError"),
-        "{log:?}"
+    reported(log[1], "invoke");
+    let state = &bench.functions.list()[0];
+    assert_eq!((state.cold_starts, state.environments.len()), (1, 1));
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn a_start_over_ten_seconds_is_made_once_more() {
+    let mut bench = Bench::script("echo begun; exec sleep 1000");
+    bench.spec.timeout = Some(Duration::from_millis(100));
+    let failure = bench.failure("1").await;
+    let log = failure.report.log;
+    assert!(log.contains("\tPhase: init\tStatus: timeout\nbegun\nINIT_REPORT "), "{log}");
+    assert!(log.contains("\tPhase: invoke\tStatus: timeout\nSTART "), "{log}");
+    assert_eq!(failure.summary, "Timeout after 0.10 s");
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn a_crash_resets_the_environment_and_keeps_it() {
+    if !installed("python3") {
+        return;
+    }
+    let bench = Bench::handler(
+        "python3.12",
+        "app.handler",
+        (
+            "app.py",
+            "import os\nruns = 0\ndef handler(e, c):\n    global runs\n    runs += 1\n    \
+             if e == 'crash': os._exit(1)\n    return [runs, c.log_stream_name, os.getpid()]\n",
+        ),
     );
-    assert!(log[2].starts_with("START "));
-    bench.failure("1").await;
-    assert_eq!(bench.functions.list()[0].cold_starts, 2);
+    let before = bench.result("1").await;
+    bench.failure("\"crash\"").await;
+    let state = bench.functions.list()[0].environments[0].clone();
+    assert_eq!((state.state, state.invocations, state.pid), ("reset", 2, 0));
+    let reply = bench.reply("1").await;
+    let after = json(&reply.payload);
+    assert_eq!(
+        (&after[0], &after[1]),
+        (&1.into(), &before[1]),
+        "globals are lost, the log stream is the same"
+    );
+    assert_ne!(after[2], before[2]);
+    assert!(!reply.report.log.contains("Init Duration"), "its start counts as part of the event");
+    assert!(reply.report.duration > Duration::from_millis(5), "{:?}", reply.report.duration);
+    assert_eq!(bench.functions.list()[0].cold_starts, 1);
+    bench.functions.stop().await;
 }
 
 #[tokio::test]

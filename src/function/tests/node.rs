@@ -79,7 +79,7 @@ async fn the_console_writes_lines_as_on_aws() {
         "exports.handler = async (e, c) => { console.log('hi', {a: 1}); console.error('oh'); if (e) process.exit(7); throw new Error('bad') }",
     );
     let failure = bench.failure("0").await;
-    let log: Vec<&str> = failure.report.log.lines().collect();
+    let log: Vec<&str> = failure.report.log.lines().skip(1).collect();
     assert!(
         log[1].starts_with("20") && log[1].ends_with(&format!("Z\t{ID}\tINFO\thi {{ a: 1 }}")),
         "{log:?}"

@@ -29,6 +29,8 @@ async fn a_handler_gets_its_event_and_context() {
     ]);
     assert_eq!(json(&reply.payload), expected);
     let log: Vec<&str> = reply.report.log.lines().collect();
+    assert!(log[0].starts_with("INIT_START Runtime Version: python:3."), "{}", log[0]);
+    let log = &log[1..];
     assert_eq!(log[..3], ["loaded", &format!("START RequestId: {ID} Version: $LATEST"), "héllo"]);
     assert!(log[3].starts_with("[INFO]\t20") && log[3].ends_with(&format!("Z\t{ID}\tthere")), "{}", log[3]);
     assert_eq!(log[4], format!("END RequestId: {ID}"));

@@ -1,0 +1,166 @@
+//! INVOKE: one event in one environment, from handing it over to its report.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::run::{LAST_WORDS, Run, answer_or};
+use super::{Cause, End, Environment, Handled};
+use crate::clock::real;
+use crate::delivery::Report;
+use crate::function::event::{Answer, Event};
+use crate::function::logs::{self, Measured, Status};
+use crate::function::outcome;
+use crate::function::world::Call;
+use std::sync::Arc;
+
+/// How an end counts in the log.
+pub fn status(end: &End) -> Status {
+    match end {
+        End::Answer(answer) => outcome::status(answer),
+        End::Exit(_) => Status::Error(logs::EXIT_ERROR.to_owned()),
+        End::Timeout => Status::Timeout,
+        End::OutOfMemory => Status::Error(logs::OUT_OF_MEMORY.to_owned()),
+        End::Crash(..) => Status::Error(logs::EXTENSION_CRASH.to_owned()),
+        End::Extension(failed) => Status::Error(failed.kind.to_owned()),
+    }
+}
+
+impl Environment {
+    /// Lays the event on the desk and follows it to its end. `begun` is when its start began, if that was part of it:
+    /// it counts.
+    pub(super) async fn hand_over(&mut self, call: &Call<'_>, begun: Option<Instant>) -> Handled {
+        let maker = Arc::clone(&self.maker);
+        let gone = begun.map_or(Duration::ZERO, |begun| begun.elapsed());
+        let limit = maker.world.limit_of(&maker.spec).saturating_sub(gone);
+        let Some(run) = &self.run else { return Handled::Gone };
+        run.output.label(call.shown_id);
+        let event = Arc::new(maker.world.event(call, &maker.spec, limit));
+        let until = real::now().plus(limit).as_millis();
+        run.wake();
+        if run.desk.extensions.hear_invocations() {
+            run.desk.extensions.tell_invocation(&message(&event, until));
+        }
+        let mut answer = run.desk.put(Arc::clone(&event));
+        let _closed = Closing(&event);
+        let Some(at) = until_handed(run, &mut answer, limit).await else { return Handled::Gone };
+        let end = until_end(run, &mut answer, limit.saturating_sub(at.elapsed())).await;
+        self.log.push_str(&logs::start(call.request_id, &maker.spec.version));
+        self.conclude(end, call, begun.unwrap_or(at)).await
+    }
+
+    /// The outcome of an event whose environment did not start.
+    pub(super) fn conclude_unstarted(&mut self, end: End, call: &Call<'_>, begun: Instant) -> Handled {
+        self.log.push_str(&logs::start(call.request_id, &self.maker.spec.version));
+        let outcome = self.report(end, call, (begun.elapsed(), 0));
+        self.in_event = false;
+        Handled::Over(outcome)
+    }
+
+    /// The event's outcome, with the rest of the log; what has to end has ended.
+    async fn conclude(&mut self, end: End, call: &Call<'_>, from: Instant) -> Handled {
+        let duration = from.elapsed();
+        let Some(run) = &mut self.run else { return Handled::Gone };
+        let used_mb = run.memory.used_mb(run.runtime.id());
+        self.broken = match &end {
+            End::Answer(Answer::InitError(..)) => Some(Cause::Failure),
+            End::Answer(_) => None,
+            End::Timeout => Some(Cause::Timeout),
+            _ => Some(Cause::Failure),
+        };
+        if self.broken.is_some() {
+            run.runtime.kill();
+            run.runtime.until_exit().await;
+        }
+        let written = run.output.take();
+        self.log.push_str(&written);
+        Handled::Over(self.report(end, call, (duration, used_mb)))
+    }
+
+    fn report(
+        &mut self,
+        end: End,
+        call: &Call<'_>,
+        (duration, used_mb): (Duration, u64),
+    ) -> crate::delivery::Outcome {
+        let maker = Arc::clone(&self.maker);
+        let (request_id, spec, init) = (call.request_id, &maker.spec, self.init.take());
+        let limit = maker.world.limit_of(spec);
+        let (mut log, status) = (std::mem::take(&mut self.log), status(&end));
+        match &end {
+            End::Answer(_) => {}
+            End::Exit(exit) => log.push_str(&logs::exited(request_id, *exit)),
+            End::OutOfMemory => log.push_str(&logs::exited(request_id, logs::KILLED)),
+            End::Timeout => log.push_str(&logs::timed_out(real::now(), request_id, limit)),
+            End::Crash(_, exit) => log.push_str(&logs::extension_crashed(request_id, *exit)),
+            End::Extension(failed) => log.push_str(&logs::extension_failed(request_id, failed)),
+        }
+        let memory_mb = spec.memory_mb;
+        self.card.count(used_mb);
+        let measured = Measured { request_id, duration, memory_mb, used_mb, init, status };
+        log.push_str(&logs::end_and_report(&measured));
+        let report = Report { duration, init, log };
+        match end {
+            End::Answer(answer) => outcome::answered(answer, report),
+            End::Exit(exit) => outcome::exited(request_id, exit, report),
+            End::OutOfMemory => outcome::exited(request_id, logs::KILLED, report),
+            End::Timeout => outcome::timed_out(request_id, limit, report),
+            End::Crash(_, exit) => outcome::failed(logs::extension_crash_payload(request_id, exit), report),
+            End::Extension(failed) => outcome::failed(logs::extension_payload(request_id, &failed), report),
+        }
+    }
+}
+
+/// Closes an event's stream when the event is over: whoever reads it sees its end.
+struct Closing<'a>(&'a Event);
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        self.0.take_stream();
+    }
+}
+
+/// When the event was handed over. None if its runtime is gone, or never comes to ask for it.
+async fn until_handed(run: &Run, answer: &mut oneshot::Receiver<Answer>, limit: Duration) -> Option<Instant> {
+    if let Some(at) = run.desk.handed_at() {
+        return Some(at);
+    }
+    tokio::select! {
+        // In this order: a quick runtime has answered by now what it was handed a moment ago.
+        biased;
+        at = run.desk.until_handed() => Some(at),
+        _ = &mut *answer => None,
+        _ = run.until_broken() => {
+            // It may have taken the event just before.
+            real::within(LAST_WORDS, run.api.until_unconnected()).await;
+            run.desk.handed_at()
+        }
+        () = real::sleep(limit) => None,
+    }
+}
+
+async fn until_end(run: &Run, answer: &mut oneshot::Receiver<Answer>, limit: Duration) -> End {
+    tokio::select! {
+        biased;
+        Ok(answer) = &mut *answer => End::Answer(answer),
+        end = run.until_broken() => {
+            real::within(LAST_WORDS, run.api.until_unconnected()).await;
+            answer_or(end, answer.try_recv().ok())
+        }
+        () = real::sleep(limit) => End::Timeout,
+    }
+}
+
+/// An event as extensions get it.
+fn message(event: &Event, deadline: i64) -> Bytes {
+    let message = json!({
+        "eventType": "INVOKE",
+        "deadlineMs": deadline,
+        "requestId": event.request_id,
+        "invokedFunctionArn": event.arn,
+        "tracing": { "type": "X-Amzn-Trace-Id", "value": event.trace_id },
+    });
+    Bytes::from(message.to_string())
+}

@@ -1,0 +1,120 @@
+//! Changed code: the next event gets the new code, and where that does not start the old one goes on.
+//!
+//! The first event after a change starts one environment with the new code, and it and those that come after wait
+//! for it. Once its start has succeeded the old environments end. If it fails they serve on, until the next change.
+
+use std::sync::Arc;
+
+use super::{Pool, State};
+
+/// Which versions of the code there are.
+#[derive(Debug, Default)]
+pub struct Reload {
+    /// That of the environments which take events; 0 before the first.
+    serving: u64,
+    /// That of the environment which is being started to replace them.
+    coming: Option<u64>,
+    /// One that did not start.
+    refused: Option<u64>,
+}
+
+impl Reload {
+    /// The version that a new environment is to have.
+    pub fn wanted(&self) -> u64 {
+        self.coming.unwrap_or(self.serving)
+    }
+    /// Whether environments of this version may take events.
+    pub fn serves(&self, version: u64) -> bool {
+        version == self.serving
+    }
+    /// Whether new code is being started.
+    pub fn is_under_way(&self) -> bool {
+        self.coming.is_some()
+    }
+
+    /// Hears which version the code has now, and whether there are environments of the last one that could go on.
+    /// True if an environment of the new version has to be started first.
+    fn hear(&mut self, version: u64, old_ones: bool) -> bool {
+        if self.coming.is_some() || version == self.serving || self.refused == Some(version) && old_ones {
+            return false;
+        }
+        if self.serving == 0 || !old_ones {
+            self.serving = version;
+            self.refused = None;
+            return false;
+        }
+        self.coming = Some(version);
+        true
+    }
+
+    /// A start of this version is over. False if the old version goes on instead.
+    fn conclude(&mut self, version: u64, ok: bool, old_ones: bool) -> bool {
+        if self.coming != Some(version) {
+            return true;
+        }
+        self.coming = None;
+        if !ok && old_ones {
+            self.refused = Some(version);
+            return false;
+        }
+        self.serving = version;
+        self.refused = None;
+        true
+    }
+}
+
+impl Pool {
+    /// Hears which version the code has now. True if the event has to wait for an environment with new code.
+    pub(super) fn begin_reload(self: &Arc<Pool>, state: &mut State, version: u64) -> bool {
+        let old_ones = state.can_go_on();
+        if state.reload.hear(version, old_ones) {
+            self.start(state, false);
+        }
+        state.reload.is_under_way()
+    }
+
+    /// A start of this version is over; `failed` is what was said if it failed. False if the environments of the
+    /// version before go on instead of the one that was started.
+    pub(super) fn finish_reload(&self, state: &mut State, version: u64, failed: Option<&str>) -> bool {
+        let old_ones = state.can_go_on();
+        if state.reload.conclude(version, failed.is_none(), old_ones) {
+            return true;
+        }
+        let text = format!(
+            "function {}: its changed code does not start, so the code from before goes on; correct it\n{}",
+            self.maker.spec.name,
+            failed.unwrap_or_default().trim_end()
+        );
+        let world = &self.maker.world;
+        state.said = format!("{text}\n");
+        world.timeline.notice(world.clock.now(), "error", text);
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_code_is_tried_once_and_replaces_the_old_when_it_starts() {
+        let mut reload = Reload::default();
+        assert!(!reload.hear(1, false) && reload.serves(1), "the first code there is");
+        assert!(!reload.hear(1, true));
+        assert!(reload.hear(2, true) && reload.is_under_way() && reload.wanted() == 2);
+        assert!(!reload.hear(2, true), "it is being started already");
+        assert!(!reload.conclude(2, false, true) && reload.serves(1), "it does not start");
+        assert!(!reload.hear(2, true), "and is not tried again");
+        assert!(reload.hear(3, true), "until the next change");
+        assert!(reload.conclude(3, true, true) && reload.serves(3));
+    }
+
+    #[test]
+    fn code_that_does_not_start_is_all_there_is_when_nothing_else_runs() {
+        let mut reload = Reload::default();
+        reload.hear(1, false);
+        assert!(!reload.hear(2, false) && reload.serves(2));
+        reload.hear(3, true);
+        assert!(reload.conclude(3, false, false) && reload.serves(3), "the old ones have gone meanwhile");
+    }
+}
