@@ -180,8 +180,10 @@ pub(super) async fn invoke(
     };
     let resolved = app.invoker().ready(&Target { name, qualifier }).await;
     let resolved = resolved.map_err(|_| no_such("function", &function))?;
-    let invocation =
-        Invocation { arn: Some(resolved.invoked_arn.clone()), ..Invocation::of(payload, &request_id) };
+    let invocation = Invocation {
+        arn: Some(resolved.invoked_arn.as_str().to_owned()),
+        ..Invocation::of(payload, &request_id)
+    };
     let outcome = app.invoker().run(&resolved, invocation).await;
     let (ok, payload, error, report) = match outcome {
         Outcome::Done(reply) => (true, reply.payload, None, reply.report),

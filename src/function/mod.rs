@@ -254,6 +254,12 @@ impl Functions {
         self.0.all.read().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
+    /// All functions, by key.
+    pub fn all(&self) -> Vec<(String, Arc<Function>)> {
+        let all = self.0.all.read().unwrap_or_else(PoisonError::into_inner);
+        all.iter().map(|(key, function)| (key.clone(), Arc::clone(function))).collect()
+    }
+
     /// All functions, by name.
     pub fn list(&self) -> Vec<FunctionState> {
         let all = self.0.all.read().unwrap_or_else(PoisonError::into_inner);

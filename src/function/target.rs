@@ -81,6 +81,11 @@ impl Function {
         &self.pool
     }
 
+    /// As it is declared.
+    pub fn spec(&self) -> &FunctionSpec {
+        &self.maker.spec
+    }
+
     /// Its name.
     pub fn name(&self) -> &str {
         &self.maker.spec.name

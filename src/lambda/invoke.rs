@@ -103,7 +103,7 @@ impl Invoker {
             Kind::RequestResponse => {
                 let trace_id = self.trace_id(&call);
                 let mut invocation = Invocation::of(payload, &call.request_id);
-                invocation.arn = Some(resolved.invoked_arn.clone());
+                invocation.arn = Some(resolved.invoked_arn.as_str().to_owned());
                 invocation.client_context = asked.client_context;
                 invocation.trace_id = Some(trace_id.clone());
                 let outcome = self.run(&resolved, invocation).await;

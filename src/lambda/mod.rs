@@ -1,109 +1,211 @@
-//! The Lambda service.
+//! The Lambda service: functions, versions, aliases, policies, URLs, mappings and layers that are made by calls, kept in
+//! the state database and shown beside those of the wiring file.
+//!
+//! ```text
+//! Call ─▶ routes: which operation? ─▶ Request: names and members, checked ─▶ decide on the World: answer and edits
+//!                                                                               │
+//!            the app applies: engine, wires ◀── changes() ◀── World altered ◀── Registry: written down
+//! ```
+//! What the app reads from here are [`Lambda::specs`], [`Lambda::mappings`] and the like, each time that
+//! [`Lambda::changes`] shows a new generation; when all of it is in force it says so by [`Lambda::applied`], and what
+//! was `Pending` is `Active`.
+//!
+//! Reading order: [`names`] and `routes` (what a request means), `things` and `world` (what there is), `registry` (how it
+//! changes), `settings` and `requested` (a function's options), `archive` and `code` (its files), then one file an
+//! operation or two. [`invoke`], `stream` and [`url_invoke`] are the ways to call a function; [`service`] is the door.
 
-use std::collections::BTreeMap;
-use std::sync::RwLock;
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use crate::arn::{Arn, Place};
-use crate::aws::{Answer, AwsError, Call};
-use crate::config::FunctionSpec;
+use serde_json::Value;
+use tokio::sync::watch;
 
+use crate::arn::Place;
+use crate::aws::Answer;
+use crate::clock::Clock;
+use crate::random::Random;
+use crate::store::{Store, StoreError};
+use crate::timeline::Timeline;
+
+mod account;
+mod aliases;
+mod archive;
+mod check;
+mod code;
+mod concurrency;
+mod create;
+mod declared;
+mod delete;
+mod destinations;
+mod dispatch;
+mod downloads;
+mod errors;
 pub mod invoke;
+mod invoke_configs;
 pub mod journal;
+mod layer_policies;
+mod layers;
+mod mapping_request;
+mod mappings;
+pub mod names;
+mod package;
+mod policies;
+mod provisioned;
+mod read;
+mod registry;
+mod request;
+mod requested;
+mod resolve;
+pub mod routes;
+mod runtime_rules;
+mod runtimes;
 pub mod service;
+mod settings;
+mod shapes;
+mod shown;
 mod stream;
+mod tags;
+pub mod things;
+mod update;
 mod url_event;
 pub mod url_invoke;
+mod urls;
+mod versions;
+mod world;
 
-pub mod names {
-    //! stub
-    use super::*;
-    #[derive(Clone, Debug)]
-    pub struct Target {
-        pub name: String,
-        pub qualifier: Option<String>,
-    }
-    pub fn parse_name(name: &str, qualifier: Option<&str>, _: &Place) -> Result<Target, AwsError> {
-        Ok(Target { name: name.into(), qualifier: qualifier.map(str::to_owned) })
-    }
-}
-pub mod routes {
-    //! stub
-    use super::*;
-    pub enum Operation {
-        Invoke { function: String },
-        InvokeWithResponseStream { function: String },
-        InvokeAsync { function: String },
-        Other,
-    }
-    pub fn identify(_: &http::Method, segments: &[String]) -> Result<Operation, AwsError> {
-        Ok(match segments {
-            [_, _, f, last] if last == "invocations" => Operation::Invoke { function: f.clone() },
-            [_, _, f, last] if last == "response-streaming-invocations" => {
-                Operation::InvokeWithResponseStream { function: f.clone() }
-            }
-            _ => Operation::Other,
-        })
-    }
-}
-#[derive(Clone, Debug)]
-pub struct Resolved {
-    pub key: String,
-    pub name: String,
-    pub version: String,
-    pub invoked_arn: String,
-}
-#[derive(Clone, Debug, Default)]
-pub struct Cors {
-    pub origins: Vec<String>,
-    pub methods: Vec<String>,
-    pub headers: Vec<String>,
-    pub expose: Vec<String>,
-    pub max_age: Option<u64>,
-    pub credentials: bool,
-}
-#[derive(Clone, Debug)]
-pub struct UrlConfig {
-    pub name: String,
-    pub qualifier: Option<String>,
-    pub needs_signature: bool,
-    pub cors: Option<Cors>,
-    pub streaming: bool,
-}
-pub struct Lambda {
-    pub declared: RwLock<BTreeMap<String, FunctionSpec>>,
+pub use names::{NameRule, Target, parse_name};
+pub use resolve::{Resolved, UrlConfig};
+pub use settings::{LoggingSettings, Settings, Vpc};
+pub use things::Cors;
+pub use world::Neighbours;
+
+/// What the service stands on.
+#[derive(Clone)]
+pub struct Ground {
+    /// The state database.
+    pub store: Store,
+    /// The simulated world's time.
+    pub clock: Clock,
+    /// Ids and the draw between an alias's versions.
+    pub random: Random,
+    /// Region and account.
     pub place: Place,
+    /// Where notices go.
+    pub timeline: Timeline,
+    /// Where code is kept: `.dropwire/functions`.
+    pub folder: PathBuf,
 }
+
+/// How many provisioned environments are ready, by what the engine calls the version.
+pub type Readiness = Box<dyn Fn(&str) -> u32 + Send + Sync>;
+
+/// The Lambda service.
+pub struct Lambda {
+    ground: Ground,
+    registry: registry::Registry,
+    code: code::CodeStore,
+    port: AtomicU16,
+    downloads: downloads::Downloads,
+    measures: Mutex<HashMap<String, declared::Measure>>,
+    retired: Mutex<Vec<delete::Retired>>,
+    /// Who knows how many environments of a version are ready.
+    readiness: OnceLock<Readiness>,
+}
+
 impl Lambda {
+    /// Reads everything back, and sweeps away code that nothing uses.
+    pub async fn open(ground: Ground) -> Result<Arc<Lambda>, StoreError> {
+        let registry = registry::Registry::open(ground.store.clone()).await?;
+        let code = code::CodeStore::new(ground.folder.clone());
+        let used = registry.world().code_in_use();
+        let store = code.clone();
+        let sweep = move || store.sweep(|owner, name| used.contains(&(owner.to_owned(), name.to_owned())));
+        // A sweep that fails is made up for at the next start.
+        tokio::task::spawn_blocking(sweep).await.ok();
+        Ok(Arc::new(Lambda {
+            registry,
+            code,
+            ground,
+            port: AtomicU16::new(0),
+            downloads: downloads::Downloads::default(),
+            measures: Mutex::default(),
+            retired: Mutex::default(),
+            readiness: OnceLock::new(),
+        }))
+    }
+
+    /// Who knows how many provisioned environments are ready. To be said once.
+    pub fn ask_readiness(&self, readiness: Readiness) {
+        // The first one stays.
+        self.readiness.set(readiness).ok();
+    }
+
+    /// The port on which AWS clients reach us: function URLs and code locations name it.
+    pub fn set_address(&self, port: u16) {
+        self.port.store(port, Ordering::Relaxed);
+    }
+
+    fn port(&self) -> u16 {
+        self.port.load(Ordering::Relaxed)
+    }
+
+    /// A generation that grows with every change that the app has to apply. It begins with 1: everything.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.registry.changes()
+    }
+
+    /// The app has applied everything up to this generation: what was pending is active.
+    pub fn applied(&self, generation: u64) {
+        self.registry.applied(generation);
+    }
+
+    /// Waits until nothing of this function waits to be applied. Whoever calls says how long at most.
+    pub async fn until_applied(&self, name: &str) {
+        self.registry.until_applied(name).await;
+    }
+
+    /// Whether something of this function waits to be applied.
+    pub fn is_pending(&self, name: &str) -> bool {
+        !self.registry.world().is_settled(name)
+    }
+
+    fn now(&self) -> i64 {
+        self.ground.clock.now().as_millis()
+    }
+
+    /// Where we are.
     pub fn place(&self) -> &Place {
-        &self.place
+        &self.ground.place
     }
-    pub fn is_pending(&self, _: &str) -> bool {
-        false
+
+    /// A new revision.
+    fn revision(&self) -> String {
+        self.ground.random.uuid(4)
     }
-    pub async fn until_applied(&self, _: &str) {}
-    pub fn url(&self, _: &str) -> Option<UrlConfig> {
-        None
+
+    fn measures(&self) -> std::sync::MutexGuard<'_, HashMap<String, declared::Measure>> {
+        self.measures.lock().unwrap_or_else(PoisonError::into_inner)
     }
-    pub async fn code_of(&self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-    pub async fn answer(&self, _: routes::Operation, _: Call) -> Result<Answer, AwsError> {
-        Err(AwsError::new(400, "ValidationException", "stub"))
-    }
-    pub fn resolve(&self, target: &names::Target) -> Result<Resolved, AwsError> {
-        let arn = Arn::function(&self.place, &target.name);
-        if !self.declared.read().unwrap().contains_key(&target.name) {
-            return Err(AwsError::new(
-                404,
-                "ResourceNotFoundException",
-                format!("Function not found: {arn}:$LATEST"),
-            ));
-        }
-        Ok(Resolved {
-            key: target.name.clone(),
-            name: target.name.clone(),
-            version: "$LATEST".into(),
-            invoked_arn: arn.as_str().into(),
-        })
-    }
+}
+
+/// 200 with this body.
+fn ok(value: &Value) -> Answer {
+    Answer::json(http::StatusCode::OK, value)
+}
+
+/// 201 with this body.
+fn created(value: &Value) -> Answer {
+    Answer::json(http::StatusCode::CREATED, value)
+}
+
+/// 202 with this body.
+fn accepted(value: &Value) -> Answer {
+    Answer::json(http::StatusCode::ACCEPTED, value)
+}
+
+/// 204.
+fn nothing() -> Answer {
+    Answer::empty(http::StatusCode::NO_CONTENT)
 }

@@ -5,9 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use http::Method;
 
+use super::Lambda;
 use super::invoke::{Invoker, SYNC_MAX, too_large};
-use super::routes::{self, Operation};
-use super::{Lambda, names};
+use super::names::NameRule;
+use super::request::Request;
+use super::routes::{self, Operation as Op};
 use crate::aws::{Answer, AwsError, AwsService, Call, rest_json};
 
 /// The largest request that creates or updates something, in bytes.
@@ -49,23 +51,15 @@ impl AwsService for LambdaService {
     }
 
     async fn call(&self, call: Call) -> Result<Answer, AwsError> {
-        let operation = routes::identify(&call.method, &call.segments())?;
-        let target =
-            |name: &str, qualifier: Option<&str>| names::parse_name(name, qualifier, self.lambda.place());
-        match &operation {
-            Operation::Invoke { function } => {
-                let target = target(function, call.query("Qualifier"))?;
-                self.invoker.invoke(call, &target).await
-            }
-            Operation::InvokeWithResponseStream { function } => {
-                let target = target(function, call.query("Qualifier"))?;
-                self.invoker.invoke_with_response_stream(call, &target).await
-            }
-            Operation::InvokeAsync { function } => {
-                let target = target(function, None)?;
-                self.invoker.invoke_async(call, &target).await
-            }
-            _ => self.lambda.answer(operation, call).await,
+        let operation = routes::identify(call.method.as_str(), &call.segments(), &call.query)?;
+        if !matches!(operation, Op::Invoke | Op::InvokeAsync | Op::InvokeWithResponseStream) {
+            return self.lambda.answer(operation, call).await;
+        }
+        let target = Request::of(&call, self.lambda.place()).target(NameRule::Invoke)?;
+        match operation {
+            Op::Invoke => self.invoker.invoke(call, &target).await,
+            Op::InvokeAsync => self.invoker.invoke_async(call, &target).await,
+            _ => self.invoker.invoke_with_response_stream(call, &target).await,
         }
     }
 

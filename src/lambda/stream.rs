@@ -33,7 +33,7 @@ impl Invoker {
             return Ok(Answer::empty(StatusCode::NO_CONTENT));
         }
         let mut invocation = Invocation::of(payload, &call.request_id);
-        invocation.arn = Some(resolved.invoked_arn.clone());
+        invocation.arn = Some(resolved.invoked_arn.as_str().to_owned());
         invocation.client_context = context;
         invocation.trace_id = Some(self.trace_id(&call));
         let (mut pieces, outcome) = self.streaming(&resolved, invocation);

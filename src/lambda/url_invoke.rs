@@ -68,7 +68,7 @@ impl FunctionUrls {
     ) -> Result<Answer, Answer> {
         let parts = self.invoker.parts();
         let signer = sigv4::signer_of(call).ok().flatten();
-        if url.needs_signature && signer.is_none() {
+        if needs_signature(url) && signer.is_none() {
             return Err(forbidden());
         }
         let failure = |error: AwsError| rest_json::failure(&error);
@@ -82,12 +82,12 @@ impl FunctionUrls {
             trace_id: &trace_id,
             access_key: signer
                 .as_ref()
-                .filter(|_| url.needs_signature)
+                .filter(|_| needs_signature(url))
                 .map(|signer| signer.access_key.as_str()),
         };
         let event = url_event::event(call, raw_query, &setting);
         let mut invocation = Invocation::of(Bytes::from(event.to_string()), &call.request_id);
-        invocation.arn = Some(resolved.invoked_arn.clone());
+        invocation.arn = Some(resolved.invoked_arn.as_str().to_owned());
         invocation.trace_id = Some(trace_id.clone());
         let answer = if url.streaming {
             self.streamed(&resolved, invocation).await
@@ -190,17 +190,17 @@ fn forbidden() -> Answer {
         .with("x-amzn-errortype", "AccessDeniedException")
 }
 
+fn needs_signature(url: &UrlConfig) -> bool {
+    url.auth == "AWS_IAM"
+}
+
 /// The answer to a browser that asks before it sends.
 fn preflight(cors: &Cors, origin: &str) -> Answer {
     let mut answer = Answer::empty(StatusCode::OK);
     allow(&mut answer, cors, origin);
     if answer.headers.contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN) {
-        for (name, values) in [
-            (header::ACCESS_CONTROL_ALLOW_METHODS, &cors.methods),
-            (header::ACCESS_CONTROL_ALLOW_HEADERS, &cors.headers),
-        ] {
-            put(&mut answer, name, &values.join(","));
-        }
+        put_list(&mut answer, header::ACCESS_CONTROL_ALLOW_METHODS, cors.allow_methods.as_deref());
+        put_list(&mut answer, header::ACCESS_CONTROL_ALLOW_HEADERS, cors.allow_headers.as_deref());
         if let Some(seconds) = cors.max_age {
             put(&mut answer, header::ACCESS_CONTROL_MAX_AGE, &seconds.to_string());
         }
@@ -211,17 +211,21 @@ fn preflight(cors: &Cors, origin: &str) -> Answer {
 /// The headers that let a page of this origin read the answer; the function's own are replaced.
 fn allow(answer: &mut Answer, cors: &Cors, origin: &str) {
     answer.headers.remove(header::ACCESS_CONTROL_ALLOW_ORIGIN);
-    let all = cors.origins.iter().any(|known| known == "*");
-    if !all && !cors.origins.iter().any(|known| known == origin) {
+    let origins = cors.allow_origins.as_deref().unwrap_or_default();
+    let (all, credentials) = (origins.iter().any(|known| known == "*"), cors.allow_credentials == Some(true));
+    if !all && !origins.iter().any(|known| known == origin) {
         return;
     }
-    let allowed = if all && !cors.credentials { "*" } else { origin };
-    put(answer, header::ACCESS_CONTROL_ALLOW_ORIGIN, allowed);
+    put(answer, header::ACCESS_CONTROL_ALLOW_ORIGIN, if all && !credentials { "*" } else { origin });
     put(answer, header::VARY, "Origin");
-    if cors.credentials {
+    if credentials {
         put(answer, header::ACCESS_CONTROL_ALLOW_CREDENTIALS, "true");
     }
-    put(answer, header::ACCESS_CONTROL_EXPOSE_HEADERS, &cors.expose.join(","));
+    put_list(answer, header::ACCESS_CONTROL_EXPOSE_HEADERS, cors.expose_headers.as_deref());
+}
+
+fn put_list(answer: &mut Answer, name: HeaderName, values: Option<&[String]>) {
+    put(answer, name, &values.unwrap_or_default().join(","));
 }
 
 fn put(answer: &mut Answer, name: HeaderName, value: &str) {
@@ -248,7 +252,11 @@ mod tests {
 
     #[test]
     fn only_the_origins_that_are_named_may_read() {
-        let cors = Cors { origins: vec!["https://a".into()], credentials: true, ..Cors::default() };
+        let cors = Cors {
+            allow_origins: Some(vec!["https://a".into()]),
+            allow_credentials: Some(true),
+            ..Cors::default()
+        };
         let check = |origin: &str| {
             let mut answer =
                 Answer::empty(StatusCode::OK).with("access-control-allow-origin", "https://function");
@@ -260,8 +268,8 @@ mod tests {
         };
         assert_eq!((check("https://a").as_deref(), check("https://b")), (Some("https://a"), None));
         let open = Cors {
-            origins: vec!["*".into()],
-            methods: vec!["GET".into()],
+            allow_origins: Some(vec!["*".into()]),
+            allow_methods: Some(vec!["GET".into()]),
             max_age: Some(9),
             ..Cors::default()
         };

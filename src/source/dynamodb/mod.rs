@@ -90,6 +90,7 @@ pub struct Table {
     spec: Arc<TableSpec>,
     ground: Ground,
     arn: Arn,
+    stream_arn: String,
     bell: Arc<Notify>,
     ready: channel::Sender<bool>,
     /// Taken by `run`, and given back when it ends.
@@ -118,7 +119,8 @@ impl Table {
         let reader = Reader::open(spec.clone(), ground.clone(), owner).await?;
         let arn = Arn::table(&ground.place, &spec.name);
         let (bell, ready) = (Arc::new(Notify::new()), channel::Sender::new(false));
-        Ok(Arc::new(Table { spec, ground, arn, bell, ready, reader: Mutex::new(reader) }))
+        let stream_arn = reader.stream_arn();
+        Ok(Arc::new(Table { spec, ground, arn, stream_arn, bell, ready, reader: Mutex::new(reader) }))
     }
 
     /// Waits until the file is watched and earlier changes have been emitted.
@@ -130,6 +132,11 @@ impl Table {
     /// The table's ARN: what wires start at.
     pub fn arn(&self) -> &Arn {
         &self.arn
+    }
+
+    /// The ARN of its stream, with the label.
+    pub fn stream_arn(&self) -> &str {
+        &self.stream_arn
     }
 
     /// Puts an item of plain JSON, `{"orderId":"o-1"}`: it replaces the one of the same key as a whole.

@@ -220,6 +220,12 @@ impl Reader {
             .is_none_or(|open| open.position.seq == 0 || page.nonce == Some(open.position.nonce))
     }
 
+    /// The ARN of the stream; the table's own while there is no file.
+    pub(super) fn stream_arn(&self) -> String {
+        let label = self.open.as_ref().map(|open| &open.position.label);
+        label.map_or(self.source.to_string(), |label| format!("{}/stream/{label}", self.source))
+    }
+
     /// Stores what the rows tell, and that they have been read.
     async fn emit(&mut self, page: Page) -> Result<(), Failure> {
         let Some(open) = &mut self.open else { return Ok(()) };

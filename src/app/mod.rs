@@ -1,5 +1,7 @@
 //! Everything put together: the only file that knows every part. It has no rules of its own.
 
+mod assembly;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -9,22 +11,20 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::arn::Arn;
 use crate::aws::AwsService;
 use crate::clock::{Clock, real};
-use crate::config::{ClockStart, Config, resolve};
+use crate::config::{ClockStart, Config};
 use crate::control::server::listed_wires;
 use crate::control::{Listed, Running, Status};
-use crate::delivery::Target;
 use crate::delivery::dispatcher::Dispatcher;
 use crate::delivery::queue::Queue;
 use crate::function::{Functions, Problem};
 use crate::housekeeping::Housekeeping;
-use crate::lambda::Lambda;
 use crate::lambda::invoke::{Invoker, Parts as InvokerParts};
 use crate::lambda::journal::Journal;
 use crate::lambda::service::LambdaService;
 use crate::lambda::url_invoke::FunctionUrls;
+use crate::lambda::{self, Lambda};
 use crate::random::Random;
 use crate::server::{self, Server};
 use crate::source::dynamodb::{self, Table};
@@ -148,7 +148,22 @@ impl App {
             random.clone(),
             folder.path().to_owned(),
         );
-        let lambda = Arc::new(Lambda { declared: Default::default(), place: sim.place.clone() });
+        let lambda = Lambda::open(lambda::Ground {
+            store: store.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+            place: sim.place.clone(),
+            timeline: timeline.clone(),
+            folder: folder.path().join("functions"),
+        })
+        .await?;
+        lambda.set_address(address.port());
+        functions.at(format!("http://{address}"));
+        if options.unhurried {
+            functions.unhurried();
+        }
+        let engine = functions.clone();
+        lambda.ask_readiness(Box::new(move |key| engine.provisioned(key).0));
         let invoker = Invoker::new(InvokerParts {
             lambda: lambda.clone(),
             functions: functions.clone(),
@@ -216,6 +231,7 @@ impl App {
         let server = Server::new(self.clone(), services);
         parts.tasks.spawn(server.run(listener, self.stop.clone()));
         parts.tasks.spawn(self.invoker.parts().journal.clone().run(self.stop.clone()));
+        parts.tasks.spawn(self.clone().follow_registry());
         if watch_wiring {
             parts.tasks.spawn(crate::edits::follow(self.clone(), self.stop.clone()));
         }
@@ -230,13 +246,9 @@ impl App {
     /// From now on this wiring is in force. What is declared as before keeps running undisturbed.
     pub async fn reconfigure(self: &Arc<App>, config: Config) -> Result<(), StoreError> {
         let _alone = self.reconfiguring.lock().await;
-        let problems = self.functions.replace(config.functions.clone()).await;
-        *self.lambda.declared.write().unwrap() = config.functions.clone();
         let place = &config.sim.place;
         {
             let mut parts = self.parts();
-            // Interpreters take their time to answer; nobody waits for that.
-            parts.tasks.spawn(self.clone().check_functions(problems));
             let outlet = Outlet::into(self.queue.clone());
             parts.topics = config
                 .topics
@@ -249,30 +261,15 @@ impl App {
                 })
                 .collect();
         }
-        self.queue.rewire(resolve::wires(&config)).await?;
-        self.serve(&config);
+        let problems = self.connect(&config).await?;
+        // Interpreters take their time to answer; nobody waits for that.
+        self.parts().tasks.spawn(self.clone().check_functions(problems));
         self.exchange_buckets(&config).await;
-        // What waits for a bucket can go on.
-        self.serve(&config);
         self.exchange_tables(&config).await;
+        // What waits for a bucket can go on, and what is wired to a table's stream.
+        self.connect(&config).await?;
         self.parts().config = Arc::new(config);
         Ok(())
-    }
-
-    /// What can be delivered to: functions, and what is somebody's destination.
-    fn serve(&self, config: &Config) {
-        let functions = config.functions.keys().filter_map(|name| {
-            let target: Arc<dyn Target> = self.functions.get(name)?;
-            Some((Arn::function(&config.sim.place, name), target))
-        });
-        let mut targets: Vec<(Arn, Arc<dyn Target>)> = functions.collect();
-        let parts = self.parts();
-        targets.extend(parts.topics.values().map(|topic| (topic.arn().clone(), topic.clone() as _)));
-        let buckets = parts.buckets.values().map(|bucket| &bucket.source);
-        targets
-            .extend(buckets.map(|bucket| (bucket.arn().clone(), Arc::new(s3::Writer(bucket.clone())) as _)));
-        drop(parts);
-        self.dispatcher.serve(targets);
     }
 
     /// Says what is wrong with the functions: those that cannot be, and those that cannot be started.
