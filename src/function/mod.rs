@@ -35,6 +35,7 @@ mod environment;
 mod event;
 mod exec;
 mod extensions;
+mod frost;
 mod guard;
 mod interpreter;
 mod logs;

@@ -146,7 +146,7 @@ impl Spawner {
             sender.send_replace(Some(status.map_or(Exit::Code(-1), Exit::from)));
         };
         self.reapers.spawn_on(reaper, runtime);
-        Ok(Process { group, alive, exit, stdin, stdout })
+        Ok(Process { group: Group { id: group, alive }, exit, stdin, stdout })
     }
 
     /// Waits until every process that was started has ended and been reaped. Dropping them is the caller's.
@@ -190,11 +190,39 @@ fn signal_group(group: u32, signal: Signal) {
     }
 }
 
-/// A running process and its group. Dropping it kills both.
-pub struct Process {
-    group: u32,
+/// A process group, to be signalled as long as it is ours.
+#[derive(Clone)]
+pub struct Group {
+    id: u32,
     /// Until it is reaped its number is nobody else's.
     alive: Arc<Mutex<bool>>,
+}
+
+impl Group {
+    /// Stops all of it, until [`Group::go_on`].
+    pub fn stop(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+    /// Lets all of it go on.
+    pub fn go_on(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+    /// Kills all of it.
+    pub fn kill(&self) {
+        self.signal(Signal::SIGKILL);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
+        if *alive {
+            signal_group(self.id, signal);
+        }
+    }
+}
+
+/// A running process and its group. Dropping it kills both.
+pub struct Process {
+    group: Group,
     exit: watch::Receiver<Option<Exit>>,
     stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
@@ -203,7 +231,11 @@ pub struct Process {
 impl Process {
     /// Its id, which is its group's as well.
     pub fn id(&self) -> u32 {
-        self.group
+        self.group.id
+    }
+    /// Its group.
+    pub fn group(&self) -> &Group {
+        &self.group
     }
     /// The pipes that the command asked for: stdin and stdout.
     pub fn take_pipes(&mut self) -> (Option<ChildStdin>, Option<ChildStdout>) {
@@ -227,17 +259,11 @@ impl Process {
     }
     /// Kills it and its group.
     pub fn kill(&self) {
-        self.signal(Signal::SIGKILL);
+        self.group.kill();
     }
     /// Asks it and its group to end.
     pub fn terminate(&self) {
-        self.signal(Signal::SIGTERM);
-    }
-    fn signal(&self, signal: Signal) {
-        let alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
-        if *alive {
-            signal_group(self.group, signal);
-        }
+        self.group.signal(Signal::SIGTERM);
     }
 }
 

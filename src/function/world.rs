@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 
 use super::concurrency::Account;
 use super::event::Event;
+use super::frost::Freezer;
 use super::interpreter::Interpreters;
 use super::process::Spawner;
 use super::{Piece, url, variables};
@@ -44,6 +45,8 @@ pub struct World {
     pub spawner: Spawner,
     /// How many invocations may be in flight.
     pub account: Account,
+    /// What stops environments that have nothing to do.
+    pub freezer: Freezer,
     /// The client of `url` functions.
     pub posts: OnceLock<url::Client>,
     /// Cancelled when everything is to end.
@@ -94,6 +97,7 @@ impl World {
             state,
             spawner: Spawner::begin()?,
             account: Account::default(),
+            freezer: Freezer::default(),
             posts: OnceLock::new(),
             ending: CancellationToken::new(),
             tasks: TaskTracker::new(),

@@ -39,7 +39,7 @@ impl Environment {
         run.output.label(call.shown_id);
         let event = Arc::new(maker.world.event(call, &maker.spec, limit));
         let until = real::now().plus(limit).as_millis();
-        run.wake();
+        run.frost.hold();
         if run.desk.extensions.hear_invocations() {
             run.desk.extensions.tell_invocation(&message(&event, until));
         }
@@ -74,6 +74,7 @@ impl Environment {
             run.runtime.kill();
             run.runtime.until_exit().await;
         }
+        run.frost.release();
         let written = run.output.take();
         self.log.push_str(&written);
         Handled::Over(self.report(end, call, (duration, used_mb)))

@@ -214,6 +214,7 @@ impl Environment {
                 self.tell(&logs::extensions(&run.desk.extensions.shown()));
                 self.init = (phase == Phase::Init && !self.card.provisioned).then_some(took);
                 self.card.set_cold_start(took);
+                run.frost.release();
                 self.run = Some(Box::new(run));
                 Ok(())
             }

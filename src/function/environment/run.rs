@@ -17,6 +17,7 @@ use super::words::{cannot_run, command, words};
 use crate::clock::real;
 use crate::function::desk::Desk;
 use crate::function::event::Answer;
+use crate::function::frost::Frost;
 use crate::function::interpreter::is_program;
 use crate::function::maker::Maker;
 use crate::function::memory::Memory;
@@ -31,7 +32,7 @@ pub const LAST_WORDS: Duration = Duration::from_secs(1);
 /// The processes of one environment. Dropping them kills them.
 pub struct Run {
     /// The runtime's process.
-    pub runtime: Arc<Process>,
+    pub runtime: Process,
     /// Name and process of each external extension.
     extensions: Vec<(String, Process)>,
     /// Where runtime and extensions meet us.
@@ -42,6 +43,8 @@ pub struct Run {
     pub output: Arc<Output>,
     /// What they have used.
     pub memory: Memory,
+    /// Whether they are stopped.
+    pub frost: Arc<Frost>,
     _reader: JoinSet<()>,
 }
 
@@ -60,7 +63,9 @@ impl Run {
         let (clock, timeline) = (world.clock.clone(), world.timeline.clone());
         let live = Live { clock, timeline, function: spec.name.clone() };
         let (output, reading) = Output::pipe(live).map_err(refused)?;
-        let desk = Arc::new(Desk::default());
+        let frost = Frost::new(world, card);
+        let rests = Arc::clone(&frost);
+        let desk = Arc::new(Desk::calling(move || rests.rest()));
         let about = About {
             function: spec.name.clone(),
             version: spec.version.clone(),
@@ -106,7 +111,8 @@ impl Run {
         card.set_pid(runtime.id());
         let mut reader = JoinSet::new();
         reader.spawn(reading);
-        let runtime = Arc::new(runtime);
+        let groups = launched.iter().map(|(_, process)| process).chain([&runtime]);
+        frost.attend(&desk, groups.map(|process| process.group().clone()).collect());
         let run = Run {
             runtime,
             extensions: launched,
@@ -114,6 +120,7 @@ impl Run {
             api,
             output,
             memory: Memory::default(),
+            frost,
             _reader: reader,
         };
         Ok((run, failed))
@@ -176,9 +183,6 @@ impl Run {
         let waits = desk.extensions.hear_invocations() && !desk.is_quiet();
         waits.then_some(async move { real::within(limit, desk.until_quiet()).await.is_some() })
     }
-
-    /// Its processes go on.
-    pub fn wake(&self) {}
 
     /// Waits until all external extensions have ended.
     pub async fn until_extensions_exit(&self) {

@@ -17,6 +17,7 @@ use crate::random::Random;
 use crate::timeline::Timeline;
 
 mod environments;
+mod frozen;
 mod kinds;
 mod left_behind;
 mod node;
