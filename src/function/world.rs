@@ -15,6 +15,7 @@ use super::concurrency::Account;
 use super::event::Event;
 use super::frost::Freezer;
 use super::interpreter::Interpreters;
+use super::memory::Meter;
 use super::process::Spawner;
 use super::{Piece, url, variables};
 use crate::arn::{Arn, Place};
@@ -47,6 +48,8 @@ pub struct World {
     pub account: Account,
     /// What stops environments that have nothing to do.
     pub freezer: Freezer,
+    /// What looks at the memory of functions.
+    pub meter: Meter,
     /// The client of `url` functions.
     pub posts: OnceLock<url::Client>,
     /// Cancelled when everything is to end.
@@ -98,6 +101,7 @@ impl World {
             spawner: Spawner::begin()?,
             account: Account::default(),
             freezer: Freezer::default(),
+            meter: Meter::default(),
             posts: OnceLock::new(),
             ending: CancellationToken::new(),
             tasks: TaskTracker::new(),

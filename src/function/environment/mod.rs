@@ -93,7 +93,7 @@ pub enum End {
     /// It took more memory than it has, and was killed.
     OutOfMemory,
     /// An extension's process is gone.
-    Crash(String, Exit),
+    Crash(Exit),
     /// An extension cannot go on.
     Extension(ExtensionFailure),
 }
@@ -214,6 +214,7 @@ impl Environment {
                 self.tell(&logs::extensions(&run.desk.extensions.shown()));
                 self.init = (phase == Phase::Init && !self.card.provisioned).then_some(took);
                 self.card.set_cold_start(took);
+                run.memory.end();
                 run.frost.release();
                 self.run = Some(Box::new(run));
                 Ok(())

@@ -16,7 +16,6 @@ use super::card::Card;
 use super::words::{cannot_run, command, words};
 use crate::clock::real;
 use crate::function::desk::Desk;
-use crate::function::event::Answer;
 use crate::function::frost::Frost;
 use crate::function::interpreter::is_program;
 use crate::function::maker::Maker;
@@ -42,7 +41,7 @@ pub struct Run {
     /// What all of them write.
     pub output: Arc<Output>,
     /// What they have used.
-    pub memory: Memory,
+    pub memory: Arc<Memory>,
     /// Whether they are stopped.
     pub frost: Arc<Frost>,
     _reader: JoinSet<()>,
@@ -113,16 +112,9 @@ impl Run {
         reader.spawn(reading);
         let groups = launched.iter().map(|(_, process)| process).chain([&runtime]);
         frost.attend(&desk, groups.map(|process| process.group().clone()).collect());
-        let run = Run {
-            runtime,
-            extensions: launched,
-            desk,
-            api,
-            output,
-            memory: Memory::default(),
-            frost,
-            _reader: reader,
-        };
+        let memory = world.meter.of(&runtime, spec.memory_mb);
+        memory.begin();
+        let run = Run { runtime, extensions: launched, desk, api, output, memory, frost, _reader: reader };
         Ok((run, failed))
     }
 
@@ -138,6 +130,7 @@ impl Run {
                     real::within(LAST_WORDS, self.api.until_unconnected()).await;
                     match futures_util::FutureExt::now_or_never(self.desk.until_ready()) {
                         Some(Err(answer)) => Err(End::Answer(answer)),
+                        _ if self.memory.is_exceeded() => Err(End::OutOfMemory),
                         _ => Err(End::Exit(exit)),
                     }
                 }
@@ -156,7 +149,7 @@ impl Run {
             biased;
             exit = self.runtime.until_exit() => End::Exit(exit),
             failed = self.desk.extensions.until_failed() => End::Extension(failed),
-            (name, exit) = until_first_exit(&self.extensions) => End::Crash(name, exit),
+            exit = until_first_exit(&self.extensions) => End::Crash(exit),
         }
     }
 
@@ -209,19 +202,17 @@ async fn until_registered(desk: &Desk, launched: &[(String, Process)], limit: Du
         biased;
         failed = desk.extensions.until_failed() => Some(End::Extension(failed)),
         () = desk.extensions.until_registered() => None,
-        (name, exit) = until_first_exit(launched) => Some(End::Crash(name, exit)),
+        exit = until_first_exit(launched) => Some(End::Crash(exit)),
         () = real::sleep(limit) => Some(End::Timeout),
     }
 }
 
 /// The first of these processes that ends. Never, if there are none.
-async fn until_first_exit(processes: &[(String, Process)]) -> (String, Exit) {
+async fn until_first_exit(processes: &[(String, Process)]) -> Exit {
     if processes.is_empty() {
         return std::future::pending().await;
     }
-    let ends = processes
-        .iter()
-        .map(|(name, process)| Box::pin(async move { (name.clone(), process.until_exit().await) }));
+    let ends = processes.iter().map(|(_, process)| Box::pin(process.until_exit()));
     select_all(ends).await.0
 }
 
@@ -238,9 +229,4 @@ fn external(layers: &[PathBuf]) -> Vec<(String, PathBuf)> {
         }
     }
     found.into_iter().collect()
-}
-
-/// What an answer says that came in time, or the end that came first.
-pub fn answer_or(end: End, answer: Option<Answer>) -> End {
-    answer.map_or(end, End::Answer)
 }

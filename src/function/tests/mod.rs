@@ -20,6 +20,7 @@ mod environments;
 mod frozen;
 mod kinds;
 mod left_behind;
+mod memory;
 mod node;
 mod python;
 mod speed;
