@@ -64,6 +64,7 @@ async fn start(
         log_stream: &stream,
         endpoint: endpoint.as_deref(),
         provisioned: false,
+        tmp: None,
     };
     command.envs(variables::of(
         &setting,

@@ -46,6 +46,7 @@ mod output;
 mod platform;
 mod pool;
 mod process;
+mod room;
 mod runtime_api;
 mod slots;
 mod target;

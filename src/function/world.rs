@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -17,7 +17,7 @@ use super::frost::Freezer;
 use super::interpreter::Interpreters;
 use super::memory::Meter;
 use super::process::Spawner;
-use super::{Piece, url, variables};
+use super::{Piece, room, url, variables};
 use crate::arn::{Arn, Place};
 use crate::clock::Clock;
 use crate::config::FunctionSpec;
@@ -50,6 +50,8 @@ pub struct World {
     pub freezer: Freezer,
     /// What looks at the memory of functions.
     pub meter: Meter,
+    /// Whether environments can have a file system of their own here, as far as we know.
+    pub rooms_work: Arc<AtomicBool>,
     /// The client of `url` functions.
     pub posts: OnceLock<url::Client>,
     /// Cancelled when everything is to end.
@@ -92,6 +94,7 @@ impl World {
         timeline: Timeline,
         (random, state): (&Random, PathBuf),
     ) -> io::Result<World> {
+        room::sweep(&state);
         Ok(World {
             place,
             clock,
@@ -102,6 +105,7 @@ impl World {
             account: Account::default(),
             freezer: Freezer::default(),
             meter: Meter::default(),
+            rooms_work: Arc::new(AtomicBool::new(true)),
             posts: OnceLock::new(),
             ending: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -117,13 +121,6 @@ impl World {
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         if let Some(runtime) = &self.runtime {
             self.tasks.spawn_on(task, runtime);
-        }
-    }
-
-    /// Runs this where it may block.
-    pub fn spawn_blocking(&self, task: impl FnOnce() + Send + 'static) {
-        if let Some(runtime) = &self.runtime {
-            self.tasks.spawn_blocking_on(task, runtime);
         }
     }
 

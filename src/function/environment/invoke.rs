@@ -81,6 +81,11 @@ impl Environment {
         run.frost.release();
         let written = run.output.take();
         self.log.push_str(&written);
+        let storage_mb = self.maker.spec.storage_mb;
+        if let Some(used_mb) = self.place.as_ref().and_then(|place| place.excess_mb(storage_mb)) {
+            self.overfull = true;
+            self.log.push_str(&logs::overfull(used_mb, storage_mb));
+        }
         Handled::Over(self.report(end, call, (duration, used_mb)))
     }
 

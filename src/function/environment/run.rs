@@ -21,9 +21,14 @@ use crate::function::interpreter::is_program;
 use crate::function::maker::Maker;
 use crate::function::memory::Memory;
 use crate::function::output::{Live, Output};
+use crate::function::platform;
 use crate::function::process::{Exit, Process};
+use crate::function::room::Place;
 use crate::function::runtime_api::{About, Guests, RuntimeApi};
 use crate::function::variables::{self, Setting};
+
+/// How many files a process may have open, as recorded.
+const FILES_MAX: u64 = 1024;
 
 /// How long we wait for what a process sent before it ended.
 pub const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -53,12 +58,17 @@ impl Run {
     pub async fn start(
         maker: &Maker,
         card: &Arc<Card>,
-        limit: Duration,
+        (place, limit): (&mut Option<Place>, Duration),
     ) -> Result<(Run, Option<End>), String> {
         let (world, spec) = (&maker.world, &maker.spec);
         let begun = Instant::now();
         let words = words(world, spec).await?;
         let refused = |error: io::Error| format!("cannot start function {}: {error}", spec.name);
+        let program = words.first().map(PathBuf::from).unwrap_or_default();
+        let place = match place {
+            Some(place) => place,
+            None => place.insert(Place::make(world, spec, (&card.id, &program)).map_err(refused)?),
+        };
         let (clock, timeline) = (world.clock.clone(), world.timeline.clone());
         let live = Live { clock, timeline, function: spec.name.clone() };
         let (output, reading) = Output::pipe(live).map_err(refused)?;
@@ -76,6 +86,7 @@ impl Run {
         let api = RuntimeApi::listen(guests, 0).await.map_err(refused)?;
         let address = api.address().to_string();
         let endpoint = world.endpoint();
+        let tmp = place.tmp();
         let setting = Setting {
             spec,
             place: &world.place,
@@ -83,11 +94,13 @@ impl Run {
             log_stream: &card.log_stream,
             endpoint: endpoint.as_deref(),
             provisioned: card.provisioned,
+            tmp: Some(&tmp),
         };
         let variables = variables::of(&setting, &[("AWS_LAMBDA_RUNTIME_API", &address)]);
         let prepare = |mut command: Command| -> io::Result<Command> {
             let (stdout, stderr) = output.ends()?;
             command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+            platform::limit_files(&mut command, FILES_MAX);
             Ok(command)
         };
         let mut launched = Vec::new();
@@ -98,14 +111,18 @@ impl Run {
             let mut command = command(&words, &variables::task_root(spec))?;
             command.envs(variables.iter().filter(|(name, _)| variables::is_shown_to_extensions(name)));
             let command = prepare(command).map_err(refused)?;
-            let process = world.spawner.start(command).await.map_err(|error| cannot_run(&words, &error))?;
+            let process = world.spawner.start_in(command, Some(place.room())).await;
+            let process = process.map_err(|error| cannot_run(&words, &error))?;
+            place.room().settle(process.id());
             launched.push((name, process));
         }
         let failed = until_registered(&desk, &launched, limit.saturating_sub(begun.elapsed())).await;
         let mut command = command(&words, &variables::task_root(spec))?;
         command.envs(&variables);
         let command = prepare(command).map_err(refused)?;
-        let runtime = world.spawner.start(command).await.map_err(|error| cannot_run(&words, &error))?;
+        let runtime = world.spawner.start_in(command, Some(place.room())).await;
+        let runtime = runtime.map_err(|error| cannot_run(&words, &error))?;
+        place.room().settle(runtime.id());
         output.close_ends();
         card.set_pid(runtime.id());
         let mut reader = JoinSet::new();

@@ -23,6 +23,7 @@ mod left_behind;
 mod memory;
 mod node;
 mod python;
+mod rooms;
 mod speed;
 
 const ID: &str = "00000000-0000-4000-8000-000000000001";
