@@ -19,7 +19,6 @@ use tokio::task::JoinSet;
 use super::environment::words;
 use super::event::Answer;
 use super::logs::{self, Measured, Status};
-use super::memory::Memory;
 use super::outcome;
 use super::output::{Live, Output};
 use super::process::{Exit, Process};
@@ -65,6 +64,7 @@ async fn start(
         log_stream: &stream,
         endpoint: endpoint.as_deref(),
         provisioned: false,
+        tmp: None,
     };
     command.envs(variables::of(
         &setting,
@@ -84,16 +84,17 @@ async fn follow(
 ) -> Outcome {
     let begun = Instant::now();
     let limit = world.limit_of(spec);
-    let mut memory = Memory::default();
+    let memory = world.meter.of(&process, spec.memory_mb);
+    memory.begin();
     let (stdin, stdout) = process.take_pipes();
     let ended = real::within(limit, async {
         // Fed and read at the same time: a process that does either one first must not wait for us.
         let ((), printed) = tokio::join!(feed(stdin, call.payload.clone()), printed(stdout));
-        memory.used_mb(process.id());
         (process.until_exit().await, printed)
     })
     .await;
     let duration = begun.elapsed();
+    let used_mb = memory.end();
     if ended.is_none() {
         process.kill();
         process.until_exit().await;
@@ -108,14 +109,15 @@ async fn follow(
         }
         Some((exit, _)) => {
             log.push_str(&logs::exited(call.request_id, *exit));
-            (None, Status::Error(logs::EXIT_ERROR.to_owned()))
+            let kind = if memory.is_exceeded() { logs::OUT_OF_MEMORY } else { logs::EXIT_ERROR };
+            (None, Status::Error(kind.to_owned()))
         }
         None => {
             log.push_str(&logs::timed_out(real::now(), call.request_id, limit));
             (None, Status::Timeout)
         }
     };
-    let (request_id, memory_mb, used_mb) = (call.request_id, spec.memory_mb, memory.used_mb(process.id()));
+    let (request_id, memory_mb) = (call.request_id, spec.memory_mb);
     let measured = Measured { request_id, duration, memory_mb, used_mb, init: None, status };
     log.push_str(&logs::end_and_report(&measured));
     let report = Report { duration, init: None, log };

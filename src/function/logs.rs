@@ -165,6 +165,14 @@ pub fn extension_payload(request_id: &str, failed: &ExtensionFailure) -> Bytes {
     payload(failed.kind, &format!("RequestId: {request_id} Error: {}", failed.said))
 }
 
+/// The line about a temporary folder that holds more than it may, in MB; AWS's own would have been full.
+pub fn overfull(used_mb: u64, storage_mb: u32) -> String {
+    format!(
+        "dropwire: the temporary folder holds {used_mb} MB, and {storage_mb} MB are the most; on AWS there would \
+         have been no space left on the device. The next event gets a new environment\n"
+    )
+}
+
 /// The lines about the extensions of an environment that has started.
 pub fn extensions(all: &[Shown]) -> String {
     let line = |one: &Shown| {

@@ -1,35 +1,270 @@
-//! How much memory a process and its children have used at the most, as the kernel counts it (Linux).
+//! How much memory the processes of an environment use, as the kernel counts it (Linux), and their end when it is
+//! more than they have.
+//!
+//! Two looks: one thread looks at all environments that have an event every few milliseconds, and sleeps while
+//! there are none; and when an answer comes the kernel is asked for the most that there ever was, so that a short
+//! spike counts as well. What counts against the limit is memory of their own, not the parts of files that are
+//! mapped: those can be given back.
 
+use std::collections::HashMap;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::thread;
 use std::time::{Duration, Instant};
 
-/// How old a measurement may be: reading it takes longer than a fast invocation.
-const FRESH: Duration = Duration::from_millis(50);
+use super::process::Process;
 
-/// The most memory that one environment has used.
+/// How often environments with an event are looked at.
+const TICK: Duration = Duration::from_millis(10);
+/// With which tick the children are looked for again.
+const CHILDREN_TICKS: u32 = 4;
+/// How old the last exact look may be: nobody takes megabytes in that time.
+const FRESH: Duration = Duration::from_millis(2);
+/// The size of a page, in kB.
+const PAGE_KB: u64 = 4;
+/// How deep a tree of processes is followed.
+const DEPTH_MAX: u32 = 8;
+
+/// What looks at all environments that have an event.
 #[derive(Default)]
-pub struct Memory {
-    used_mb: u64,
-    measured: Option<Instant>,
+pub struct Meter {
+    shared: Arc<Shared>,
+    begun: OnceLock<()>,
 }
 
-impl Memory {
-    /// The most that the process `id` and its children have used until now, in MB, rounded up. The number is up
-    /// to 50 ms old; 0 where the kernel does not tell, and the last one known when the process has ended.
-    pub fn used_mb(&mut self, id: u32) -> u64 {
-        if self.measured.is_none_or(|at| at.elapsed() >= FRESH) {
-            self.measured = Some(Instant::now());
-            self.used_mb = self.used_mb.max(peak_kb(id, 0).div_ceil(1024));
-        }
-        self.used_mb
+#[derive(Default)]
+struct Shared {
+    state: Mutex<State>,
+    bell: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    busy: Vec<Weak<Memory>>,
+    ended: bool,
+}
+
+impl Shared {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn peak_kb(id: u32, depth: u32) -> u64 {
-    const DEPTH_MAX: u32 = 8;
-    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
-    let own: u64 = line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0);
-    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-    let ids = children.split_whitespace().filter_map(|child| child.parse().ok());
-    own + ids.filter(|_| depth < DEPTH_MAX).map(|child| peak_kb(child, depth + 1)).sum::<u64>()
+impl Meter {
+    /// The memory of this process and its children, of which there is so much, MB.
+    pub fn of(&self, process: &Process, limit_mb: u32) -> Arc<Memory> {
+        if cfg!(target_os = "linux") {
+            self.begun.get_or_init(|| {
+                let shared = Arc::clone(&self.shared);
+                let started =
+                    thread::Builder::new().name("memory".into()).spawn(move || look_at_all(&shared));
+                if let Err(error) = started {
+                    tracing::warn!(
+                        "cannot look at the memory of functions: {error}; is there a limit on threads?"
+                    );
+                }
+            });
+        }
+        let open = |name: &str| File::open(format!("/proc/{}/{name}", process.id())).ok();
+        Arc::new(Memory {
+            id: process.id(),
+            process: process.group().clone(),
+            limit_kb: u64::from(limit_mb) * 1024,
+            statm: open("statm"),
+            status: open("status"),
+            shared: Arc::clone(&self.shared),
+            looks: Mutex::default(),
+            busy: AtomicBool::new(false),
+            listed: AtomicBool::new(false),
+            begins: AtomicU64::new(0),
+            exceeded: AtomicBool::new(false),
+        })
+    }
+}
+
+impl Drop for Meter {
+    fn drop(&mut self) {
+        self.shared.state().ended = true;
+        self.shared.bell.notify_all();
+    }
+}
+
+/// Until there is no more [`Meter`].
+fn look_at_all(shared: &Shared) {
+    let mut tick = 0;
+    let mut begins: HashMap<u32, u64> = HashMap::new();
+    loop {
+        let busy: Vec<Arc<Memory>> = {
+            let mut state = shared.state();
+            while state.busy.is_empty() && !state.ended {
+                begins.clear();
+                state = shared.bell.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
+            if state.ended {
+                return;
+            }
+            state.busy.iter().filter_map(Weak::upgrade).collect()
+        };
+        tick += 1;
+        for memory in &busy {
+            memory.look(tick % CHILDREN_TICKS == 1);
+        }
+        shared.state().busy.retain(|weak| {
+            let Some(memory) = weak.upgrade() else { return false };
+            let now = memory.begins.load(Ordering::Relaxed);
+            let stays = memory.busy.load(Ordering::Acquire) || begins.insert(memory.id, now) != Some(now);
+            if !stays {
+                memory.listed.store(false, Ordering::Release);
+            }
+            stays
+        });
+        thread::park_timeout(TICK);
+    }
+}
+
+/// The memory of one process and its children.
+pub struct Memory {
+    id: u32,
+    process: super::process::Group,
+    limit_kb: u64,
+    statm: Option<File>,
+    status: Option<File>,
+    shared: Arc<Shared>,
+    looks: Mutex<Looks>,
+    /// Whether there is an event.
+    busy: AtomicBool,
+    /// Whether the meter has it on its list.
+    listed: AtomicBool,
+    /// How many events there were.
+    begins: AtomicU64,
+    exceeded: AtomicBool,
+}
+
+/// What was seen, in kB.
+#[derive(Default)]
+struct Looks {
+    /// The most that the process has used in all, and of it the most in files.
+    used: u64,
+    files: u64,
+    /// The most that its children have used in all, and of their own.
+    children: u64,
+    children_own: u64,
+    exact: Option<Instant>,
+}
+
+impl Memory {
+    /// There is an event: it is looked at from now on.
+    pub fn begin(self: &Arc<Memory>) {
+        self.busy.store(true, Ordering::Release);
+        self.begins.fetch_add(1, Ordering::Relaxed);
+        if !self.listed.swap(true, Ordering::AcqRel) {
+            self.shared.state().busy.push(Arc::downgrade(self));
+            self.shared.bell.notify_one();
+        }
+    }
+
+    /// The event is over. The most that was used until now in MB, rounded up; no more than there is. 0 where the
+    /// kernel does not tell.
+    pub fn end(&self) -> u64 {
+        let mut looks = self.looks();
+        if looks.exact.is_none_or(|at| at.elapsed() >= FRESH) {
+            looks.exact = Some(Instant::now());
+            self.look_exactly(&mut looks);
+        }
+        let used = looks.used + looks.children;
+        drop(looks);
+        self.busy.store(false, Ordering::Release);
+        used.div_ceil(1024).min(self.limit_kb / 1024)
+    }
+
+    /// Whether there was more than there may be: then the processes are killed.
+    pub fn is_exceeded(&self) -> bool {
+        self.exceeded.load(Ordering::Acquire)
+    }
+
+    /// The most there ever was, of a process that may end any moment.
+    fn look_exactly(&self, looks: &mut Looks) {
+        if let Some(status) = self.status.as_ref().and_then(read) {
+            looks.used = looks.used.max(field(&status, "VmHWM:"));
+            looks.files = looks.files.max(field(&status, "RssFile:"));
+        }
+        self.judge(looks);
+    }
+
+    /// What there is now.
+    fn look(&self, children: bool) {
+        let statm = self.statm.as_ref().and_then(read).unwrap_or_default();
+        let mut pages = statm.split(' ').skip(1).filter_map(|number| number.parse::<u64>().ok());
+        let (resident, shared) = (pages.next().unwrap_or(0) * PAGE_KB, pages.next().unwrap_or(0) * PAGE_KB);
+        let mut looks = self.looks();
+        looks.used = looks.used.max(resident);
+        // Shared memory counts as a file here, which only the exact look tells apart.
+        looks.files = looks.files.max(shared);
+        if children {
+            let (used, own) = of_children(self.id, 0);
+            looks.children = looks.children.max(used);
+            looks.children_own = looks.children_own.max(own);
+        }
+        self.judge(&mut looks);
+    }
+
+    fn judge(&self, looks: &mut Looks) {
+        if looks.used.saturating_sub(looks.files) + looks.children_own > self.limit_kb {
+            self.exceeded.store(true, Ordering::Release);
+            self.process.kill();
+        }
+    }
+
+    fn looks(&self) -> MutexGuard<'_, Looks> {
+        self.looks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The text of a file of the kernel's that is kept open. None when its process has ended.
+fn read(file: &File) -> Option<String> {
+    let mut text = [0; 4096];
+    let count = file.read_at(&mut text, 0).ok()?;
+    Some(String::from_utf8_lossy(&text[..count]).into_owned())
+}
+
+/// The kB of a line of a status text; 0 if there is none.
+fn field(status: &str, name: &str) -> u64 {
+    let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
+    line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+/// The most that the children of a process use in all, and of their own.
+fn of_children(id: u32, depth: u32) -> (u64, u64) {
+    let (mut used, mut own) = (0, 0);
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{id}/task")) else { return (0, 0) };
+    for task in tasks.flatten() {
+        let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
+        for child in children.split_whitespace().filter_map(|child| child.parse().ok()) {
+            let status = std::fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
+            let most = field(&status, "VmHWM:");
+            used += most;
+            own += most.saturating_sub(field(&status, "RssFile:"));
+            if depth < DEPTH_MAX {
+                let (below, below_own) = of_children(child, depth + 1);
+                (used, own) = (used + below, own + below_own);
+            }
+        }
+    }
+    (used, own)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_status_is_read() {
+        let status = "Name:\tnode\nVmHWM:\t   40340 kB\nRssFile:\t   34016 kB\n";
+        assert_eq!(
+            (field(status, "VmHWM:"), field(status, "RssFile:"), field(status, "No:")),
+            (40340, 34016, 0)
+        );
+    }
 }

@@ -3,13 +3,18 @@
 //! Only calls that are safe after a fork in a process with threads (async-signal-safe ones) are made there.
 #![expect(
     unsafe_code,
-    reason = "a child can be told to die with its parent, or to lead a session, only before exec"
+    reason = "a child can be told to die with its parent, to lead a session, or to live in a room of its own, only \
+              before exec"
 )]
 
 use std::os::unix::process::CommandExt;
+use std::sync::Arc;
+
+use super::room::Room;
 
 /// The child is killed when the thread that starts it ends, and so when the process does (Linux; elsewhere
-/// the guard does it). So start it from a thread that lives as long as the process.
+/// the guard does it). So start it from a thread that lives as long as the process. To be asked for last: a change
+/// of credentials takes it back.
 pub fn die_with_parent(command: &mut tokio::process::Command) {
     #[cfg(target_os = "linux")]
     {
@@ -37,5 +42,109 @@ pub fn own_session(command: &mut std::process::Command) {
     // SAFETY: setsid is async-signal-safe, and the closure allocates nothing.
     unsafe {
         command.pre_exec(|| if libc::setsid() == -1 { Err(std::io::Error::last_os_error()) } else { Ok(()) });
+    }
+}
+
+/// The ids of the user and of the group that we are.
+pub fn user_and_group() -> (u32, u32) {
+    // SAFETY: neither call can fail or touches memory.
+    unsafe { (libc::geteuid(), libc::getegid()) }
+}
+
+/// The child may have so many files open, and no more.
+pub fn limit_files(command: &mut tokio::process::Command, most: u64) {
+    // SAFETY: getrlimit and setrlimit are async-signal-safe, and the closure allocates nothing.
+    unsafe {
+        command.pre_exec(move || {
+            let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+            if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
+                let most = most.min(limit.rlim_max);
+                limit = libc::rlimit { rlim_cur: most, rlim_max: most };
+                libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+            }
+            Ok(())
+        });
+    }
+}
+
+/// The child lives in this room, if the room is open (Linux).
+pub fn live_in(command: &mut tokio::process::Command, room: Arc<Room>) {
+    #[cfg(target_os = "linux")]
+    // SAFETY: the closure makes system calls only, with arguments that were made before the fork; it allocates
+    // nothing.
+    unsafe {
+        command.pre_exec(move || if room.is_open() { linux::enter(&room) } else { Ok(()) });
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = (command, room);
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    use std::ffi::CStr;
+    use std::io;
+    use std::os::fd::AsRawFd;
+    use std::ptr::null;
+
+    use crate::function::room::Room;
+
+    fn checked(result: libc::c_int) -> io::Result<()> {
+        if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
+
+    /// Joins the room if somebody lives in it, else makes it.
+    pub unsafe fn enter(room: &Room) -> io::Result<()> {
+        // SAFETY: all pointers are to strings that the room owns.
+        unsafe {
+            if let Some(doors) = room.doors() {
+                if let Some(user) = &doors.user {
+                    checked(libc::setns(user.as_raw_fd(), libc::CLONE_NEWUSER))?;
+                }
+                checked(libc::setns(doors.mounts.as_raw_fd(), libc::CLONE_NEWNS))?;
+                // Joining has moved us to the room's root.
+                return checked(libc::chdir(room.folder.as_ptr()));
+            }
+            match &room.user {
+                None => checked(libc::unshare(libc::CLONE_NEWNS))?,
+                Some((uid, gid)) => {
+                    checked(libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS))?;
+                    write(c"/proc/self/setgroups", b"deny")?;
+                    write(c"/proc/self/uid_map", uid.as_bytes())?;
+                    write(c"/proc/self/gid_map", gid.as_bytes())?;
+                }
+            }
+            let mount = |source: Option<&CStr>,
+                         target: &CStr,
+                         kind: Option<&CStr>,
+                         flags,
+                         options: Option<&CStr>| {
+                let text = |text: Option<&CStr>| text.map_or(null(), CStr::as_ptr);
+                checked(libc::mount(text(source), target.as_ptr(), text(kind), flags, text(options).cast()))
+            };
+            mount(None, c"/", None, libc::MS_REC | libc::MS_PRIVATE, None)?;
+            let flags = libc::MS_NOSUID | libc::MS_NODEV;
+            mount(Some(c"dropwire"), &room.tmp, Some(c"tmpfs"), flags, Some(&room.options))?;
+            if let Some(layers) = &room.opt {
+                mount(Some(layers), c"/opt", None, libc::MS_BIND, None)?;
+            }
+            if room.over_tmp {
+                mount(Some(&room.tmp), c"/tmp", None, libc::MS_BIND, None)?;
+            }
+            Ok(())
+        }
+    }
+
+    unsafe fn write(path: &CStr, text: &[u8]) -> io::Result<()> {
+        // SAFETY: the pointers are to text that outlives the calls.
+        unsafe {
+            let file = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+            if file < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            let written = libc::write(file, text.as_ptr().cast(), text.len());
+            let error = io::Error::last_os_error();
+            libc::close(file);
+            if usize::try_from(written) == Ok(text.len()) { Ok(()) } else { Err(error) }
+        }
     }
 }

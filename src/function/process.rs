@@ -21,6 +21,7 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::guard::Guard;
 use super::platform;
+use super::room::Room;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +99,7 @@ enum Order {
 
 struct Start {
     command: Command,
+    room: Option<Arc<Room>>,
     runtime: Handle,
     spawner: Spawner,
     reply: oneshot::Sender<io::Result<Process>>,
@@ -114,13 +116,22 @@ impl Spawner {
     }
 
     /// Starts `command` as the leader of its own process group. Pipes that it asks for are in the [`Process`].
-    pub async fn start(&self, mut command: Command) -> io::Result<Process> {
+    pub async fn start(&self, command: Command) -> io::Result<Process> {
+        self.start_in(command, None).await
+    }
+
+    /// The same, in this room if it can be made; else without, as the room then says.
+    pub async fn start_in(&self, mut command: Command, room: Option<&Arc<Room>>) -> io::Result<Process> {
         command.process_group(0);
+        if let Some(room) = room {
+            platform::live_in(&mut command, Arc::clone(room));
+        }
+        let room = room.cloned();
         platform::die_with_parent(&mut command);
         let (reply, started) = oneshot::channel();
         let ended = || io::Error::other("the thread that starts processes has ended");
         let (runtime, spawner, _counted) = (Handle::current(), self.clone(), self.reapers.token());
-        let start = Start { command, runtime, spawner, reply, _counted };
+        let start = Start { command, room, runtime, spawner, reply, _counted };
         self.orders.send(Order::Start(Box::new(start))).map_err(|_| ended())?;
         started.await.map_err(|_| ended())?
     }
@@ -146,7 +157,7 @@ impl Spawner {
             sender.send_replace(Some(status.map_or(Exit::Code(-1), Exit::from)));
         };
         self.reapers.spawn_on(reaper, runtime);
-        Ok(Process { group, alive, exit, stdin, stdout })
+        Ok(Process { group: Group { id: group, alive }, exit, stdin, stdout })
     }
 
     /// Waits until every process that was started has ended and been reaped. Dropping them is the caller's.
@@ -169,11 +180,18 @@ fn work(inbox: &mpsc::Receiver<Order>) {
 
 impl Start {
     fn run(self, guard: &mut Guard) {
-        let Start { mut command, runtime, spawner, reply, _counted } = self;
+        let Start { mut command, room, runtime, spawner, reply, _counted } = self;
         guard.begin();
         let child = {
             let _inside = runtime.enter();
-            command.spawn()
+            match (command.spawn(), room.filter(|room| room.is_open())) {
+                (Err(_), Some(room)) => {
+                    // It is the room's fault if it works without.
+                    room.give_up();
+                    command.spawn().inspect_err(|_| room.is_blameless())
+                }
+                (child, _) => child,
+            }
         };
         if let Some(group) = child.as_ref().ok().and_then(Child::id) {
             guard.watch(group);
@@ -190,11 +208,39 @@ fn signal_group(group: u32, signal: Signal) {
     }
 }
 
-/// A running process and its group. Dropping it kills both.
-pub struct Process {
-    group: u32,
+/// A process group, to be signalled as long as it is ours.
+#[derive(Clone)]
+pub struct Group {
+    id: u32,
     /// Until it is reaped its number is nobody else's.
     alive: Arc<Mutex<bool>>,
+}
+
+impl Group {
+    /// Stops all of it, until [`Group::go_on`].
+    pub fn stop(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+    /// Lets all of it go on.
+    pub fn go_on(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+    /// Kills all of it.
+    pub fn kill(&self) {
+        self.signal(Signal::SIGKILL);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
+        if *alive {
+            signal_group(self.id, signal);
+        }
+    }
+}
+
+/// A running process and its group. Dropping it kills both.
+pub struct Process {
+    group: Group,
     exit: watch::Receiver<Option<Exit>>,
     stdin: Option<ChildStdin>,
     stdout: Option<ChildStdout>,
@@ -203,7 +249,11 @@ pub struct Process {
 impl Process {
     /// Its id, which is its group's as well.
     pub fn id(&self) -> u32 {
-        self.group
+        self.group.id
+    }
+    /// Its group.
+    pub fn group(&self) -> &Group {
+        &self.group
     }
     /// The pipes that the command asked for: stdin and stdout.
     pub fn take_pipes(&mut self) -> (Option<ChildStdin>, Option<ChildStdout>) {
@@ -227,17 +277,11 @@ impl Process {
     }
     /// Kills it and its group.
     pub fn kill(&self) {
-        self.signal(Signal::SIGKILL);
+        self.group.kill();
     }
     /// Asks it and its group to end.
     pub fn terminate(&self) {
-        self.signal(Signal::SIGTERM);
-    }
-    fn signal(&self, signal: Signal) {
-        let alive = self.alive.lock().unwrap_or_else(PoisonError::into_inner);
-        if *alive {
-            signal_group(self.group, signal);
-        }
+        self.group.signal(Signal::SIGTERM);
     }
 }
 

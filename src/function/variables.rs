@@ -23,6 +23,8 @@ pub struct Setting<'a> {
     pub log_stream: &'a str,
     /// Where the services of this dropwire are, if it has any: `http://127.0.0.1:4566`.
     pub endpoint: Option<&'a str>,
+    /// Its own temporary folder; ours, if it has none.
+    pub tmp: Option<&'a Path>,
     /// Whether the environment was started ahead of its first event.
     pub provisioned: bool,
 }
@@ -39,6 +41,9 @@ pub fn of(setting: &Setting, reserved: &[(&str, &str)]) -> BTreeMap<OsString, Os
         if !value.is_empty() {
             all.insert(name.into(), value);
         }
+    }
+    if let Some(tmp) = setting.tmp {
+        all.insert("TMPDIR".into(), tmp.into());
     }
     let mut set = |name: &str, value: &str| drop(all.insert(name.into(), value.into()));
     set("TZ", ":UTC");
@@ -151,6 +156,7 @@ mod tests {
             log_stream: "s",
             endpoint: Some("http://127.0.0.1:4566"),
             provisioned: false,
+            tmp: None,
         };
         let all = of(&setting, &[("AWS_LAMBDA_RUNTIME_API", "127.0.0.1:1")]);
         let value =

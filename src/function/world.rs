@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -13,9 +13,11 @@ use tokio_util::task::TaskTracker;
 
 use super::concurrency::Account;
 use super::event::Event;
+use super::frost::Freezer;
 use super::interpreter::Interpreters;
+use super::memory::Meter;
 use super::process::Spawner;
-use super::{Piece, url, variables};
+use super::{Piece, room, url, variables};
 use crate::arn::{Arn, Place};
 use crate::clock::Clock;
 use crate::config::FunctionSpec;
@@ -44,6 +46,12 @@ pub struct World {
     pub spawner: Spawner,
     /// How many invocations may be in flight.
     pub account: Account,
+    /// What stops environments that have nothing to do.
+    pub freezer: Freezer,
+    /// What looks at the memory of functions.
+    pub meter: Meter,
+    /// Whether environments can have a file system of their own here, as far as we know.
+    pub rooms_work: Arc<AtomicBool>,
     /// The client of `url` functions.
     pub posts: OnceLock<url::Client>,
     /// Cancelled when everything is to end.
@@ -86,6 +94,7 @@ impl World {
         timeline: Timeline,
         (random, state): (&Random, PathBuf),
     ) -> io::Result<World> {
+        room::sweep(&state);
         Ok(World {
             place,
             clock,
@@ -94,6 +103,9 @@ impl World {
             state,
             spawner: Spawner::begin()?,
             account: Account::default(),
+            freezer: Freezer::default(),
+            meter: Meter::default(),
+            rooms_work: Arc::new(AtomicBool::new(true)),
             posts: OnceLock::new(),
             ending: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -109,13 +121,6 @@ impl World {
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         if let Some(runtime) = &self.runtime {
             self.tasks.spawn_on(task, runtime);
-        }
-    }
-
-    /// Runs this where it may block.
-    pub fn spawn_blocking(&self, task: impl FnOnce() + Send + 'static) {
-        if let Some(runtime) = &self.runtime {
-            self.tasks.spawn_blocking_on(task, runtime);
         }
     }
 

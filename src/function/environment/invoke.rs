@@ -6,7 +6,7 @@ use bytes::Bytes;
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::run::{LAST_WORDS, Run, answer_or};
+use super::run::{LAST_WORDS, Run};
 use super::{Cause, End, Environment, Handled};
 use crate::clock::real;
 use crate::delivery::Report;
@@ -23,7 +23,7 @@ pub fn status(end: &End) -> Status {
         End::Exit(_) => Status::Error(logs::EXIT_ERROR.to_owned()),
         End::Timeout => Status::Timeout,
         End::OutOfMemory => Status::Error(logs::OUT_OF_MEMORY.to_owned()),
-        End::Crash(..) => Status::Error(logs::EXTENSION_CRASH.to_owned()),
+        End::Crash(_) => Status::Error(logs::EXTENSION_CRASH.to_owned()),
         End::Extension(failed) => Status::Error(failed.kind.to_owned()),
     }
 }
@@ -39,7 +39,8 @@ impl Environment {
         run.output.label(call.shown_id);
         let event = Arc::new(maker.world.event(call, &maker.spec, limit));
         let until = real::now().plus(limit).as_millis();
-        run.wake();
+        run.frost.hold();
+        run.memory.begin();
         if run.desk.extensions.hear_invocations() {
             run.desk.extensions.tell_invocation(&message(&event, until));
         }
@@ -60,10 +61,13 @@ impl Environment {
     }
 
     /// The event's outcome, with the rest of the log; what has to end has ended.
-    async fn conclude(&mut self, end: End, call: &Call<'_>, from: Instant) -> Handled {
+    async fn conclude(&mut self, mut end: End, call: &Call<'_>, from: Instant) -> Handled {
         let duration = from.elapsed();
         let Some(run) = &mut self.run else { return Handled::Gone };
-        let used_mb = run.memory.used_mb(run.runtime.id());
+        let used_mb = run.memory.end();
+        if run.memory.is_exceeded() && matches!(end, End::Answer(_) | End::Exit(_)) {
+            end = End::OutOfMemory;
+        }
         self.broken = match &end {
             End::Answer(Answer::InitError(..)) => Some(Cause::Failure),
             End::Answer(_) => None,
@@ -74,8 +78,14 @@ impl Environment {
             run.runtime.kill();
             run.runtime.until_exit().await;
         }
+        run.frost.release();
         let written = run.output.take();
         self.log.push_str(&written);
+        let storage_mb = self.maker.spec.storage_mb;
+        if let Some(used_mb) = self.place.as_ref().and_then(|place| place.excess_mb(storage_mb)) {
+            self.overfull = true;
+            self.log.push_str(&logs::overfull(used_mb, storage_mb));
+        }
         Handled::Over(self.report(end, call, (duration, used_mb)))
     }
 
@@ -94,7 +104,7 @@ impl Environment {
             End::Exit(exit) => log.push_str(&logs::exited(request_id, *exit)),
             End::OutOfMemory => log.push_str(&logs::exited(request_id, logs::KILLED)),
             End::Timeout => log.push_str(&logs::timed_out(real::now(), request_id, limit)),
-            End::Crash(_, exit) => log.push_str(&logs::extension_crashed(request_id, *exit)),
+            End::Crash(exit) => log.push_str(&logs::extension_crashed(request_id, *exit)),
             End::Extension(failed) => log.push_str(&logs::extension_failed(request_id, failed)),
         }
         let memory_mb = spec.memory_mb;
@@ -107,7 +117,7 @@ impl Environment {
             End::Exit(exit) => outcome::exited(request_id, exit, report),
             End::OutOfMemory => outcome::exited(request_id, logs::KILLED, report),
             End::Timeout => outcome::timed_out(request_id, limit, report),
-            End::Crash(_, exit) => outcome::failed(logs::extension_crash_payload(request_id, exit), report),
+            End::Crash(exit) => outcome::failed(logs::extension_crash_payload(request_id, exit), report),
             End::Extension(failed) => outcome::failed(logs::extension_payload(request_id, &failed), report),
         }
     }
@@ -147,7 +157,7 @@ async fn until_end(run: &Run, answer: &mut oneshot::Receiver<Answer>, limit: Dur
         Ok(answer) = &mut *answer => End::Answer(answer),
         end = run.until_broken() => {
             real::within(LAST_WORDS, run.api.until_unconnected()).await;
-            answer_or(end, answer.try_recv().ok())
+            answer.try_recv().map_or(end, End::Answer)
         }
         () = real::sleep(limit) => End::Timeout,
     }

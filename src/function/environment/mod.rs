@@ -17,6 +17,7 @@ use super::extensions::ExtensionFailure;
 use super::logs;
 use super::maker::Maker;
 use super::process::Exit;
+use super::room::Place;
 use super::world::Call;
 use crate::delivery::Outcome;
 
@@ -40,8 +41,10 @@ const LOG_MAX: usize = 1 << 20;
 pub struct Environment {
     maker: Arc<Maker>,
     card: Arc<Card>,
-    /// Its processes; none before its start and after a reset.
+    /// Its processes; none before its start and after a reset. Before the place, so that they end before it.
     run: Option<Box<Run>>,
+    /// What it has for itself of the file system, from its first start on.
+    place: Option<Place>,
     /// Which version of the code it runs.
     version: u64,
     /// What has been logged and belongs to the next invocation.
@@ -52,6 +55,8 @@ pub struct Environment {
     in_event: bool,
     /// What its processes have done that they have to end for.
     broken: Option<Cause>,
+    /// It has written more than it may: of no use any more.
+    overfull: bool,
     idle_since: Instant,
 }
 
@@ -93,7 +98,7 @@ pub enum End {
     /// It took more memory than it has, and was killed.
     OutOfMemory,
     /// An extension's process is gone.
-    Crash(String, Exit),
+    Crash(Exit),
     /// An extension cannot go on.
     Extension(ExtensionFailure),
 }
@@ -117,12 +122,14 @@ impl Environment {
         Environment {
             maker: Arc::clone(maker),
             card: Arc::new(Card::new(id, log_stream, provisioned)),
+            place: None,
             run: None,
             version,
             log: String::new(),
             init: None,
             in_event: false,
             broken: None,
+            overfull: false,
             idle_since: Instant::now(),
         }
     }
@@ -151,9 +158,9 @@ impl Environment {
     pub fn is_reset(&self) -> bool {
         self.run.is_none()
     }
-    /// In the middle of an event, which its caller has given up.
+    /// In the middle of an event, which its caller has given up; or it has written more than it may.
     pub fn is_interrupted(&self) -> bool {
-        self.in_event
+        self.in_event || self.overfull
     }
     /// Why it has to be reset, if it has.
     pub fn is_broken(&self) -> Option<Cause> {
@@ -197,7 +204,7 @@ impl Environment {
         let began = Instant::now();
         self.version = version;
         self.card.set_stage(Stage::Starting);
-        let run = Run::start(&self.maker, &self.card, limit).await;
+        let run = Run::start(&self.maker, &self.card, (&mut self.place, limit)).await;
         let (run, ended) = run.map_err(InitFailure::CannotStart)?;
         if phase == Phase::Init {
             // Told after the start, before which nobody knows what the interpreter is.
@@ -214,6 +221,8 @@ impl Environment {
                 self.tell(&logs::extensions(&run.desk.extensions.shown()));
                 self.init = (phase == Phase::Init && !self.card.provisioned).then_some(took);
                 self.card.set_cold_start(took);
+                run.memory.end();
+                run.frost.release();
                 self.run = Some(Box::new(run));
                 Ok(())
             }

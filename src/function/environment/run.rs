@@ -16,14 +16,19 @@ use super::card::Card;
 use super::words::{cannot_run, command, words};
 use crate::clock::real;
 use crate::function::desk::Desk;
-use crate::function::event::Answer;
+use crate::function::frost::Frost;
 use crate::function::interpreter::is_program;
 use crate::function::maker::Maker;
 use crate::function::memory::Memory;
 use crate::function::output::{Live, Output};
+use crate::function::platform;
 use crate::function::process::{Exit, Process};
+use crate::function::room::Place;
 use crate::function::runtime_api::{About, Guests, RuntimeApi};
 use crate::function::variables::{self, Setting};
+
+/// How many files a process may have open, as recorded.
+const FILES_MAX: u64 = 1024;
 
 /// How long we wait for what a process sent before it ended.
 pub const LAST_WORDS: Duration = Duration::from_secs(1);
@@ -31,7 +36,7 @@ pub const LAST_WORDS: Duration = Duration::from_secs(1);
 /// The processes of one environment. Dropping them kills them.
 pub struct Run {
     /// The runtime's process.
-    pub runtime: Arc<Process>,
+    pub runtime: Process,
     /// Name and process of each external extension.
     extensions: Vec<(String, Process)>,
     /// Where runtime and extensions meet us.
@@ -41,7 +46,9 @@ pub struct Run {
     /// What all of them write.
     pub output: Arc<Output>,
     /// What they have used.
-    pub memory: Memory,
+    pub memory: Arc<Memory>,
+    /// Whether they are stopped.
+    pub frost: Arc<Frost>,
     _reader: JoinSet<()>,
 }
 
@@ -51,16 +58,23 @@ impl Run {
     pub async fn start(
         maker: &Maker,
         card: &Arc<Card>,
-        limit: Duration,
+        (place, limit): (&mut Option<Place>, Duration),
     ) -> Result<(Run, Option<End>), String> {
         let (world, spec) = (&maker.world, &maker.spec);
         let begun = Instant::now();
         let words = words(world, spec).await?;
         let refused = |error: io::Error| format!("cannot start function {}: {error}", spec.name);
+        let program = words.first().map(PathBuf::from).unwrap_or_default();
+        let place = match place {
+            Some(place) => place,
+            None => place.insert(Place::make(world, spec, (&card.id, &program)).map_err(refused)?),
+        };
         let (clock, timeline) = (world.clock.clone(), world.timeline.clone());
         let live = Live { clock, timeline, function: spec.name.clone() };
         let (output, reading) = Output::pipe(live).map_err(refused)?;
-        let desk = Arc::new(Desk::default());
+        let frost = Frost::new(world, card);
+        let rests = Arc::clone(&frost);
+        let desk = Arc::new(Desk::calling(move || rests.rest()));
         let about = About {
             function: spec.name.clone(),
             version: spec.version.clone(),
@@ -72,6 +86,7 @@ impl Run {
         let api = RuntimeApi::listen(guests, 0).await.map_err(refused)?;
         let address = api.address().to_string();
         let endpoint = world.endpoint();
+        let tmp = place.tmp();
         let setting = Setting {
             spec,
             place: &world.place,
@@ -79,11 +94,13 @@ impl Run {
             log_stream: &card.log_stream,
             endpoint: endpoint.as_deref(),
             provisioned: card.provisioned,
+            tmp: Some(&tmp),
         };
         let variables = variables::of(&setting, &[("AWS_LAMBDA_RUNTIME_API", &address)]);
         let prepare = |mut command: Command| -> io::Result<Command> {
             let (stdout, stderr) = output.ends()?;
             command.stdin(Stdio::null()).stdout(stdout).stderr(stderr);
+            platform::limit_files(&mut command, FILES_MAX);
             Ok(command)
         };
         let mut launched = Vec::new();
@@ -94,28 +111,27 @@ impl Run {
             let mut command = command(&words, &variables::task_root(spec))?;
             command.envs(variables.iter().filter(|(name, _)| variables::is_shown_to_extensions(name)));
             let command = prepare(command).map_err(refused)?;
-            let process = world.spawner.start(command).await.map_err(|error| cannot_run(&words, &error))?;
+            let process = world.spawner.start_in(command, Some(place.room())).await;
+            let process = process.map_err(|error| cannot_run(&words, &error))?;
+            place.room().settle(process.id());
             launched.push((name, process));
         }
         let failed = until_registered(&desk, &launched, limit.saturating_sub(begun.elapsed())).await;
         let mut command = command(&words, &variables::task_root(spec))?;
         command.envs(&variables);
         let command = prepare(command).map_err(refused)?;
-        let runtime = world.spawner.start(command).await.map_err(|error| cannot_run(&words, &error))?;
+        let runtime = world.spawner.start_in(command, Some(place.room())).await;
+        let runtime = runtime.map_err(|error| cannot_run(&words, &error))?;
+        place.room().settle(runtime.id());
         output.close_ends();
         card.set_pid(runtime.id());
         let mut reader = JoinSet::new();
         reader.spawn(reading);
-        let runtime = Arc::new(runtime);
-        let run = Run {
-            runtime,
-            extensions: launched,
-            desk,
-            api,
-            output,
-            memory: Memory::default(),
-            _reader: reader,
-        };
+        let groups = launched.iter().map(|(_, process)| process).chain([&runtime]);
+        frost.attend(&desk, groups.map(|process| process.group().clone()).collect());
+        let memory = world.meter.of(&runtime, spec.memory_mb);
+        memory.begin();
+        let run = Run { runtime, extensions: launched, desk, api, output, memory, frost, _reader: reader };
         Ok((run, failed))
     }
 
@@ -131,6 +147,7 @@ impl Run {
                     real::within(LAST_WORDS, self.api.until_unconnected()).await;
                     match futures_util::FutureExt::now_or_never(self.desk.until_ready()) {
                         Some(Err(answer)) => Err(End::Answer(answer)),
+                        _ if self.memory.is_exceeded() => Err(End::OutOfMemory),
                         _ => Err(End::Exit(exit)),
                     }
                 }
@@ -149,7 +166,7 @@ impl Run {
             biased;
             exit = self.runtime.until_exit() => End::Exit(exit),
             failed = self.desk.extensions.until_failed() => End::Extension(failed),
-            (name, exit) = until_first_exit(&self.extensions) => End::Crash(name, exit),
+            exit = until_first_exit(&self.extensions) => End::Crash(exit),
         }
     }
 
@@ -177,9 +194,6 @@ impl Run {
         waits.then_some(async move { real::within(limit, desk.until_quiet()).await.is_some() })
     }
 
-    /// Its processes go on.
-    pub fn wake(&self) {}
-
     /// Waits until all external extensions have ended.
     pub async fn until_extensions_exit(&self) {
         for (_, process) in &self.extensions {
@@ -205,19 +219,17 @@ async fn until_registered(desk: &Desk, launched: &[(String, Process)], limit: Du
         biased;
         failed = desk.extensions.until_failed() => Some(End::Extension(failed)),
         () = desk.extensions.until_registered() => None,
-        (name, exit) = until_first_exit(launched) => Some(End::Crash(name, exit)),
+        exit = until_first_exit(launched) => Some(End::Crash(exit)),
         () = real::sleep(limit) => Some(End::Timeout),
     }
 }
 
 /// The first of these processes that ends. Never, if there are none.
-async fn until_first_exit(processes: &[(String, Process)]) -> (String, Exit) {
+async fn until_first_exit(processes: &[(String, Process)]) -> Exit {
     if processes.is_empty() {
         return std::future::pending().await;
     }
-    let ends = processes
-        .iter()
-        .map(|(name, process)| Box::pin(async move { (name.clone(), process.until_exit().await) }));
+    let ends = processes.iter().map(|(_, process)| Box::pin(process.until_exit()));
     select_all(ends).await.0
 }
 
@@ -234,9 +246,4 @@ fn external(layers: &[PathBuf]) -> Vec<(String, PathBuf)> {
         }
     }
     found.into_iter().collect()
-}
-
-/// What an answer says that came in time, or the end that came first.
-pub fn answer_or(end: End, answer: Option<Answer>) -> End {
-    answer.map_or(end, End::Answer)
 }

@@ -63,7 +63,7 @@ async fn shut_down(run: &Run, cause: Cause) {
     if !extensions.are_any() {
         return run.kill().await;
     }
-    run.wake();
+    run.frost.hold();
     if !run.has_external() {
         run.runtime.terminate();
         real::within(INTERNAL_MAX, run.runtime.until_exit()).await;

@@ -17,10 +17,13 @@ use crate::random::Random;
 use crate::timeline::Timeline;
 
 mod environments;
+mod frozen;
 mod kinds;
 mod left_behind;
+mod memory;
 mod node;
 mod python;
+mod rooms;
 mod speed;
 
 const ID: &str = "00000000-0000-4000-8000-000000000001";
