@@ -407,7 +407,7 @@ def handler(event, context):
     lam.update_event_source_mapping(UUID=made["UUID"], Enabled=False)
     until("it to be off", lambda: lam.get_event_source_mapping(UUID=made["UUID"])["State"] == "Disabled")
     change("insert into orders (id, item) values ('o-2', '{}')")
-    change("update orders set item = '{\\"a\\":1}' where id = 'o-2'")
+    change("""update orders set item = '{"a":1}' where id = 'o-2'""")
     lam.update_event_source_mapping(UUID=made["UUID"], Enabled=True)
     until("it to be on", lambda: lam.get_event_source_mapping(UUID=made["UUID"])["State"] == "Enabled")
     change("insert into orders (id, item) values ('o-3', '{}')")
