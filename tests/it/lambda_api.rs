@@ -91,6 +91,12 @@ async fn the_official_rust_client_streams() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_retried_and_its_end_is_told() {
+    let wiring = "[sim]\nclock = \"frozen\"\n[queue.dead]\n[queue.failed]\n[topic.news]\n[bucket.kept]\n";
+    tell_in(&Project::new(wiring), "asynchronous").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_function_calls_another() {
     tell("own_calls").await;
 }

@@ -8,6 +8,8 @@ import json
 import pathlib
 import sys
 import time
+import urllib.error
+import urllib.request
 import zipfile
 
 import boto3
@@ -96,7 +98,6 @@ def life():
     assert got["Configuration"]["State"] == "Active" and got["Configuration"]["LastUpdateStatus"] == "Successful"
     assert got["Tags"] == {"team": "a"} and got["Code"]["RepositoryType"] == "S3", got
     assert got["Configuration"]["RevisionId"] != made["RevisionId"]
-    import urllib.request
     assert urllib.request.urlopen(got["Code"]["Location"]).read() == ECHO
     answer, said = invoke(lam, "f", {"a": 1}, LogType="Tail")
     assert answer["StatusCode"] == 200 and answer["ExecutedVersion"] == "$LATEST", answer
@@ -257,7 +258,6 @@ def policies():
 
 
 def urls():
-    import urllib.request
     lam = client()
     create(lam, "f", zipped(app__py="""
 import json
@@ -350,12 +350,94 @@ def rust_streams():
             pieces.append((time.time() - begun, message["PayloadChunk"]["Payload"]))
         else:
             complete = message["InvokeComplete"]
-    assert b"".join(piece for _, piece in pieces) == b"one two three" and len(pieces) == 3, pieces
+    # The client begins with status and headers, as function URLs want it.
+    body = b"".join(piece for _, piece in pieces)
+    assert body.endswith(b"\0" * 8 + b"one two three") and body.startswith(b'{"statusCode":200') and len(pieces) >= 3, pieces
     assert pieces[-1][0] - pieces[0][0] > 0.2 and "ErrorCode" not in complete, (pieces, complete)
     broken = list(lam.invoke_with_response_stream(FunctionName="streams", Payload='{"fail":true}')["EventStream"])
-    assert broken[0]["PayloadChunk"]["Payload"] == b"one " and broken[-1]["InvokeComplete"]["ErrorCode"], broken
-    whole = lam.invoke(FunctionName="streams", Payload="{}")
-    assert whole["Payload"].read() == b"one two three", whole
+    assert broken[-2]["PayloadChunk"]["Payload"].endswith(b"one "), broken
+    assert broken[-1]["InvokeComplete"]["ErrorCode"], broken
+    whole = lam.invoke(FunctionName="streams", Payload="{}")["Payload"].read()
+    assert whole.endswith(b"one two three"), whole
+
+
+def advance(seconds):
+    """Moves the clock of the simulated world; what falls due runs in its order."""
+    running = json.loads((FOLDER / ".dropwire/running.json").read_text())
+    body = json.dumps({"do": "advance", "millis": int(seconds * 1000)}).encode()
+    request = urllib.request.Request(f"{ENDPOINT}/_dropwire/v1/clock", data=body, headers={
+        "Content-Type": "application/json", "x-dropwire-token": running["token"]})
+    return json.loads(urllib.request.urlopen(request).read())
+
+
+def listed(path):
+    return json.loads(urllib.request.urlopen(f"{ENDPOINT}/_dropwire/v1/{path}").read())
+
+
+def asynchronous():
+    """The wiring freezes the clock, and declares the queues `dead` and `failed`, the topic `news` and the bucket `kept`."""
+    lam = client()
+    out = FOLDER / "calls.txt"
+    create(lam, "f", zipped(app__py="""
+import json, os
+def handler(event, context):
+    with open(os.environ['OUT'], 'a') as out:
+        out.write(context.aws_request_id + '\\n')
+    if event.get('fail'):
+        raise Exception('Test exception (this is intentional)')
+    return {'did': event}
+"""), Environment={"Variables": {"OUT": str(out)}},
+           DeadLetterConfig={"TargetArn": f"arn:aws:sqs:us-east-1:{ACCOUNT}:dead"})
+    queue, topic = f"arn:aws:sqs:us-east-1:{ACCOUNT}:failed", f"arn:aws:sns:us-east-1:{ACCOUNT}:news"
+    put = lam.put_function_event_invoke_config(FunctionName="f", DestinationConfig={
+        "OnFailure": {"Destination": queue}, "OnSuccess": {"Destination": topic}})
+    assert put["FunctionArn"].endswith(":function:f:$LATEST"), put
+    create(lam, "reader", zipped(app__py="""
+import os
+def handler(event, context):
+    with open(os.environ['OUT'], 'w') as out:
+        out.write(event['Records'][0]['Sns']['Message'])
+"""), Environment={"Variables": {"OUT": str(FOLDER / "told.json")}})
+    until("both configurations", lambda: lam.get_function_event_invoke_config(FunctionName="f")["DestinationConfig"]
+          ["OnFailure"] == {"Destination": queue})
+    answer = lam.invoke(FunctionName="f", InvocationType="Event", Payload='{"fail": 1}')
+    id = answer["ResponseMetadata"]["RequestId"]
+    until("the first try", lambda: out.exists() and out.read_text().count(id) == 1)
+    advance(59)
+    assert out.read_text().count(id) == 1
+    advance(2)
+    assert out.read_text().count(id) == 2
+    advance(121)
+    assert out.read_text() == f"{id}\n" * 3, out.read_text()
+    letters = until("the letters", lambda: (lambda all: len(all) == 2 and all)(listed("dead")))
+    by_queue = {letter["queue"]: letter for letter in letters}
+    record = by_queue["failed"]["body"]
+    assert list(record) == ["version", "timestamp", "requestContext", "requestPayload", "responseContext", "responsePayload"]
+    context = record["requestContext"]
+    assert context["condition"] == "RetriesExhausted" and context["approximateInvokeCount"] == 3, record
+    assert context["requestId"] == id and context["functionArn"].endswith(":f:$LATEST"), record
+    assert record["responsePayload"]["errorMessage"] == "Test exception (this is intentional)"
+    assert by_queue["dead"]["body"] == {"fail": 1}, by_queue["dead"]
+    lam.invoke(FunctionName="f", InvocationType="Event", Payload='{"n": 7}')
+    lam.put_function_event_invoke_config(FunctionName="f", MaximumRetryAttempts=0, MaximumEventAgeInSeconds=60,
+                                         DestinationConfig={"OnFailure": {"Destination": "arn:aws:s3:::kept"}})
+    until("the new configuration", lambda: lam.get_function_event_invoke_config(FunctionName="f")["MaximumRetryAttempts"] == 0)
+    lam.invoke(FunctionName="f", InvocationType="Event", Payload='{"fail": 2}')
+    kept = until("the object", lambda: [p for p in (FOLDER / "buckets/kept").rglob("*") if p.is_file()])
+    assert len(kept) == 1 and "aws/lambda/async/f/" in str(kept[0]), kept
+    record = json.loads(kept[0].read_text())
+    assert record["requestContext"]["approximateInvokeCount"] == 1 and record["requestPayload"] == {"fail": 2}, record
+    lam.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=0)
+    until("nothing to run", lambda: lam.get_function(FunctionName="f")["Concurrency"])
+    lam.invoke(FunctionName="f", InvocationType="Event", Payload='{"never": 1}')
+    until("another object", lambda: len([p for p in (FOLDER / "buckets/kept").rglob("*") if p.is_file()]) == 2)
+    newest = max((p for p in (FOLDER / "buckets/kept").rglob("*") if p.is_file()), key=lambda p: p.stat().st_mtime_ns)
+    record = json.loads(newest.read_text())
+    assert record["requestContext"]["condition"] == "ZeroReservedConcurrency", record
+    assert record["requestContext"]["approximateInvokeCount"] == 0 and "responseContext" not in record, record
+    refused(lambda: lam.put_function_event_invoke_config(FunctionName="f", DestinationConfig={
+        "OnFailure": {"Destination": f"arn:aws:lambda:us-east-1:{ACCOUNT}:function:f"}}), "InvalidParameterValueException",
+        "You can't specify the function as a destination for itself.")
 
 
 def own_calls():
@@ -459,7 +541,7 @@ def refusals():
             "doesn't have an EventInvokeConfig")
 
 
-STORIES = [life, versions, invoking, concurrency, policies, urls, layers, streaming, rust_streams, own_calls, mappings, refusals]
+STORIES = [life, versions, invoking, concurrency, policies, urls, layers, streaming, rust_streams, asynchronous, own_calls, mappings, refusals]
 
 if __name__ == "__main__":
     ENDPOINT = sys.argv[2]
