@@ -5,6 +5,7 @@ mod simulator;
 
 mod clients;
 mod delivering;
+mod destinations;
 mod examples;
 mod folders;
 mod functions;
