@@ -41,7 +41,7 @@ const LIST: &str = "SELECT no AS event, * FROM event e
      WHERE no < ?1 AND no > ?2
        AND (?3 IS NULL OR instr(source, ?3) > 0)
        AND (?4 IS NULL OR EXISTS (SELECT 1 FROM delivery d JOIN wire w ON w.no = d.wire
-                                  WHERE d.event = e.no AND substr(w.id, 1, length(?4) + 1) = ?4 || '/'))
+                                  WHERE d.event = e.no AND substr(w.id, 1, length(?4) + 1) IN (?4 || '/', ?4 || ':')))
        AND (?5 = 0 OR EXISTS (SELECT 1 FROM delivery d WHERE d.event = e.no AND (d.state = 3 OR d.attempts > 1
                                   OR (d.attempts = 1 AND d.state < 2))))
      ORDER BY no DESC LIMIT ?6";
@@ -53,7 +53,11 @@ const ATTEMPTS: &str =
 const LOGS: &str = "SELECT * FROM attempt WHERE function = ?1 ORDER BY id DESC LIMIT ?2";
 const LAST_CALLED: &str = "SELECT first, last, at FROM attempt WHERE function = ?1 ORDER BY id DESC LIMIT 1";
 const DEAD: &str = "SELECT d.*, w.id AS wire_id FROM dead d JOIN wire w ON w.no = d.wire
-     WHERE (?1 IS NULL OR d.queue = ?1) ORDER BY d.id";
+     WHERE (?1 IS NULL OR d.queue = ?1) AND (?2 IS NULL OR d.id = ?2) AND d.id > ?3 ORDER BY d.id LIMIT ?4";
+const DEAD_NAMED: &str = "SELECT id, deliveries, reason FROM dead
+     WHERE (?1 IS NULL OR queue = ?1)
+       AND (?2 = '[]' OR id IN (SELECT value FROM json_each(?2))) ORDER BY id";
+const DEAD_COUNT: &str = "SELECT count(*) FROM dead WHERE queue = ?1";
 const COUNTS: &str = "SELECT (SELECT coalesce(max(no), 0) FROM event),
      (SELECT count(*) FROM delivery WHERE state = 0), (SELECT count(*) FROM delivery WHERE state = 1),
      (SELECT count(*) FROM dead)";
@@ -86,6 +90,7 @@ fn source_part(asked: &str) -> String {
         "s3" | "bucket" => ":s3:".into(),
         "table" => ":dynamodb:".into(),
         "topic" | "sns" => ":sns:".into(),
+        "function" => ":lambda:".into(),
         name => name.to_owned(),
     }
 }
@@ -110,7 +115,7 @@ pub async fn deliveries(
         };
         let due = row.get::<i64, _>("due").max(row.get("not_before"));
         shown.push(DeliveryShown {
-            function: wire.split('/').next().unwrap_or_default().to_owned(),
+            function: leads_to(&wire, wires),
             state: state.into(),
             due: (state == "waiting" && due > 0).then(|| Timestamp::from_micros(due).iso_millis()),
             reason: row.get("reason"),
@@ -122,13 +127,22 @@ pub async fn deliveries(
     Ok(shown)
 }
 
+/// What a wire leads to: of one that is gone the function whose it was.
+fn leads_to(wire: &str, wires: &WiresBySource) -> String {
+    let function = || wire.split(['/', ':']).next().unwrap_or_default().to_owned();
+    wires.get(wire).map_or_else(function, |wire| wire.leads_to())
+}
+
 /// An event in one line.
-pub async fn listed(pool: &SqlitePool, stored: &Stored) -> Result<EventListed, StoreError> {
+pub async fn listed(
+    pool: &SqlitePool,
+    stored: &Stored,
+    wires: &WiresBySource,
+) -> Result<EventListed, StoreError> {
     let Stored { number, event } = stored;
     let rows = sqlx::query(DELIVERIES).bind(number.0).fetch_all(pool).await?;
     let said = rows.iter().map(|row| {
-        let wire: String = row.get("wire");
-        let function = wire.split('/').next().unwrap_or_default();
+        let function = leads_to(row.get("wire"), wires);
         match (row.get::<i64, _>("state"), row.get::<i64, _>("attempts")) {
             (2, _) => format!("{function} ✓"),
             (3, tries) => format!("{function} ✗ after {tries}"),
@@ -168,10 +182,54 @@ pub async fn last_called(
     Ok(row.map(|row| (EventNo(row.get("last")), Timestamp::from_micros(row.get("at")))))
 }
 
-/// Dead letters with the deliveries that they stand for, oldest first.
-pub async fn dead(pool: &SqlitePool, queue: Option<&str>) -> Result<Vec<(DeadLetter, Vec<i64>)>, StoreError> {
-    let rows = sqlx::query(DEAD).bind(queue).fetch_all(pool).await?;
+/// Which dead letters.
+#[derive(Clone, Debug, Default)]
+pub struct Letters {
+    /// Only of this queue.
+    pub queue: Option<String>,
+    /// Only this one.
+    pub id: Option<i64>,
+    /// Only those after this one.
+    pub after: i64,
+    /// At most so many.
+    pub limit: i64,
+}
+
+/// These dead letters, oldest first.
+pub async fn dead(pool: &SqlitePool, which: &Letters) -> Result<Vec<DeadLetter>, StoreError> {
+    let asked = sqlx::query(DEAD).bind(which.queue.as_deref()).bind(which.id);
+    let rows = asked.bind(which.after).bind(which.limit).fetch_all(pool).await?;
     Ok(rows.iter().map(dead_letter).collect())
+}
+
+/// A dead letter without its body.
+pub struct Named {
+    /// Its number.
+    pub id: i64,
+    /// The deliveries that it stands for.
+    pub deliveries: Vec<i64>,
+    /// It tells of a success: there is nothing to deliver again.
+    pub is_success: bool,
+}
+
+/// The dead letters of this queue, or of all, without their bodies; only these, unless `ids` is empty.
+pub async fn dead_named(
+    pool: &SqlitePool,
+    queue: Option<&str>,
+    ids: &[i64],
+) -> Result<Vec<Named>, StoreError> {
+    let rows = sqlx::query(DEAD_NAMED).bind(queue).bind(json!(ids).to_string()).fetch_all(pool).await?;
+    let named = rows.iter().map(|row| Named {
+        id: row.get("id"),
+        deliveries: serde_json::from_str(row.get("deliveries")).unwrap_or_default(),
+        is_success: row.get::<&str, _>("reason") == "Success",
+    });
+    Ok(named.collect())
+}
+
+/// How many dead letters a queue holds.
+pub async fn dead_count(pool: &SqlitePool, queue: &str) -> Result<i64, StoreError> {
+    Ok(sqlx::query_scalar(DEAD_COUNT).bind(queue).fetch_one(pool).await?)
 }
 
 /// Events stored, deliveries that wait, deliveries claimed, dead letters.
@@ -204,10 +262,11 @@ fn attempt(row: &SqliteRow) -> AttemptShown {
     }
 }
 
-fn dead_letter(row: &SqliteRow) -> (DeadLetter, Vec<i64>) {
+fn dead_letter(row: &SqliteRow) -> DeadLetter {
     let deliveries: Vec<i64> = serde_json::from_str(row.get("deliveries")).unwrap_or_default();
     let body: String = row.get("body");
-    let letter = DeadLetter {
+    let attributes: Option<&str> = row.get("attributes");
+    DeadLetter {
         id: row.get("id"),
         queue: row.get("queue"),
         wire: row.get("wire_id"),
@@ -216,7 +275,7 @@ fn dead_letter(row: &SqliteRow) -> (DeadLetter, Vec<i64>) {
         at: Timestamp::from_micros(row.get("at")).iso_millis(),
         reason: row.get("reason"),
         error: row.get("error"),
+        attributes: attributes.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default(),
         body: serde_json::from_str(&body).unwrap_or_else(|_| json!(Value::from(body))),
-    };
-    (letter, deliveries)
+    }
 }

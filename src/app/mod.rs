@@ -518,7 +518,7 @@ impl App {
             dead,
             next_due: self.clock.next_due().map(|due| due.iso_millis()),
             functions: config.functions.len(),
-            wires: wires.all().count(),
+            wires: wires.all().filter(|wire| !wire.is_made()).count(),
             remarks: config.remarks.clone(),
             problems: self.parts().problems.values().cloned().collect(),
         }

@@ -26,16 +26,22 @@ pub struct Args {
 #[derive(Debug, Subcommand)]
 enum What {
     /// List them
-    #[command(before_help = "Examples:\n  dropwire dead list\n  dropwire dead list notify-dead")]
+    #[command(
+        before_help = "Examples:\n  dropwire dead list\n  dropwire dead list notify-dead\n  dropwire dead list --after d100 -n 1000"
+    )]
     List {
         /// Only of this queue
         queue: Option<String>,
+        #[command(flatten)]
+        part: Part,
     },
     /// Show one, or all of a queue, with their bodies
     #[command(before_help = "Examples:\n  dropwire dead show d12\n  dropwire dead show notify-dead")]
     Show {
         /// A queue, or a letter such as d12
         chosen: Option<String>,
+        #[command(flatten)]
+        part: Part,
     },
     /// Deliver them again
     #[command(
@@ -56,16 +62,28 @@ enum What {
     },
 }
 
+/// Which part of a long list.
+#[derive(Debug, clap::Args)]
+struct Part {
+    /// How many, 1000 at the most
+    #[arg(short = 'n', value_name = "N", default_value_t = 100)]
+    limit: u32,
+    /// Only those after this one, such as d100
+    #[arg(long, value_name = "LETTER")]
+    after: Option<String>,
+}
+
 /// Does it.
 pub async fn run(voice: &Voice, args: Args) -> Done {
     let client = Client::find(&voice.dir).await?;
     match args.what {
-        What::List { queue } => {
-            let letters = letters(&client, queue.as_deref()).await?;
-            voice.answer(&letters, |page| rows(&letters, page))
+        What::List { queue, part } => {
+            let letters = letters(&client, queue.as_deref(), &part).await?;
+            let more = more(&letters, &part, queue.as_deref());
+            voice.answer(&letters, |page| rows(&letters, page) + &page.aside(more.as_deref().unwrap_or("")))
         }
-        What::Show { chosen } => {
-            let letters = chosen_letters(&client, chosen.as_deref()).await?;
+        What::Show { chosen, part } => {
+            let letters = chosen_letters(&client, chosen.as_deref(), &part).await?;
             voice.answer(&letters, |page| letters.iter().map(|letter| whole(letter, page)).collect())
         }
         What::Redrive { chosen } => change(voice, &client, "redrive", chosen.as_deref()).await,
@@ -78,20 +96,35 @@ pub async fn run(voice: &Voice, args: Args) -> Done {
     }
 }
 
-async fn letters(client: &Client, queue: Option<&str>) -> Result<Vec<DeadLetter>, Failure> {
-    let filter = queue.map_or(String::new(), |queue| format!("?queue={}", encoded(queue)));
-    client.get(&format!("dead{filter}")).await
+async fn letters(client: &Client, queue: Option<&str>, part: &Part) -> Result<Vec<DeadLetter>, Failure> {
+    let after = match part.after.as_deref() {
+        Some(after) => number_of(Some(after))
+            .ok_or_else(|| Failure::usage(format!("`{after}` is no dead letter"), "letters look like d12"))?,
+        None => 0,
+    };
+    let filter = queue.map_or(String::new(), |queue| format!("&queue={}", encoded(queue)));
+    client.get(&format!("dead?limit={}&after={after}{filter}", part.limit)).await
 }
 
-async fn chosen_letters(client: &Client, chosen: Option<&str>) -> Result<Vec<DeadLetter>, Failure> {
+/// How to see what did not fit, if something may not have.
+fn more(letters: &[DeadLetter], part: &Part, queue: Option<&str>) -> Option<String> {
+    let last = letters.last().filter(|_| letters.len() >= part.limit.min(1000) as usize)?;
+    let queue = queue.map_or(String::new(), |queue| format!(" {queue}"));
+    Some(format!("More:   dropwire dead list{queue} --after d{}\n", last.id))
+}
+
+async fn chosen_letters(
+    client: &Client,
+    chosen: Option<&str>,
+    part: &Part,
+) -> Result<Vec<DeadLetter>, Failure> {
     let Some(number) = number_of(chosen) else {
-        return letters(client, chosen).await;
+        return letters(client, chosen, part).await;
     };
-    let mut all = letters(client, None).await?;
-    all.retain(|letter| letter.id == number);
-    match all.is_empty() {
+    let found: Vec<DeadLetter> = client.get(&format!("dead?id={number}")).await?;
+    match found.is_empty() {
         true => Err(Failure::not_found(format!("no dead letter d{number}"), "").trying("dropwire dead list")),
-        false => Ok(all),
+        false => Ok(found),
     }
 }
 
@@ -107,9 +140,17 @@ async fn change(voice: &Voice, client: &Client, what: &str, chosen: Option<&str>
     voice.answer(&answer, |_| format!("{} {done}", words::count(count, "dead letter")))
 }
 
+/// How many letters a queue holds, or all of them.
+async fn held(client: &Client, queue: Option<&str>) -> Result<usize, Failure> {
+    let queues = super::list::fetch(client, "queues").await?;
+    let counted = queues.iter().filter(|listed| queue.is_none_or(|name| listed.name == name));
+    let count: u64 = counted.filter_map(|listed| listed.facts["letters"].as_u64()).sum();
+    Ok(usize::try_from(count).unwrap_or(usize::MAX))
+}
+
 /// Letters that are thrown away do not come back, so more than one are asked about.
 async fn confirm(client: &Client, queue: Option<&str>) -> Result<(), Failure> {
-    let count = words::count(letters(client, queue).await?.len(), "dead letter");
+    let count = words::count(held(client, queue).await?, "dead letter");
     if !terminal::is_attended() {
         return Err(Failure::usage(format!("this would throw away {count}"), "`--yes` if that is meant"));
     }

@@ -121,7 +121,8 @@ impl Story {
             row.add(Tone::Aside, "└─  ");
         }
         let (source, place, rest) = event_words(moment);
-        row.add(Tone::Body, &format!("{source:<width$}", width = if level > 0 { 4 } else { 7 }));
+        let width = if level > 0 { 4 } else { 7 };
+        row.add(Tone::Body, &format!("{:<width$}", format!("{source} ")));
         row.add_flexible(&place);
         if !rest.is_empty() {
             row.add(Tone::Aside, &format!("  {rest}"));

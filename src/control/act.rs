@@ -19,7 +19,7 @@ use crate::clock::{Pace, Timestamp, real};
 use crate::delivery::{Outcome, Report};
 use crate::event::{Event, EventId};
 use crate::function::Invocation;
-use crate::history;
+use crate::history::{self, Named};
 use crate::lambda::names::Target;
 use crate::source::SourceError;
 use crate::source::s3::Content;
@@ -129,7 +129,11 @@ async fn fire_s3(
 
 /// The same bytes again, under a new number.
 pub(super) async fn replay(State(app): Here, Json(replay): Json<Replay>) -> Answer<Fired> {
-    let original = stored(&app, &replay.id).await?;
+    let mut original = stored(&app, &replay.id).await?;
+    if original.event.request_id().is_some() {
+        // It is another request.
+        original.event.subject = app.random().uuid(4);
+    }
     let event = Event {
         id: EventId::in_order(
             app.clock().now().as_micros().unsigned_abs(),
@@ -146,9 +150,9 @@ pub(super) async fn replay(State(app): Here, Json(replay): Json<Replay>) -> Answ
             from_here.filter(|wire| wire::wants(&event, &wire.filter)).cloned().collect()
         }
         Some(function) => {
-            let to = wires.all().filter(|wire| wire.target.name() == function);
-            // A wire from the same source says best how to deliver; any other of the function's does as well.
-            let best = to.max_by_key(|wire| wire.source == event.source).cloned();
+            let to = wires.all().filter(|wire| wire.leads_to() == *function);
+            // A wire from the same source says best how to deliver, then the one of the function's own invocations.
+            let best = to.max_by_key(|wire| (wire.source == event.source, wire.is_made())).cloned();
             let message = format!("no wire leads to a function `{function}`");
             vec![best.ok_or_else(|| Refused::unknown(message, "dropwire list wires"))?]
         }
@@ -204,37 +208,47 @@ pub(super) async fn invoke(
 }
 
 pub(super) async fn redrive(State(app): Here, Json(chosen): Json<DeadChosen>) -> Answer<Value> {
-    let (letters, deliveries) = choose(&app, &chosen).await?;
-    let count = letters.len();
-    app.queue().redrive(letters, deliveries).await?;
-    Ok(Json(json!({"letters": count})))
+    let mut letters = choose(&app, &chosen).await?;
+    if let Some(success) = letters.iter().find(|letter| letter.is_success && !chosen.ids.is_empty()) {
+        let message = format!("d{} tells of a success; there is nothing to deliver again", success.id);
+        return Err(Refused::senseless(message, "`dropwire dead drop` removes it"));
+    }
+    letters.retain(|letter| !letter.is_success);
+    for page in letters.chunks(LETTERS_AT_ONCE) {
+        let mut deliveries: Vec<i64> = page.iter().flat_map(|letter| letter.deliveries.clone()).collect();
+        deliveries.sort_unstable();
+        deliveries.dedup();
+        app.queue().redrive(ids(page), deliveries).await?;
+    }
+    Ok(Json(json!({"letters": letters.len()})))
 }
 
 pub(super) async fn drop_letters(State(app): Here, Json(chosen): Json<DeadChosen>) -> Answer<Value> {
-    let (letters, _) = choose(&app, &chosen).await?;
-    let count = letters.len();
-    app.queue().drop_letters(letters).await?;
-    Ok(Json(json!({"letters": count})))
+    let letters = choose(&app, &chosen).await?;
+    for page in letters.chunks(LETTERS_AT_ONCE) {
+        app.queue().drop_letters(ids(page)).await?;
+    }
+    Ok(Json(json!({"letters": letters.len()})))
 }
 
-/// The chosen letters and the deliveries they stand for.
-async fn choose(app: &App, chosen: &DeadChosen) -> Result<(Vec<i64>, Vec<i64>), Refused> {
-    if let Some(name) = chosen.queue.as_ref().filter(|name| !app.config().queues.contains_key(*name)) {
+/// How many letters are redriven or dropped in one transaction, so that none holds the writer for long.
+const LETTERS_AT_ONCE: usize = 5000;
+
+fn ids(letters: &[Named]) -> Vec<i64> {
+    letters.iter().map(|letter| letter.id).collect()
+}
+
+/// The chosen letters.
+async fn choose(app: &App, chosen: &DeadChosen) -> Result<Vec<Named>, Refused> {
+    let DeadChosen { queue, ids } = chosen;
+    if let Some(name) = queue.as_ref().filter(|name| !app.config().queues.contains_key(*name)) {
         return Err(no_such("queue", name));
     }
-    let all = history::dead(app.queue().store().read(), chosen.queue.as_deref()).await?;
-    let wanted: Vec<_> = all
-        .into_iter()
-        .filter(|(letter, _)| chosen.ids.is_empty() || chosen.ids.contains(&letter.id))
-        .collect();
-    if let Some(missing) = chosen.ids.iter().find(|id| !wanted.iter().any(|(letter, _)| letter.id == **id)) {
+    let letters = history::dead_named(app.queue().store().read(), queue.as_deref(), ids).await?;
+    if let Some(missing) = ids.iter().find(|id| !letters.iter().any(|letter| letter.id == **id)) {
         return Err(Refused::unknown(format!("there is no dead letter d{missing}"), "dropwire dead list"));
     }
-    let letters = wanted.iter().map(|(letter, _)| letter.id).collect();
-    let mut deliveries: Vec<i64> = wanted.into_iter().flat_map(|(_, deliveries)| deliveries).collect();
-    deliveries.sort_unstable();
-    deliveries.dedup();
-    Ok((letters, deliveries))
+    Ok(letters)
 }
 
 pub(super) async fn clock(State(app): Here, Json(change): Json<ClockChange>) -> Answer<ClockShown> {

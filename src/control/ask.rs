@@ -18,8 +18,8 @@ use super::{
 };
 use crate::app::App;
 use crate::event::EventNo;
-use crate::history::{self, Choice, Stored};
-use crate::wire;
+use crate::history::{self, Choice, Letters, Stored};
+use crate::wire::{self, Wire};
 
 type Answer<T> = Result<Json<T>, Refused>;
 type Here = State<Arc<App>>;
@@ -63,7 +63,7 @@ pub(super) async fn list(State(app): Here, Query(asked): Query<ListAsked>) -> An
         "queues" | "queue" => {
             let mut listed = Vec::new();
             for name in config.queues.keys() {
-                let letters = history::dead(app.queue().store().read(), Some(name)).await?.len();
+                let letters = history::dead_count(app.queue().store().read(), name).await?;
                 listed.push(item(
                     "queue",
                     name,
@@ -123,8 +123,9 @@ pub(super) async fn events(State(app): Here, Query(asked): Query<EventsAsked>) -
         failed: asked.failed.unwrap_or_default() > 0,
     };
     let mut listed = Vec::new();
+    let wires = app.queue().wires();
     for stored in history::list(pool, &choice).await? {
-        listed.push(history::listed(pool, &stored).await?);
+        listed.push(history::listed(pool, &stored, &wires).await?);
     }
     Ok(Json(listed))
 }
@@ -170,20 +171,24 @@ async fn explained(app: &App, stored: &Stored, function: Option<&str>) -> Result
     let wires = app.queue().wires();
     let shown = deliveries(app, stored.number).await?;
     let from_here = wires.from(&stored.event.source).iter();
-    let asked = from_here.filter(|wire| function.is_none_or(|name| wire.target.name() == name));
-    let said = asked.map(|wire| {
+    let asked = from_here.filter(|wire| function.is_none_or(|name| wire.leads_to() == name));
+    // What only carries something else of this function says nothing of this event.
+    let has_to_do = |wire: &&Arc<Wire>| {
+        !wire.is_made() || wire::wants(&stored.event, &wire.filter) || shown.iter().any(|d| d.wire == wire.id)
+    };
+    let said = asked.filter(has_to_do).map(|wire| {
         let findings = wire::explain(&stored.event, &wire.filter);
         WireSaid {
             wire: wire.id.clone(),
-            function: wire.target.name().to_owned(),
+            function: wire.leads_to(),
             wanted: wire::wants(&stored.event, &wire.filter),
             findings: findings.into_iter().map(Into::into).collect(),
             delivery: shown.iter().find(|d| d.wire == wire.id).map(in_words),
         }
     });
-    let wires = said.collect();
-    let event = history::listed(app.queue().store().read(), stored).await?;
-    Ok(Why { event, cause: stored.event.cause.clone(), wires })
+    let said = said.collect();
+    let event = history::listed(app.queue().store().read(), stored, &wires).await?;
+    Ok(Why { event, cause: stored.event.cause.clone(), wires: said })
 }
 
 /// What became of a delivery, in words.
@@ -218,7 +223,7 @@ pub(super) async fn why_missing(State(app): Here, Path(function): Path<String>) 
     let wires = app.queue().wires();
     let mut events = Vec::new();
     for stored in recent {
-        if wires.from(&stored.event.source).iter().any(|wire| wire.target.name() == function) {
+        if wires.from(&stored.event.source).iter().any(|wire| wire.leads_to() == function) {
             events.push(explained(&app, &stored, Some(&function)).await?);
         }
     }
@@ -250,16 +255,22 @@ pub(super) async fn logs(
 #[derive(Deserialize)]
 pub(super) struct DeadAsked {
     queue: Option<String>,
+    id: Option<i64>,
+    after: Option<i64>,
+    limit: Option<i64>,
 }
 
 pub(super) async fn dead(State(app): Here, Query(asked): Query<DeadAsked>) -> Answer<Vec<DeadLetter>> {
-    let letters = history::dead(app.queue().store().read(), asked.queue.as_deref()).await?;
+    let DeadAsked { queue, id, after, limit } = asked;
+    let limit = limit.unwrap_or(LIST_MAX).clamp(1, LIST_MAX);
+    let which = Letters { queue, id, after: after.unwrap_or_default(), limit };
+    let letters = history::dead(app.queue().store().read(), &which).await?;
     if let Some(name) =
-        asked.queue.filter(|name| letters.is_empty() && !app.config().queues.contains_key(name))
+        which.queue.filter(|name| letters.is_empty() && !app.config().queues.contains_key(name))
     {
         return Err(Refused::unknown(format!("there is no queue `{name}`"), "dropwire list queues"));
     }
-    Ok(Json(letters.into_iter().map(|(letter, _)| letter).collect()))
+    Ok(Json(letters))
 }
 
 pub(super) async fn clock(State(app): Here) -> Json<ClockShown> {

@@ -10,6 +10,9 @@ pub mod server;
 
 mod act;
 mod ask;
+mod dead;
+
+pub use dead::{DeadChosen, DeadLetter};
 
 use crate::timeline::Told;
 use crate::wire::Finding;
@@ -313,38 +316,6 @@ pub struct Invoked {
     pub init_ms: Option<f64>,
     /// What it wrote.
     pub log: String,
-}
-
-/// `GET dead?queue=NAME`: an array of these.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct DeadLetter {
-    /// Its number, shown as `d12`.
-    pub id: i64,
-    /// The queue.
-    pub queue: String,
-    /// The wire that gave up.
-    pub wire: String,
-    /// The first event in it.
-    pub event: String,
-    /// How many events are in it.
-    pub count: usize,
-    /// Simulated time.
-    pub at: String,
-    /// `RetriesExhausted`, `EventAgeExceeded`
-    pub reason: String,
-    /// The last error, in short.
-    pub error: String,
-    /// The event as it was delivered, or the failure record.
-    pub body: Value,
-}
-
-/// `POST dead/redrive` and `POST dead/drop`: of one queue, or only these; answers `{"letters":N}`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct DeadChosen {
-    /// The queue; none for all queues.
-    pub queue: Option<String>,
-    /// Only these letters; empty for all of the queue.
-    pub ids: Vec<i64>,
 }
 
 /// `GET logs/{function}?limit=100`: an array of these, newest last.

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::{BASE, Listed, Refusal, act, ask};
 use crate::app::App;
-use crate::config::resolve;
+use crate::config::{Asynchronous, resolve};
 
 /// The largest body of a request, in bytes: an invocation's payload and some.
 const BODY_MAX: usize = 8 * 1024 * 1024;
@@ -99,7 +99,11 @@ pub fn forbidden(message: String) -> Refused {
 pub fn listed_wires(app: &App) -> Vec<Listed> {
     let (wires, config) = (app.queue().wires(), app.config());
     let in_order = config.wires.iter().filter_map(|spec| wires.get(&spec.id));
+    // Every function can be invoked; only those are listed of which something is said.
+    let told = config.functions.values().filter(|function| function.asynchronous != Asynchronous::default());
+    let told = told.filter_map(|function| wires.get(&format!("{}/async", function.key())));
     in_order
+        .chain(told)
         .map(|wire| Listed {
             kind: "wire".into(),
             name: wire.id.clone(),
@@ -110,6 +114,7 @@ pub fn listed_wires(app: &App) -> Vec<Listed> {
                 "declared_at": wire.declared_at,
                 "dlq": wire.dead_letters.as_ref().map(|arn| arn.name()),
                 "on_failure": wire.on_failure.as_ref().map(|arn| arn.name()),
+                "on_success": wire.on_success.as_ref().map(|arn| arn.name()),
             }),
         })
         .collect()

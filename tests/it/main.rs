@@ -6,6 +6,7 @@ mod simulator;
 mod bad_calls;
 mod clients;
 mod delivering;
+mod destinations;
 mod examples;
 mod folders;
 mod functions;

@@ -163,7 +163,8 @@ impl Queue {
         let record = event.record.value();
         let size = record["s3"]["object"]["size"]
             .as_u64()
-            .or(record["Sns"]["Message"].as_str().map(|m| m.len() as u64));
+            .or(record["Sns"]["Message"].as_str().map(|m| m.len() as u64))
+            .or(event.request_id().map(|_| event.record.text().len() as u64));
         let moment = Moment::Emitted {
             id: number.to_string(),
             cause: event.cause.clone(),
