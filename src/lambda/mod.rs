@@ -1,1 +1,214 @@
-//! The Lambda service.
+//! The Lambda service: functions, versions, aliases, policies, URLs, mappings and layers that are made by calls, kept in
+//! the state database and shown beside those of the wiring file.
+//!
+//! ```text
+//! Call ─▶ routes: which operation? ─▶ Request: names and members, checked ─▶ decide on the World: answer and edits
+//!                                                                               │
+//!            the app applies: engine, wires ◀── changes() ◀── World altered ◀── Registry: written down
+//! ```
+//! What the app reads from here are [`Lambda::specs`], [`Lambda::mappings`] and the like, each time that
+//! [`Lambda::changes`] shows a new generation; when all of it is in force it says so by [`Lambda::applied`], and what
+//! was `Pending` is `Active`.
+//!
+//! Reading order: [`names`] and `routes` (what a request means), `things` and `world` (what there is), `registry` (how it
+//! changes), `settings` and `requested` (a function's options), `archive` and `code` (its files), then one file an
+//! operation or two.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::arn::Place;
+use crate::aws::{Answer, AwsError, AwsService, Call, rest_json};
+use crate::clock::Clock;
+use crate::random::Random;
+use crate::store::{Store, StoreError};
+use crate::timeline::Timeline;
+
+mod account;
+mod aliases;
+mod archive;
+mod check;
+mod code;
+mod concurrency;
+mod create;
+mod declared;
+mod delete;
+mod destinations;
+mod dispatch;
+mod downloads;
+mod errors;
+mod invoke_configs;
+mod layer_policies;
+mod layers;
+mod mapping_request;
+mod mappings;
+pub mod names;
+mod package;
+mod policies;
+mod provisioned;
+mod read;
+mod registry;
+mod request;
+mod requested;
+mod resolve;
+pub mod routes;
+mod runtime_rules;
+mod runtimes;
+mod settings;
+mod shapes;
+mod shown;
+mod tags;
+#[cfg(test)]
+mod tests;
+pub mod things;
+mod update;
+mod urls;
+mod versions;
+mod world;
+
+pub use names::{NameRule, Target, parse_name};
+pub use resolve::{Asynchronous, Resolved, UrlConfig};
+pub use settings::{LoggingSettings, Settings, Vpc};
+pub use things::Cors;
+pub use world::Neighbours;
+
+/// What the service stands on.
+#[derive(Clone)]
+pub struct Ground {
+    /// The state database.
+    pub store: Store,
+    /// The simulated world's time.
+    pub clock: Clock,
+    /// Ids and the draw between an alias's versions.
+    pub random: Random,
+    /// Region and account.
+    pub place: Place,
+    /// Where notices go.
+    pub timeline: Timeline,
+    /// Where code is kept: `.dropwire/functions`.
+    pub folder: PathBuf,
+}
+
+/// The Lambda service.
+pub struct Lambda {
+    ground: Ground,
+    registry: registry::Registry,
+    code: code::CodeStore,
+    port: AtomicU16,
+    downloads: downloads::Downloads,
+    measures: Mutex<HashMap<String, declared::Measure>>,
+    retired: Mutex<Vec<delete::Retired>>,
+    invoking: OnceLock<Arc<dyn AwsService>>,
+}
+
+impl Lambda {
+    /// Reads everything back, and sweeps away code that nothing uses.
+    pub async fn open(ground: Ground) -> Result<Arc<Lambda>, StoreError> {
+        let registry = registry::Registry::open(ground.store.clone()).await?;
+        let code = code::CodeStore::new(ground.folder.clone());
+        let used = registry.world().code_in_use();
+        let store = code.clone();
+        let sweep = move || store.sweep(|owner, name| used.contains(&(owner.to_owned(), name.to_owned())));
+        // A sweep that fails is made up for at the next start.
+        tokio::task::spawn_blocking(sweep).await.ok();
+        Ok(Arc::new(Lambda {
+            registry,
+            code,
+            ground,
+            port: AtomicU16::new(0),
+            downloads: downloads::Downloads::default(),
+            measures: Mutex::default(),
+            retired: Mutex::default(),
+            invoking: OnceLock::new(),
+        }))
+    }
+
+    /// Invoke, InvokeAsync and InvokeWithResponseStream are answered by this service. To be called once.
+    pub fn invoke_with(&self, service: Arc<dyn AwsService>) {
+        // The first one stays.
+        self.invoking.set(service).ok();
+    }
+
+    /// The port on which AWS clients reach us: function URLs and code locations name it.
+    pub fn set_address(&self, port: u16) {
+        self.port.store(port, Ordering::Relaxed);
+    }
+
+    fn port(&self) -> u16 {
+        self.port.load(Ordering::Relaxed)
+    }
+
+    /// A generation that grows with every change that the app has to apply. It begins with 1: everything.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.registry.changes()
+    }
+
+    /// The app has applied everything up to this generation: what was pending is active.
+    pub fn applied(&self, generation: u64) {
+        self.registry.applied(generation);
+    }
+
+    /// Waits until nothing of this function waits to be applied. Whoever calls says how long at most.
+    pub async fn until_applied(&self, name: &str) {
+        self.registry.until_applied(name).await;
+    }
+
+    fn now(&self) -> i64 {
+        self.ground.clock.now().as_millis()
+    }
+
+    fn place(&self) -> &Place {
+        &self.ground.place
+    }
+
+    /// A new revision.
+    fn revision(&self) -> String {
+        self.ground.random.uuid(4)
+    }
+
+    fn measures(&self) -> std::sync::MutexGuard<'_, HashMap<String, declared::Measure>> {
+        self.measures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl AwsService for Lambda {
+    fn name(&self) -> &'static str {
+        "lambda"
+    }
+    fn body_max(&self) -> usize {
+        70_167_211
+    }
+    async fn call(&self, call: Call) -> Result<Answer, AwsError> {
+        self.answer(call).await
+    }
+    fn failure(&self, error: &AwsError) -> Answer {
+        rest_json::failure(error)
+    }
+}
+
+/// 200 with this body.
+fn ok(value: &Value) -> Answer {
+    Answer::json(http::StatusCode::OK, value)
+}
+
+/// 201 with this body.
+fn created(value: &Value) -> Answer {
+    Answer::json(http::StatusCode::CREATED, value)
+}
+
+/// 202 with this body.
+fn accepted(value: &Value) -> Answer {
+    Answer::json(http::StatusCode::ACCEPTED, value)
+}
+
+/// 204.
+fn nothing() -> Answer {
+    Answer::empty(http::StatusCode::NO_CONTENT)
+}

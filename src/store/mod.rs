@@ -290,10 +290,11 @@ impl Store {
 }
 
 /// The files of `migrations/`: number, what it is about, the SQL.
-const MIGRATIONS: [(i64, &str, &str); 3] = [
+const MIGRATIONS: [(i64, &str, &str); 4] = [
     (1, "engine", include_str!("../../migrations/0001_engine.sql")),
     (2, "s3", include_str!("../../migrations/0002_s3.sql")),
     (3, "dynamodb", include_str!("../../migrations/0003_dynamodb.sql")),
+    (5, "lambda", include_str!("../../migrations/0005_lambda.sql")),
 ];
 
 fn migrator() -> Migrator {
