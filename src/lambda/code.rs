@@ -202,7 +202,8 @@ fn place(owner: &str, sha256: &str) -> PathBuf {
 
 /// The name of the folder of code with this checksum.
 pub fn folder_name(sha256: &str) -> String {
-    hex::encode(&STANDARD.decode(sha256).unwrap_or_default().as_slice().get(..16).unwrap_or_default())
+    let bytes = STANDARD.decode(sha256).unwrap_or_default();
+    hex::encode(bytes.get(..16).unwrap_or_default())
 }
 
 /// Has everything below a folder on the disk.

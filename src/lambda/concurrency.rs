@@ -79,5 +79,5 @@ fn check(world: &World, name: &str, reserved: u32) -> Result<(), AwsError> {
 
 fn reserve(world: &World, name: &str, reserved: Option<u32>) -> Edit {
     let head = Head { reserved, ..world.function(name).head.clone() };
-    Edit::Put(Key::of(name, ""), Thing::Head(head))
+    Edit::put(Key::of(name, ""), Thing::Head(head))
 }

@@ -159,7 +159,7 @@ impl Lambda {
             }
             let shown = self.shown_invoke_config(&target, &config);
             let key = Key::of(&target.name, target.version());
-            Ok((shown, vec![Edit::Put(key, Thing::InvokeConfig(config))]))
+            Ok((shown, vec![Edit::put(key, Thing::InvokeConfig(config))]))
         });
         Ok(ok(&shown.await?))
     }

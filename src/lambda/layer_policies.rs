@@ -101,7 +101,7 @@ impl Lambda {
             let policy = after(layer.policy.as_ref())?;
             must_be_revision(layer.policy.as_ref(), asked, LOOK)?;
             let layer = LayerVersion { policy, ..(*layer).clone() };
-            Ok(((), vec![Edit::Put(Key::of(name, &number.to_string()), Thing::LayerVersion(layer))]))
+            Ok(((), vec![Edit::put(Key::of(name, &number.to_string()), Thing::LayerVersion(layer))]))
         });
         change.await
     }

@@ -200,8 +200,8 @@ impl Lambda {
         };
         let change = self.registry.change(|world| {
             let number = world.layers.get(&name).map_or(0, |layer| layer.head.last_version) + 1;
-            let head = Edit::Put(Key::of(&name, ""), Thing::LayerHead(LayerHead { last_version: number }));
-            let version = Edit::Put(Key::of(&name, &number.to_string()), Thing::LayerVersion(layer.clone()));
+            let head = Edit::put(Key::of(&name, ""), Thing::LayerHead(LayerHead { last_version: number }));
+            let version = Edit::put(Key::of(&name, &number.to_string()), Thing::LayerVersion(layer.clone()));
             Ok((number, vec![head, version]))
         });
         let number = change.await?;
@@ -280,7 +280,7 @@ impl Lambda {
             if world.uses_layer(&format!("{}:{number}", self.layer_arn(&name))) {
                 // Functions that have it keep it; no other gets it.
                 let hidden = LayerVersion { deleted: true, ..(*version).clone() };
-                return Ok((None, vec![Edit::Put(key, Thing::LayerVersion(hidden))]));
+                return Ok((None, vec![Edit::put(key, Thing::LayerVersion(hidden))]));
             }
             Ok((Some(version.code.clone()), vec![Edit::Remove(Kind::LayerVersion, key)]))
         });

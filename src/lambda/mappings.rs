@@ -68,7 +68,7 @@ impl Lambda {
             self.check_destination(world, &mapping)?;
             check_duplicates(world, &mapping, None)?;
             let shown = self.shown_mapping(world, &id, &mapping, Some(Phase::Creating));
-            let put = Edit::Put(Key::of(&id, ""), Thing::Mapping(mapping));
+            let put = Edit::put(Key::of(&id, ""), Thing::Mapping(mapping));
             Ok((shown, vec![put, Edit::Moving(id.clone(), Phase::Creating)]))
         });
         Ok(accepted(&shown.await?))
@@ -133,7 +133,7 @@ impl Lambda {
                 _ => Phase::Updating,
             };
             let shown = self.shown_mapping(world, &id, &mapping, Some(phase));
-            let put = Edit::Put(Key::of(&id, ""), Thing::Mapping(mapping));
+            let put = Edit::put(Key::of(&id, ""), Thing::Mapping(mapping));
             Ok((shown, vec![put, Edit::Moving(id.clone(), phase)]))
         });
         Ok(accepted(&shown.await?))

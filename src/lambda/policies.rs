@@ -184,7 +184,7 @@ impl Lambda {
             let before = world.function(&target.name).policies.get(&part);
             must_be_revision(before, asked.revision_id.as_deref(), "GetPolicy")?;
             let policy = with_statement(before, statement, self.revision())?;
-            Ok(((), vec![Edit::Put(Key::of(&target.name, &part), Thing::Policy(policy))]))
+            Ok(((), vec![Edit::put(Key::of(&target.name, &part), Thing::Policy(policy))]))
         });
         change.await?;
         Ok(created(&json!({"Statement": shown})))
@@ -215,7 +215,7 @@ impl Lambda {
             Ok((
                 (),
                 vec![match after {
-                    Some(policy) => Edit::Put(key, Thing::Policy(policy)),
+                    Some(policy) => Edit::put(key, Thing::Policy(policy)),
                     None => Edit::Remove(Kind::Policy, key),
                 }],
             ))

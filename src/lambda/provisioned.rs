@@ -65,7 +65,7 @@ impl Lambda {
             let number = self.provisioned_version(world, &name, &qualifier)?;
             check(world, &name, &qualifier, number, count)?;
             let shown = shown(&provisioned, true);
-            let mut edits = vec![Edit::Put(Key::of(&name, &qualifier), Thing::Provisioned(provisioned))];
+            let mut edits = vec![Edit::put(Key::of(&name, &qualifier), Thing::Provisioned(provisioned))];
             if world.phase(&name, number).is_none() {
                 edits.push(Edit::Unsettled(name.clone(), number, Phase::Publishing));
             }

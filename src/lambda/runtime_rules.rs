@@ -78,7 +78,7 @@ impl Lambda {
                 shown["RuntimeVersionArn"] = json!(arn);
             }
             let rule = RuntimeRule { on, arn };
-            Ok((shown, vec![Edit::Put(Key::of(&target.name, &part), Thing::RuntimeRule(rule))]))
+            Ok((shown, vec![Edit::put(Key::of(&target.name, &part), Thing::RuntimeRule(rule))]))
         });
         Ok(ok(&shown.await?))
     }
@@ -101,7 +101,7 @@ impl Lambda {
         let change = self.registry.change(|world| {
             let head = &world.must_exist(self.place(), &name)?.head;
             let head = Head { recursion_allowed, ..head.clone() };
-            Ok(((), vec![Edit::Put(Key::of(&name, ""), Thing::Head(head))]))
+            Ok(((), vec![Edit::put(Key::of(&name, ""), Thing::Head(head))]))
         });
         change.await?;
         Ok(ok(&json!({"RecursiveLoop": asked.recursive_loop})))

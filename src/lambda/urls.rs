@@ -107,7 +107,7 @@ impl Lambda {
                 )));
             }
             let shown = self.shown_url(&target, &url, false);
-            Ok((shown, vec![Edit::Put(Key::of(&target.name, &part), Thing::Url(url))]))
+            Ok((shown, vec![Edit::put(Key::of(&target.name, &part), Thing::Url(url))]))
         });
         Ok(created(&shown.await?))
     }
@@ -134,7 +134,7 @@ impl Lambda {
             };
             let shown = self.shown_url(&target, &url, true);
             let key = Key::of(&target.name, target.qualifier.as_deref().unwrap_or_default());
-            Ok((shown, vec![Edit::Put(key, Thing::Url(url))]))
+            Ok((shown, vec![Edit::put(key, Thing::Url(url))]))
         });
         Ok(ok(&shown.await?))
     }

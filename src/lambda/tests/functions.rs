@@ -37,10 +37,7 @@ async fn a_function_is_created_pending_and_becomes_active() {
     let busy =
         service.fails(409, "PUT", &format!("{FUNCTIONS}/f/configuration"), json!({"Timeout": 6})).await;
     assert!(busy.ends_with("The function is currently in the following state: Pending"), "{busy}");
-    let waits = service.lambda.clone();
-    let settled = tokio::task::spawn(async move { waits.until_applied("f").await });
-    service.apply();
-    settled.await.expect("settled");
+    tokio::join!(service.lambda.until_applied("f"), async { service.apply() });
     let shown = service.ok(200, "GET", &format!("{FUNCTIONS}/f"), Value::Null).await;
     let configuration = &shown["Configuration"];
     assert_eq!(configuration["State"], "Active");
