@@ -146,7 +146,7 @@ impl Lambda {
                 )));
             }
             let shown = self.shown_alias(&name, &alias_name, &alias);
-            Ok((shown, vec![Edit::Put(Key::of(&name, &alias_name), Thing::Alias(alias))]))
+            Ok((shown, vec![Edit::put(Key::of(&name, &alias_name), Thing::Alias(alias))]))
         });
         Ok(created(&shown.await?))
     }
@@ -184,7 +184,7 @@ impl Lambda {
             };
             check(self, world, &name, &alias)?;
             let shown = self.shown_alias(&name, &alias_name, &alias);
-            Ok((shown, vec![Edit::Put(Key::of(&name, &alias_name), Thing::Alias(alias))]))
+            Ok((shown, vec![Edit::put(Key::of(&name, &alias_name), Thing::Alias(alias))]))
         });
         Ok(ok(&shown.await?))
     }

@@ -202,7 +202,8 @@ fn place(owner: &str, sha256: &str) -> PathBuf {
 
 /// The name of the folder of code with this checksum.
 pub fn folder_name(sha256: &str) -> String {
-    hex::encode(&STANDARD.decode(sha256).unwrap_or_default().as_slice().get(..16).unwrap_or_default())
+    let bytes = STANDARD.decode(sha256).unwrap_or_default();
+    hex::encode(bytes.get(..16).unwrap_or_default())
 }
 
 /// Has everything below a folder on the disk.
@@ -279,7 +280,7 @@ mod tests {
         store.drop_unused("f", &code.sha256);
         assert!(files.exists(), "somebody is about to use it");
         drop(held);
-        let other = store.keep_zip("f", &second).expect("kept").code;
+        let other = store.keep_zip("f", &second).expect("kept").code.clone();
         store.drop_unused("f", &code.sha256);
         assert!(!files.exists() && store.files("f", &other.sha256).exists());
         fs::create_dir(folder.path().join("functions/.beside-77")).expect("a folder");

@@ -1,13 +1,12 @@
-//! PutFunctionConcurrency, GetFunctionConcurrency, DeleteFunctionConcurrency; GetFunctionRecursionConfig and its like.
+//! Reserved concurrency: a function's own part of the account's.
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-use super::account::{CONCURRENCY_MAX, UNRESERVED_MIN};
+use super::account::{ACCOUNT_CONCURRENCY, UNRESERVED_MIN};
 use super::check::Constraints;
 use super::errors::{invalid, no_function};
 use super::request::Request;
-use super::requested::nothing_else;
 use super::things::{Head, Key, Thing};
 use super::world::{Edit, World};
 use super::{Lambda, nothing, ok};
@@ -18,105 +17,67 @@ use crate::config::LATEST;
 #[serde(rename_all = "PascalCase", default)]
 struct ConcurrencyRequest {
     reserved_concurrent_executions: Option<i64>,
-    #[serde(flatten)]
-    rest: Map<String, Value>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
-struct RecursionRequest {
-    recursive_loop: Option<String>,
-    #[serde(flatten)]
-    rest: Map<String, Value>,
 }
 
 impl Lambda {
     pub(super) async fn put_concurrency(&self, request: &Request<'_>) -> Result<Answer, AwsError> {
         let asked: ConcurrencyRequest = request.members()?;
-        nothing_else(&asked.rest)?;
         let mut constraints = Constraints::new();
-        constraints.required("reservedConcurrentExecutions", &asked.reserved_concurrent_executions);
-        constraints.range("reservedConcurrentExecutions", asked.reserved_concurrent_executions, 0, i64::MAX);
+        let given = asked.reserved_concurrent_executions;
+        constraints.required("reservedConcurrentExecutions", &given);
+        constraints.range("reservedConcurrentExecutions", given, 0, i64::from(i32::MAX));
         constraints.finish()?;
+        let reserved = given.and_then(|given| u32::try_from(given).ok()).unwrap_or_default();
         let name = request.whole_function()?;
-        let wanted = asked.reserved_concurrent_executions.unwrap_or_default();
         let change = self.registry.change(|world| {
-            // Since 2025 the service names the version here (semantics: errors).
-            let missing = || no_function(self.place(), &name, Some(LATEST));
-            world.must_exist(self.place(), &name).map_err(|_| missing())?;
-            let left = i64::from(CONCURRENCY_MAX) - i64::from(world.reserved_by_others(&name));
-            let reserved = u32::try_from(wanted).ok().filter(|_| wanted <= left - i64::from(UNRESERVED_MIN));
-            let reserved = reserved.ok_or_else(|| {
-                invalid(format!(
-                    "Specified ReservedConcurrentExecutions for function decreases account's \
-                     UnreservedConcurrentExecution below its minimum value of [{UNRESERVED_MIN}]."
-                ))
-            })?;
-            Ok((reserved, vec![with_reserved(world, &name, Some(reserved))]))
+            if !world.exists(&name) {
+                return Err(no_function(self.place(), &name, Some(LATEST)));
+            }
+            check(world, &name, reserved)?;
+            Ok(((), vec![reserve(world, &name, Some(reserved))]))
         });
-        let reserved = change.await?;
-        Ok(ok(&json!({ "ReservedConcurrentExecutions": reserved })))
+        change.await?;
+        Ok(ok(&json!({"ReservedConcurrentExecutions": reserved})))
     }
 
     pub(super) fn get_concurrency(&self, request: &Request<'_>) -> Result<Answer, AwsError> {
         let name = request.whole_function()?;
         let world = self.registry.world();
-        let shown = match world.must_exist(self.place(), &name)?.head.reserved {
-            Some(reserved) => json!({ "ReservedConcurrentExecutions": reserved }),
-            None => json!({}),
-        };
-        Ok(ok(&shown))
+        let reserved = world.must_exist(self.place(), &name)?.head.reserved;
+        Ok(ok(&reserved.map_or(json!({}), |reserved| json!({"ReservedConcurrentExecutions": reserved}))))
     }
 
     pub(super) async fn delete_concurrency(&self, request: &Request<'_>) -> Result<Answer, AwsError> {
         let name = request.whole_function()?;
         let change = self.registry.change(|world| {
-            let function = world.must_exist(self.place(), &name)?;
-            let is_there = function.head.reserved.is_some();
-            Ok(((), is_there.then(|| with_reserved(world, &name, None)).into_iter().collect()))
+            world.must_exist(self.place(), &name)?;
+            Ok(((), vec![reserve(world, &name, None)]))
         });
         change.await?;
         Ok(nothing())
     }
-
-    pub(super) fn get_recursion(&self, request: &Request<'_>) -> Result<Answer, AwsError> {
-        let name = request.whole_function()?;
-        self.registry.world().must_exist(self.place(), &name)?;
-        // Loops are not looked for here, so none is ended.
-        Ok(ok(&json!({ "RecursiveLoop": "Allow" })))
-    }
-
-    pub(super) async fn put_recursion(&self, request: &Request<'_>) -> Result<Answer, AwsError> {
-        let asked: RecursionRequest = request.members()?;
-        nothing_else(&asked.rest)?;
-        let mut constraints = Constraints::new();
-        constraints.required("recursiveLoop", &asked.recursive_loop);
-        constraints.one_of("recursiveLoop", asked.recursive_loop.as_deref(), &["Allow", "Terminate"]);
-        constraints.finish()?;
-        let name = request.whole_function()?;
-        self.registry.world().must_exist(self.place(), &name)?;
-        if asked.recursive_loop.as_deref() == Some("Terminate") {
-            return Err(invalid(
-                "dropwire does not take Terminate: it does not look for recursive loops yet",
-            ));
-        }
-        Ok(ok(&json!({ "RecursiveLoop": "Allow" })))
-    }
-
-    pub(super) fn get_code_signing(&self, request: &Request<'_>) -> Result<Answer, AwsError> {
-        let name = request.whole_function()?;
-        self.registry.world().must_exist(self.place(), &name)?;
-        Ok(ok(&json!({ "FunctionName": name })))
-    }
-
-    pub(super) fn delete_code_signing(&self, request: &Request<'_>) -> Result<Answer, AwsError> {
-        let name = request.whole_function()?;
-        self.registry.world().must_exist(self.place(), &name)?;
-        Ok(nothing())
-    }
 }
 
-fn with_reserved(world: &World, name: &str, reserved: Option<u32>) -> Edit {
+/// Enough must stay for functions that reserve none, and for what is kept ready of this one.
+fn check(world: &World, name: &str, reserved: u32) -> Result<(), AwsError> {
+    let taken = world.reserved_by_others(name).saturating_add(reserved);
+    if taken > ACCOUNT_CONCURRENCY - UNRESERVED_MIN {
+        return Err(invalid(format!(
+            "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution \
+             below its minimum value of [{UNRESERVED_MIN}]."
+        )));
+    }
+    let ready: u32 = world.function(name).provisioned.values().map(|provisioned| provisioned.count).sum();
+    if reserved < ready {
+        return Err(invalid(format!(
+            "ReservedConcurrentExecutions  {reserved} should not be lower than function's total provisioned concurrency \
+             [{ready}]."
+        )));
+    }
+    Ok(())
+}
+
+fn reserve(world: &World, name: &str, reserved: Option<u32>) -> Edit {
     let head = Head { reserved, ..world.function(name).head.clone() };
-    Edit::Put(Key::of(name, ""), Thing::Head(head))
+    Edit::put(Key::of(name, ""), Thing::Head(head))
 }

@@ -149,7 +149,7 @@ impl Lambda {
             let first = Version { revision: self.revision(), ..(*version).clone() };
             edits.extend(put_version(name, 1, Arc::new(first), Phase::Creating));
         }
-        edits.push(Edit::Put(Key::of(name, ""), Thing::Head(head)));
+        edits.push(Edit::put(Key::of(name, ""), Thing::Head(head)));
         let shown = Shown {
             place: self.place(),
             name,
@@ -165,7 +165,7 @@ impl Lambda {
 /// A new or changed version, and its phase until that is applied.
 pub fn put_version(name: &str, number: u32, version: Arc<Version>, phase: Phase) -> [Edit; 2] {
     [
-        Edit::Put(Key::of(name, &version_text(number)), Thing::Version(version)),
+        Edit::put(Key::of(name, &version_text(number)), Thing::Version(version)),
         Edit::Unsettled(name.to_owned(), number, phase),
     ]
 }

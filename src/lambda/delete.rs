@@ -118,9 +118,21 @@ impl World {
             let versions = function.versions.values();
             used.extend(versions.map(|version| (name.clone(), folder_name(&version.code.sha256))));
         }
+        let named: HashSet<(&str, &str)> = self
+            .functions
+            .values()
+            .flat_map(|function| function.versions.values())
+            .flat_map(|version| version.settings.layers.iter())
+            .filter_map(|arn| arn.rsplit_once(':'))
+            .filter_map(|(layer, number)| Some((layer.rsplit(':').next()?, number)))
+            .collect();
         for (name, layer) in &self.layers {
-            let versions = layer.versions.values();
-            used.extend(versions.map(|version| (layers::owner(name), folder_name(&version.code.sha256))));
+            let versions = layer.versions.iter().filter(|(number, version)| {
+                !version.deleted || named.contains(&(name.as_str(), number.to_string().as_str()))
+            });
+            used.extend(
+                versions.map(|(_, version)| (layers::owner(name), folder_name(&version.code.sha256))),
+            );
         }
         used
     }

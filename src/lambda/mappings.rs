@@ -1,14 +1,14 @@
-//! Event source mappings: wires from the streams of tables that are made by calls.
+//! Event source mappings: wires from a table's stream to a function, made by calls.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use super::check::Constraints;
 use super::destinations::{self, Purpose};
-use super::errors::{NOT_THERE, conflict, invalid, missing};
-use super::mapping_request::{MappingRequest, table_of};
+use super::errors::{conflict, invalid};
+use super::mapping_request::{MappingRequest, SourceKind, kind, no_source};
 use super::names::{NameRule, Target, parse_name, qualified};
 use super::read::listing;
 use super::request::Request;
@@ -16,68 +16,159 @@ use super::shown::epoch;
 use super::things::{Key, Kind, Mapping, Thing};
 use super::world::{Edit, Phase, World};
 use super::{Lambda, accepted, ok, tags};
-use crate::arn::Arn;
+use crate::arn::{Arn, Place};
 use crate::aws::{Answer, AwsError};
 use crate::config::LATEST;
 use crate::delivery::policy::DeliveryPolicy;
-use crate::delivery::stream::StreamPolicy;
+use crate::delivery::stream::{RETENTION, StreamPolicy};
 use crate::event::pattern::{Dialect, Pattern};
 use crate::wire::{Filter, Wire};
 
-const USER: &str = "User action";
-
 impl Lambda {
-    /// The mappings that deliver, as wires.
+    /// The enabled mappings as wires.
     pub fn mappings(&self) -> Vec<Wire> {
         let world = self.registry.world();
-        let enabled =
-            world.mappings.iter().filter(|(_, mapping)| mapping.enabled && world.exists(&mapping.function));
-        enabled.filter_map(|(id, mapping)| self.wire(id, mapping)).collect()
+        let enabled = world.mappings.iter().filter(|(_, mapping)| mapping.enabled);
+        enabled.filter_map(|(id, mapping)| wire(self.place(), id, mapping)).collect()
     }
 
-    fn wire(&self, id: &str, mapping: &Mapping) -> Option<Wire> {
-        let source = Arn::parse(&mapping.source)?;
-        let (table, _) = table_of(&source)?;
-        // They were checked when they came.
-        let patterns: Option<Vec<Pattern>> =
-            mapping.filters.iter().map(|text| Pattern::parse(text, Dialect::EventBridge).ok()).collect();
-        let patterns = patterns?;
-        let by_default = StreamPolicy::default();
-        let policy = StreamPolicy {
-            from_horizon: mapping.position == "TRIM_HORIZON",
-            batch: mapping.batch as usize,
-            window: Duration::from_secs(mapping.window.into()),
-            retries: u32::try_from(mapping.retries).ok(),
-            age_max: u64::try_from(mapping.age_max).map_or(by_default.age_max, Duration::from_secs),
-            bisect: mapping.bisect,
-            report_failures: mapping.report_failures,
-            ..by_default
-        };
-        Some(Wire {
-            id: format!("esm/{id}"),
-            source: Arn::table(self.place(), table),
-            filter: if patterns.is_empty() { Filter::All } else { Filter::Record(patterns) },
-            target: qualified(self.place(), &mapping.function, qualifier(mapping)),
-            policy: DeliveryPolicy::Stream(policy),
-            dead_letters: None,
-            on_failure: mapping.on_failure.as_deref().and_then(Arn::parse),
-            on_success: None,
-            declared_at: String::new(),
-        })
+    /// The function of a mapping, which must be there.
+    fn mapped(&self, world: &World, name: &str) -> Result<Target, AwsError> {
+        let target = parse_name(name, None, NameRule::Wide, self.place())?;
+        world.find(self.place(), &target).map_err(|_| invalid("Function does not exist"))?;
+        Ok(target)
     }
 
-    fn shown_mapping(&self, world: &World, id: &str, mapping: &Mapping) -> Value {
-        let (state, gone) =
-            (state(world.mapping_phase(id), mapping.enabled), !world.exists(&mapping.function));
-        let place = self.place();
-        let on_failure = mapping.on_failure.as_ref().map_or(json!({}), |arn| json!({ "Destination": arn }));
-        let types: &[&str] = if mapping.report_failures { &["ReportBatchItemFailures"] } else { &[] };
+    pub(super) async fn create_mapping(&self, request: &Request<'_>) -> Result<Answer, AwsError> {
+        let asked: MappingRequest = request.members()?;
+        let mut constraints = Constraints::new();
+        constraints.required("functionName", &asked.function_name);
+        asked.constrain(&mut constraints);
+        constraints.finish()?;
+        let source = asked.event_source_arn.clone().ok_or_else(|| invalid("Unrecognized event source."))?;
+        let source = self.stream_of_table(&source).unwrap_or(source);
+        let kind = kind(&source)?;
+        if kind == SourceKind::Queue {
+            asked.check_queue()?;
+            return Err(no_source(kind));
+        }
+        let position = asked.position(&source, kind)?;
+        asked.check_stream()?;
+        if kind == SourceKind::Kinesis {
+            return Err(no_source(kind));
+        }
+        let given = asked.tags.clone().unwrap_or_default();
+        tags::check(&given, 0)?;
+        let id = self.ground.random.uuid(4);
+        let shown = self.registry.change(|world| {
+            let target = self.mapped(world, asked.function_name.as_deref().unwrap_or_default())?;
+            if !world.around.tables.values().any(|stream| *stream == source) {
+                return Err(invalid(format!("Stream not found: {source}")));
+            }
+            let mapping = asked.onto(&fresh(&target, &source, &position, given), self.now());
+            self.check_destination(world, &mapping)?;
+            check_duplicates(world, &mapping, None)?;
+            let shown = self.shown_mapping(world, &id, &mapping, Some(Phase::Creating));
+            let put = Edit::put(Key::of(&id, ""), Thing::Mapping(mapping));
+            Ok((shown, vec![put, Edit::Moving(id.clone(), Phase::Creating)]))
+        });
+        Ok(accepted(&shown.await?))
+    }
+
+    /// The stream of the table that this ARN names: there is no call yet that tells it, so a table's own ARN will do.
+    fn stream_of_table(&self, arn: &str) -> Option<String> {
+        let world = self.registry.world();
+        let mut streams = world.around.tables.values();
+        streams.find(|stream| stream.strip_prefix(arn).is_some_and(|rest| rest.starts_with("/stream/"))).cloned()
+    }
+
+    fn check_destination(&self, world: &World, mapping: &Mapping) -> Result<(), AwsError> {
+        let Some(arn) = &mapping.on_failure else { return Ok(()) };
+        destinations::check(world, self.place(), arn, &mapping.function, Purpose::StreamFailure).map(drop)
+    }
+
+    pub(super) fn get_mapping(&self, request: &Request<'_>) -> Result<Answer, AwsError> {
+        let id = request.part(2);
+        let world = self.registry.world();
+        let mapping = world.mapping(id)?;
+        Ok(ok(&self.shown_mapping(&world, id, mapping, world.mapping_phase(id))))
+    }
+
+    pub(super) fn list_mappings(&self, request: &Request<'_>) -> Result<Answer, AwsError> {
+        let page = request.page(10_000)?;
+        let source = request.call.query("EventSourceArn");
+        let mut constraints = Constraints::new();
+        constraints.shape("eventSourceArn", source, &super::shapes::SOURCE_ARN);
+        constraints.finish()?;
+        let of = request.call.query("FunctionName");
+        let of = of.map(|name| parse_name(name, None, NameRule::Wide, self.place())).transpose()?;
+        let world = self.registry.world();
+        let wanted = world.mappings.iter().filter(|(_, mapping)| {
+            let same = |target: &Target| {
+                target.name == mapping.function
+                    && (target.qualifier.is_none() || target.qualifier == mapping.qualifier)
+            };
+            of.as_ref().is_none_or(same) && source.is_none_or(|source| source == mapping.source)
+        });
+        let (mappings, marker) = page.of(wanted.map(|(id, mapping)| {
+            (id.clone(), self.shown_mapping(&world, id, mapping, world.mapping_phase(id)))
+        }));
+        Ok(ok(&listing("EventSourceMappings", mappings, marker)))
+    }
+
+    pub(super) async fn update_mapping(&self, request: &Request<'_>) -> Result<Answer, AwsError> {
+        let asked: MappingRequest = request.members()?;
+        let mut constraints = Constraints::new();
+        asked.constrain(&mut constraints);
+        constraints.finish()?;
+        let id = request.part(2).to_owned();
+        let shown = self.registry.change(|world| {
+            let before = world.mapping(&id)?;
+            must_be_still(world, &id)?;
+            asked.check_stream()?;
+            let mut mapping = asked.onto(before, self.now());
+            if let Some(name) = &asked.function_name {
+                let target = self.mapped(world, name)?;
+                (mapping.function, mapping.qualifier) = (target.name, target.qualifier);
+                check_duplicates(world, &mapping, Some(&id))?;
+            }
+            if mapping.on_failure != before.on_failure {
+                self.check_destination(world, &mapping)?;
+            }
+            let phase = match (before.enabled, mapping.enabled) {
+                (false, true) => Phase::Enabling,
+                (true, false) => Phase::Disabling,
+                _ => Phase::Updating,
+            };
+            let shown = self.shown_mapping(world, &id, &mapping, Some(phase));
+            let put = Edit::put(Key::of(&id, ""), Thing::Mapping(mapping));
+            Ok((shown, vec![put, Edit::Moving(id.clone(), phase)]))
+        });
+        Ok(accepted(&shown.await?))
+    }
+
+    pub(super) async fn delete_mapping(&self, request: &Request<'_>) -> Result<Answer, AwsError> {
+        let id = request.part(2).to_owned();
+        let shown = self.registry.change(|world| {
+            let mapping = world.mapping(&id)?;
+            must_be_still(world, &id)?;
+            let shown = self.shown_mapping(world, &id, mapping, Some(Phase::Deleting));
+            let remove = Edit::Remove(Kind::Mapping, Key::of(&id, ""));
+            Ok((shown, vec![remove, Edit::Moving(id.clone(), Phase::Deleting)]))
+        });
+        Ok(accepted(&shown.await?))
+    }
+
+    fn shown_mapping(&self, world: &World, id: &str, mapping: &Mapping, phase: Option<Phase>) -> Value {
+        let Place { region, account } = self.place();
+        let qualifier = mapping.qualifier.as_deref();
+        let destination = mapping.on_failure.as_ref().map_or(json!({}), |arn| json!({"Destination": arn}));
+        let responses: &[&str] = if mapping.report_failures { &["ReportBatchItemFailures"] } else { &[] };
         let mut shown = json!({
             "UUID": id,
-            "EventSourceMappingArn":
-                format!("arn:aws:lambda:{}:{}:event-source-mapping:{id}", place.region, place.account),
+            "EventSourceMappingArn": format!("arn:aws:lambda:{region}:{account}:event-source-mapping:{id}"),
             "EventSourceArn": mapping.source,
-            "FunctionArn": qualified(place, &mapping.function, qualifier(mapping)).as_str(),
+            "FunctionArn": qualified(self.place(), &mapping.function, qualifier).as_str(),
             "BatchSize": mapping.batch,
             "MaximumBatchingWindowInSeconds": mapping.window,
             "ParallelizationFactor": 1,
@@ -86,198 +177,118 @@ impl Lambda {
             "MaximumRetryAttempts": mapping.retries,
             "BisectBatchOnFunctionError": mapping.bisect,
             "TumblingWindowInSeconds": 0,
-            "DestinationConfig": { "OnFailure": on_failure },
-            "FunctionResponseTypes": types,
+            "DestinationConfig": {"OnFailure": destination},
+            "FunctionResponseTypes": responses,
             "LastModified": epoch(mapping.modified),
-            "LastProcessingResult": if gone { "PROBLEM: Function not found" } else { "No records processed" },
-            "State": state,
-            "StateTransitionReason": USER,
+            "LastProcessingResult": last_result(world, mapping),
+            "State": state(mapping, phase),
+            "StateTransitionReason": "User action",
         });
         if !mapping.filters.is_empty() {
-            let filters: Vec<Value> =
-                mapping.filters.iter().map(|pattern| json!({ "Pattern": pattern })).collect();
-            shown["FilterCriteria"] = json!({ "Filters": filters });
+            let filters: Vec<Value> = mapping.filters.iter().map(|text| json!({"Pattern": text})).collect();
+            shown["FilterCriteria"] = json!({"Filters": filters});
         }
         shown
     }
-
-    pub(super) async fn create_mapping(&self, request: &Request<'_>) -> Result<Answer, AwsError> {
-        let asked: MappingRequest = request.members()?;
-        let mut constraints = Constraints::new();
-        constraints.required("functionName", &asked.function_name);
-        constraints.finish()?;
-        asked.check()?;
-        tags::check(asked.tags.as_ref().unwrap_or(&Default::default()), 0)?;
-        let source = asked.event_source_arn.as_deref().and_then(Arn::parse);
-        let source = source.ok_or_else(|| invalid("Unrecognized event source."))?;
-        let name = asked.function_name.as_deref().unwrap_or_default();
-        let target = parse_name(name, None, NameRule::Wide, self.place())?;
-        let id = self.ground.random.uuid(4);
-        let shown = self.registry.change(|world| {
-            let source = stream_of(world, &source)?;
-            asked.check_position(&source)?;
-            let mapping = Mapping { source, ..fresh(&target, &asked) };
-            let mapping = asked.onto(mapping, self.now());
-            self.may_deliver(world, &mapping)?;
-            let same = |known: &Mapping| known.source == mapping.source && known.function == mapping.function;
-            if let Some((known, _)) = world.mappings.iter().find(|(_, known)| same(known)) {
-                return Err(conflict(format!(
-                    "The event source arn (\" {} \") and function (\" {} \") provided mapping already exists. Please update \
-                     or delete the existing mapping with UUID {known}",
-                    mapping.source, mapping.function
-                )));
-            }
-            let edits = [
-                Edit::Put(Key::of(&id, ""), Thing::Mapping(mapping.clone())),
-                Edit::Moving(id.clone(), Phase::Creating),
-            ];
-            let shown = self.shown_mapping(world, &id, &mapping);
-            Ok((with_state(shown, "Creating"), edits.to_vec()))
-        });
-        Ok(accepted(&shown.await?))
-    }
-
-    /// The function is there, and so is what gets the records of failures.
-    fn may_deliver(&self, world: &World, mapping: &Mapping) -> Result<(), AwsError> {
-        let target = Target { name: mapping.function.clone(), qualifier: mapping.qualifier.clone() };
-        world.must_have(self.place(), &target).map_err(|_| invalid("Function does not exist"))?;
-        if let Some(arn) = &mapping.on_failure {
-            destinations::check(world, self.place(), arn, &mapping.function, Purpose::StreamFailure)?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn get_mapping(&self, request: &Request<'_>) -> Result<Answer, AwsError> {
-        let id = request.part(2);
-        let world = self.registry.world();
-        let mapping = world.mapping(id)?;
-        Ok(ok(&self.shown_mapping(&world, id, mapping)))
-    }
-
-    pub(super) fn list_mappings(&self, request: &Request<'_>) -> Result<Answer, AwsError> {
-        let page = request.page(10_000)?;
-        let source = request.call.query("EventSourceArn");
-        let function = match request.call.query("FunctionName") {
-            Some(name) => Some(parse_name(name, None, NameRule::Wide, self.place())?.name),
-            None => None,
-        };
-        let world = self.registry.world();
-        let wanted = world.mappings.iter().chain(&world.leaving).filter(|(_, mapping)| {
-            function.as_ref().is_none_or(|name| mapping.function == *name)
-                && source.is_none_or(|arn| {
-                    mapping.source == arn || mapping.source.starts_with(&format!("{arn}/stream/"))
-                })
-        });
-        let mut entries: Vec<(String, Value)> =
-            wanted.map(|(id, mapping)| (id.clone(), self.shown_mapping(&world, id, mapping))).collect();
-        entries.sort_by(|one, other| one.0.cmp(&other.0));
-        let (mappings, marker) = page.of(entries);
-        Ok(ok(&listing("EventSourceMappings", mappings, marker)))
-    }
-
-    pub(super) async fn update_mapping(&self, request: &Request<'_>) -> Result<Answer, AwsError> {
-        let asked: MappingRequest = request.members()?;
-        asked.check()?;
-        if asked.event_source_arn.is_some() || asked.starting_position.is_some() {
-            return Err(invalid(
-                "The event source and the starting position of a mapping cannot be changed.",
-            ));
-        }
-        let id = request.part(2).to_owned();
-        let target = match &asked.function_name {
-            Some(name) => Some(parse_name(name, None, NameRule::Wide, self.place())?),
-            None => None,
-        };
-        let shown = self.registry.change(|world| {
-            let before = world.mappings.get(&id).ok_or_else(|| missing(NOT_THERE))?;
-            let mut mapping = asked.onto((**before).clone(), self.now());
-            if let Some(Target { name, qualifier }) = &target {
-                (mapping.function, mapping.qualifier) = (name.clone(), qualifier.clone());
-            }
-            self.may_deliver(world, &mapping)?;
-            let phase = match (before.enabled, mapping.enabled) {
-                (false, true) => Phase::Enabling,
-                (true, false) => Phase::Disabling,
-                _ => Phase::Updating,
-            };
-            let shown =
-                with_state(self.shown_mapping(world, &id, &mapping), state(Some(phase), mapping.enabled));
-            let edits =
-                [Edit::Put(Key::of(&id, ""), Thing::Mapping(mapping)), Edit::Moving(id.clone(), phase)];
-            Ok((shown, edits.to_vec()))
-        });
-        Ok(accepted(&shown.await?))
-    }
-
-    pub(super) async fn delete_mapping(&self, request: &Request<'_>) -> Result<Answer, AwsError> {
-        let id = request.part(2).to_owned();
-        let shown = self.registry.change(|world| {
-            let mapping: &Arc<Mapping> = world.mappings.get(&id).ok_or_else(|| missing(NOT_THERE))?;
-            let shown = with_state(self.shown_mapping(world, &id, mapping), "Deleting");
-            let edits =
-                [Edit::Remove(Kind::Mapping, Key::of(&id, "")), Edit::Moving(id.clone(), Phase::Deleting)];
-            Ok((shown, edits.to_vec()))
-        });
-        Ok(accepted(&shown.await?))
-    }
 }
 
-/// A mapping of a request, before what it says of batches and the like.
-fn fresh(target: &Target, asked: &MappingRequest) -> Mapping {
+/// A new mapping with everything as it is by default.
+fn fresh(target: &Target, source: &str, position: &str, tags: BTreeMap<String, String>) -> Mapping {
     Mapping {
         function: target.name.clone(),
         qualifier: target.qualifier.clone(),
-        source: String::new(),
+        source: source.to_owned(),
         enabled: true,
         batch: 100,
         window: 0,
-        position: asked.starting_position.clone().unwrap_or_default(),
+        position: position.to_owned(),
         retries: -1,
         age_max: -1,
         bisect: false,
         report_failures: false,
         filters: Vec::new(),
         on_failure: None,
-        tags: asked.tags.clone().unwrap_or_default(),
+        tags,
         modified: 0,
     }
 }
 
-/// The ARN of the stream that a request names. A table's own ARN means its stream.
-fn stream_of(world: &World, source: &Arn) -> Result<String, AwsError> {
-    match (source.service(), table_of(source)) {
-        ("dynamodb", Some((table, label))) => {
-            let stream = world.around.tables.get(table).filter(|stream| match label {
-                Some(_) => stream.as_str() == source.as_str(),
-                None => stream.starts_with(&format!("{source}/stream/")),
-            });
-            stream.cloned().ok_or_else(|| invalid(format!("Stream not found: {source}")))
+/// A mapping whose last change is not in force yet cannot be changed again.
+fn must_be_still(world: &World, id: &str) -> Result<(), AwsError> {
+    match world.mapping_phase(id) {
+        None => Ok(()),
+        Some(_) => {
+            let message = "Cannot update the event source mapping because it is in use.";
+            Err(AwsError::new(400, "ResourceInUseException", message))
         }
-        ("sqs" | "kinesis" | "kafka" | "mq" | "rds", _) => Err(invalid(format!(
-            "dropwire does not take {source} as an event source: of queues and streams, it has those of tables only yet"
-        ))),
-        _ => Err(invalid("Unrecognized event source.")),
     }
 }
 
-/// `$LATEST` is not shown where nothing was said.
-fn qualifier(mapping: &Mapping) -> Option<&str> {
-    mapping.qualifier.as_deref().filter(|qualifier| *qualifier != LATEST)
+/// A source and a function meet in one mapping only.
+fn check_duplicates(world: &World, mapping: &Mapping, id: Option<&str>) -> Result<(), AwsError> {
+    let plain = |qualifier: &Option<String>| qualifier.clone().filter(|text| text != LATEST);
+    let same = |other: &Mapping| {
+        other.source == mapping.source
+            && other.function == mapping.function
+            && plain(&other.qualifier) == plain(&mapping.qualifier)
+    };
+    let twin = world.mappings.iter().find(|(other, known)| Some(other.as_str()) != id && same(known));
+    match twin {
+        None => Ok(()),
+        Some((other, _)) => Err(conflict(format!(
+            "The event source arn (\" {} \") and function (\" {} \") provided mapping already exists. Please update or \
+             delete the existing mapping with UUID {other}",
+            mapping.source, mapping.function
+        ))),
+    }
 }
 
-fn state(phase: Option<Phase>, enabled: bool) -> &'static str {
+fn state(mapping: &Mapping, phase: Option<Phase>) -> &'static str {
     match phase {
         Some(Phase::Creating | Phase::Publishing) => "Creating",
         Some(Phase::Updating) => "Updating",
         Some(Phase::Enabling) => "Enabling",
         Some(Phase::Disabling) => "Disabling",
         Some(Phase::Deleting) => "Deleting",
-        None if enabled => "Enabled",
+        None if mapping.enabled => "Enabled",
         None => "Disabled",
     }
 }
 
-fn with_state(mut shown: Value, state: &str) -> Value {
-    shown["State"] = json!(state);
-    shown
+/// A mapping stays when its function goes, and then all that it does is fail.
+fn last_result(world: &World, mapping: &Mapping) -> &'static str {
+    match world.exists(&mapping.function) {
+        true => "No records processed",
+        false => "PROBLEM: Function call failed",
+    }
+}
+
+/// A mapping as a wire. None if its source is no stream of a table, or a filter is none; creating it has refused both.
+fn wire(place: &Place, id: &str, mapping: &Mapping) -> Option<Wire> {
+    let stream = Arn::parse(&mapping.source)?;
+    let (table, _) = stream.name().split_once("/stream/")?;
+    let patterns: Result<Vec<Pattern>, _> =
+        mapping.filters.iter().map(|text| Pattern::parse(text, Dialect::EventBridge)).collect();
+    let patterns = patterns.ok()?;
+    let policy = StreamPolicy {
+        from_horizon: mapping.position == "TRIM_HORIZON",
+        batch: usize::try_from(mapping.batch).ok()?,
+        window: Duration::from_secs(mapping.window.into()),
+        retries: u32::try_from(mapping.retries).ok(),
+        age_max: u64::try_from(mapping.age_max).map_or(RETENTION, Duration::from_secs),
+        bisect: mapping.bisect,
+        report_failures: mapping.report_failures,
+        backoff: Vec::new(),
+    };
+    Some(Wire {
+        id: format!("esm/{id}"),
+        source: Arn::table(place, table),
+        filter: if patterns.is_empty() { Filter::All } else { Filter::Record(patterns) },
+        target: qualified(place, &mapping.function, mapping.qualifier.as_deref()),
+        policy: DeliveryPolicy::Stream(policy),
+        dead_letters: None,
+        on_failure: mapping.on_failure.as_deref().and_then(Arn::parse),
+        on_success: None,
+        declared_at: String::new(),
+    })
 }

@@ -67,6 +67,8 @@ mod shapes;
 mod shown;
 mod stream;
 mod tags;
+#[cfg(test)]
+mod tests;
 pub mod things;
 mod update;
 mod url_event;

@@ -39,7 +39,7 @@ pub struct CodeRequest {
 }
 
 /// A zip in a request is at most this long, in bytes.
-pub const ZIPPED_MAX: usize = 52_428_800;
+const ZIPPED_MAX: usize = 52_428_800;
 /// The one text for whatever is wrong with a zip.
 const NO_ZIP: &str = "Could not unzip uploaded file. Please check your file, then try to upload again.";
 

@@ -54,7 +54,7 @@ impl Registry {
                 ))
             };
             let thing: Thing = serde_json::from_str(body).map_err(unusable)?;
-            world.apply(vec![Edit::Put(Key { name, part }, thing)]);
+            world.apply(vec![Edit::put(Key { name, part }, thing)]);
         }
         // What was left unsettled is settled: the app begins with all of it.
         world.generation = 1;

@@ -174,9 +174,7 @@ impl Requested {
 
     /// The rules that are more than the form of one option.
     pub fn check(&self) -> Result<(), AwsError> {
-        for (member, _) in self.rest.iter().filter(|(_, value)| asks_for_something(value)) {
-            return Err(refused(member));
-        }
+        nothing_else(&self.rest)?;
         if let Some(runtime) = &self.runtime {
             runtimes::check(runtime)?;
         }

@@ -90,11 +90,11 @@ impl Lambda {
         Ok(match tagged {
             Tagged::Function(name) => {
                 let head = Head { tags, ..world.function(name).head.clone() };
-                Edit::Put(Key::of(name, ""), Thing::Head(head))
+                Edit::put(Key::of(name, ""), Thing::Head(head))
             }
             Tagged::Mapping(id) => {
                 let mapping = Mapping { tags, ..(**world.mapping(id)?).clone() };
-                Edit::Put(Key::of(id, ""), Thing::Mapping(mapping))
+                Edit::put(Key::of(id, ""), Thing::Mapping(mapping))
             }
         })
     }

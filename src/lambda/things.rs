@@ -205,9 +205,8 @@ pub struct LayerVersion {
     pub created: i64,
     /// Who may use it.
     pub policy: Option<Policy>,
-    /// It was deleted, and is here for the functions that have it.
-    #[serde(default)]
-    pub hidden: bool,
+    /// It was deleted while functions had it: they keep it, and nobody else sees it.
+    pub deleted: bool,
 }
 
 /// Any of them.

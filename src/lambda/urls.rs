@@ -1,14 +1,13 @@
-//! Function URLs: making, showing, changing and removing them. Serving them is `url_invoke`'s.
+//! Function URLs: addresses under which a function or an alias answers HTTP requests.
 
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::check::Constraints;
 use super::errors::{NOT_THERE, conflict, missing};
-use super::names::{NameRule, Target, qualified};
+use super::names::{NameRule, Target, parse_name};
 use super::read::listing;
 use super::request::Request;
-use super::requested::nothing_else;
 use super::shapes::URL_QUALIFIER;
 use super::things::{Cors, Key, Kind, Thing, Url};
 use super::world::{Edit, World};
@@ -16,138 +15,136 @@ use super::{Lambda, created, nothing, ok};
 use crate::aws::{Answer, AwsError};
 use crate::clock::Timestamp;
 
-/// What an id is made of.
-const SIGNS: &str = "abcdefghijklmnopqrstuvwxyz0123456789";
-const ID_LENGTH: usize = 32;
-
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct UrlRequest {
     auth_type: Option<String>,
     cors: Option<Cors>,
     invoke_mode: Option<String>,
-    #[serde(flatten)]
-    rest: Map<String, Value>,
 }
 
 impl UrlRequest {
     fn constrain(&self, constraints: &mut Constraints) {
         constraints.one_of("authType", self.auth_type.as_deref(), &["NONE", "AWS_IAM"]);
         constraints.one_of("invokeMode", self.invoke_mode.as_deref(), &["BUFFERED", "RESPONSE_STREAM"]);
-        let age = self.cors.as_ref().and_then(|cors| cors.max_age).map(i64::from);
-        constraints.range("cors.maxAge", age, 0, 86_400);
-    }
-    /// No members at all take the rules away.
-    fn cors(&self) -> Option<Cors> {
-        self.cors.clone().filter(|cors| *cors != Cors::default())
+        let Some(cors) = &self.cors else { return };
+        constraints.range("cors.maxAge", cors.max_age.map(i64::from), 0, 86_400);
+        let lists = [
+            ("cors.allowHeaders", &cors.allow_headers, 100),
+            ("cors.allowMethods", &cors.allow_methods, 6),
+            ("cors.allowOrigins", &cors.allow_origins, 100),
+            ("cors.exposeHeaders", &cors.expose_headers, 100),
+        ];
+        for (field, values, most) in lists {
+            constraints.size(field, values.as_deref().unwrap_or_default(), 0, most);
+        }
+        let methods = cors.allow_methods.as_deref().unwrap_or_default();
+        constraints.each_one_of(
+            "cors.allowMethods",
+            methods,
+            &["GET", "PUT", "HEAD", "POST", "PATCH", "DELETE", "*"],
+        );
     }
 }
 
 impl Lambda {
-    /// The function, or the alias of it, that a request is about.
-    fn url_target(&self, request: &Request<'_>) -> Result<Target, AwsError> {
-        let mut constraints = Constraints::new();
+    /// What an address is of: a function, or an alias of it.
+    fn url_target(&self, request: &Request<'_>, mut constraints: Constraints) -> Result<Target, AwsError> {
         constraints.shape("qualifier", request.call.query("Qualifier"), &URL_QUALIFIER);
         constraints.finish()?;
-        request.target(NameRule::Function)
+        let target =
+            parse_name(request.part(2), request.call.query("Qualifier"), NameRule::Function, self.place())?;
+        let mut constraints = Constraints::new();
+        constraints.shape("qualifier", target.qualifier.as_deref(), &URL_QUALIFIER);
+        constraints.finish()?;
+        Ok(target)
     }
 
-    fn shown_url(&self, target: &Target, url: &Url) -> Value {
-        let arn = qualified(self.place(), &target.name, target.qualifier.as_deref());
+    fn shown_url(&self, target: &Target, url: &Url, complete: bool) -> Value {
+        let region = &self.place().region;
         let time = |millis| Timestamp::from_millis(millis).iso_millis();
         let mut shown = json!({
-            "FunctionUrl": self.address_of(&url.id),
-            "FunctionArn": arn.as_str(),
+            "FunctionUrl": format!("http://{}.lambda-url.{region}.localhost:{}/", url.id, self.port()),
+            "FunctionArn": target.arn(self.place()).as_str(),
             "AuthType": url.auth,
+            "CreationTime": time(url.created),
         });
         if let Some(cors) = &url.cors {
             shown["Cors"] = json!(cors);
         }
-        shown["CreationTime"] = json!(time(url.created));
-        shown["LastModifiedTime"] = json!(time(url.modified));
-        if let Some(mode) = &url.mode {
-            shown["InvokeMode"] = json!(mode);
+        if complete {
+            shown["LastModifiedTime"] = json!(time(url.modified));
+        }
+        if complete || url.mode.is_some() {
+            shown["InvokeMode"] = json!(url.mode.as_deref().unwrap_or("BUFFERED"));
         }
         shown
     }
 
-    /// Names below `localhost` lead here, and the first label says which function is meant.
-    fn address_of(&self, id: &str) -> String {
-        format!("http://{id}.lambda-url.{}.localhost:{}/", self.place().region, self.port())
-    }
-
     pub(super) async fn create_url(&self, request: &Request<'_>) -> Result<Answer, AwsError> {
         let asked: UrlRequest = request.members()?;
-        nothing_else(&asked.rest)?;
         let mut constraints = Constraints::new();
         constraints.required("authType", &asked.auth_type);
         asked.constrain(&mut constraints);
-        constraints.finish()?;
-        let target = self.url_target(request)?;
+        let target = self.url_target(request, constraints)?;
         let now = self.now();
         let url = Url {
-            id: self.ground.random.text(SIGNS, ID_LENGTH),
-            auth: asked.auth_type.clone().unwrap_or_default(),
-            cors: asked.cors(),
-            mode: asked.invoke_mode.clone(),
+            id: self.ground.random.text("abcdefghijklmnopqrstuvwxyz0123456789", 32),
+            auth: asked.auth_type.unwrap_or_default(),
+            cors: asked.cors,
+            mode: asked.invoke_mode,
             created: now,
             modified: now,
         };
+        let part = target.qualifier.clone().unwrap_or_default();
         let shown = self.registry.change(|world| {
-            let function =
-                world.must_have(self.place(), &target).map_err(|_| missing("Function does not exist"))?;
-            if function.urls.contains_key(part(&target)) {
-                let arn = qualified(self.place(), &target.name, target.qualifier.as_deref());
+            world.find(self.place(), &target).map_err(|_| missing("Function does not exist"))?;
+            if world.function(&target.name).urls.contains_key(&part) {
                 return Err(conflict(format!(
-                    "Failed to create function url config for [functionArn = {arn}]. Error message:  FunctionUrlConfig \
-                     exists for this Lambda function"
+                    "Failed to create function url config for [functionArn = {}]. Error message:  FunctionUrlConfig \
+                     exists for this Lambda function",
+                    target.arn(self.place())
                 )));
             }
-            let shown = self.shown_url(&target, &url);
-            Ok((shown, vec![Edit::Put(Key::of(&target.name, part(&target)), Thing::Url(url))]))
+            let shown = self.shown_url(&target, &url, false);
+            Ok((shown, vec![Edit::put(Key::of(&target.name, &part), Thing::Url(url))]))
         });
-        let mut shown = shown.await?;
-        if let Some(shown) = shown.as_object_mut() {
-            shown.remove("LastModifiedTime");
-        }
-        Ok(created(&shown))
+        Ok(created(&shown.await?))
     }
 
     pub(super) fn get_url(&self, request: &Request<'_>) -> Result<Answer, AwsError> {
-        let target = self.url_target(request)?;
+        let target = self.url_target(request, Constraints::new())?;
         let world = self.registry.world();
-        let url = known(&world, &target)?;
-        let mut shown = self.shown_url(&target, url);
-        shown["InvokeMode"] = json!(url.mode.as_deref().unwrap_or("BUFFERED"));
-        Ok(ok(&shown))
+        Ok(ok(&self.shown_url(&target, url_of(&world, &target)?, true)))
     }
 
     pub(super) async fn update_url(&self, request: &Request<'_>) -> Result<Answer, AwsError> {
         let asked: UrlRequest = request.members()?;
-        nothing_else(&asked.rest)?;
         let mut constraints = Constraints::new();
         asked.constrain(&mut constraints);
-        constraints.finish()?;
-        let target = self.url_target(request)?;
+        let target = self.url_target(request, constraints)?;
         let shown = self.registry.change(|world| {
-            let mut url = known(world, &target)?.clone();
-            url.auth = asked.auth_type.clone().unwrap_or(url.auth);
-            url.mode = asked.invoke_mode.clone().or(url.mode);
-            if asked.cors.is_some() {
-                url.cors = asked.cors();
-            }
-            url.modified = self.now();
-            let shown = self.shown_url(&target, &url);
-            Ok((shown, vec![Edit::Put(Key::of(&target.name, part(&target)), Thing::Url(url))]))
+            let before = url_of(world, &target)?.clone();
+            let url = Url {
+                auth: asked.auth_type.unwrap_or(before.auth),
+                cors: asked.cors.or(before.cors),
+                mode: asked.invoke_mode.or(before.mode),
+                modified: self.now(),
+                ..before
+            };
+            let shown = self.shown_url(&target, &url, true);
+            let key = Key::of(&target.name, target.qualifier.as_deref().unwrap_or_default());
+            Ok((shown, vec![Edit::put(key, Thing::Url(url))]))
         });
         Ok(ok(&shown.await?))
     }
 
     pub(super) async fn delete_url(&self, request: &Request<'_>) -> Result<Answer, AwsError> {
-        let target = self.url_target(request)?;
+        let target = self.url_target(request, Constraints::new())?;
         let change = self.registry.change(|world| {
-            known(world, &target)?;
-            Ok(((), vec![Edit::Remove(Kind::Url, Key::of(&target.name, part(&target)))]))
+            url_of(world, &target)?;
+            let key = Key::of(&target.name, target.qualifier.as_deref().unwrap_or_default());
+            Ok(((), vec![Edit::Remove(Kind::Url, key)]))
         });
         change.await?;
         Ok(nothing())
@@ -157,24 +154,18 @@ impl Lambda {
         let page = request.page(50)?;
         let name = request.name()?.name;
         let world = self.registry.world();
-        world.must_exist(self.place(), &name)?;
-        let entries = world.function(&name).urls.iter().map(|(qualifier, url)| {
+        let function = world.must_exist(self.place(), &name)?;
+        let (urls, marker) = page.of(function.urls.iter().map(|(qualifier, url)| {
             let qualifier = Some(qualifier.clone()).filter(|qualifier| !qualifier.is_empty());
             let target = Target { name: name.clone(), qualifier };
-            (part(&target).to_owned(), self.shown_url(&target, url))
-        });
-        let (urls, marker) = page.of(entries.collect::<Vec<_>>());
+            (target.qualifier.clone().unwrap_or_default(), self.shown_url(&target, url, true))
+        }));
         Ok(ok(&listing("FunctionUrlConfigs", urls, marker)))
     }
 }
 
-/// Where the URL of a target is kept.
-fn part(target: &Target) -> &str {
-    target.qualifier.as_deref().unwrap_or_default()
-}
-
-fn known<'a>(world: &'a World, target: &Target) -> Result<&'a Url, AwsError> {
-    let exists = world.exists(&target.name);
-    let url = world.functions.get(&target.name).and_then(|function| function.urls.get(part(target)));
-    url.filter(|_| exists).ok_or_else(|| missing(NOT_THERE))
+fn url_of<'w>(world: &'w World, target: &Target) -> Result<&'w Url, AwsError> {
+    let part = target.qualifier.as_deref().unwrap_or_default();
+    let found = world.function(&target.name).urls.get(part).filter(|_| world.exists(&target.name));
+    found.ok_or_else(|| missing(NOT_THERE))
 }

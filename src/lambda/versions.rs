@@ -146,7 +146,7 @@ impl Lambda {
         });
         let head = Head { last_version: number, last_published: Some(same), ..head.clone() };
         let mut edits = put_version(name, number, version.clone(), Phase::Publishing).to_vec();
-        edits.push(Edit::Put(Key::of(name, ""), Thing::Head(head)));
+        edits.push(Edit::put(Key::of(name, ""), Thing::Head(head)));
         (number, version, edits)
     }
 

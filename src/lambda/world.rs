@@ -97,7 +97,7 @@ pub enum Phase {
 #[derive(Clone, Debug)]
 pub enum Edit {
     /// This thing is now so.
-    Put(Key, Thing),
+    Put(Key, Box<Thing>),
     /// This thing is gone.
     Remove(Kind, Key),
     /// This function and everything of it is gone.
@@ -106,6 +106,13 @@ pub enum Edit {
     Unsettled(String, u32, Phase),
     /// This mapping is in this phase until the change is applied. Not kept.
     Moving(String, Phase),
+}
+
+impl Edit {
+    /// This thing is now so.
+    pub fn put(key: Key, thing: Thing) -> Edit {
+        Edit::Put(key, Box::new(thing))
+    }
 }
 
 /// Everything that the Lambda service knows.
@@ -174,11 +181,6 @@ impl World {
     pub fn must_exist(&self, place: &Place, name: &str) -> Result<&Function, AwsError> {
         if self.exists(name) { Ok(self.function(name)) } else { Err(no_function(place, name, None)) }
     }
-    /// A failure if there is no such function, or not this version or alias of it.
-    pub fn must_have(&self, place: &Place, target: &Target) -> Result<&Function, AwsError> {
-        self.find(place, target)?;
-        Ok(self.function(&target.name))
-    }
 
     /// The phase of a version until its change is applied.
     pub fn phase(&self, name: &str, number: u32) -> Option<Phase> {
@@ -226,8 +228,10 @@ impl World {
 
     fn matters(&self, edit: &Edit) -> bool {
         match edit {
-            Edit::Put(key, Thing::Head(head)) => self.function(&key.name).head.reserved != head.reserved,
-            Edit::Put(_, thing) => is_for_the_app(thing.kind()),
+            Edit::Put(key, thing) => match &**thing {
+                Thing::Head(head) => self.function(&key.name).head.reserved != head.reserved,
+                other => is_for_the_app(other.kind()),
+            },
             Edit::Remove(kind, _) => is_for_the_app(*kind),
             _ => true,
         }
@@ -235,7 +239,7 @@ impl World {
 
     fn alter(&mut self, edit: Edit) {
         match edit {
-            Edit::Put(key, thing) => self.put(key, thing),
+            Edit::Put(key, thing) => self.put(key, *thing),
             Edit::Remove(kind, key) => self.remove(kind, &key),
             Edit::RemoveFunction(name) => {
                 self.functions.remove(&name);
