@@ -149,13 +149,14 @@ impl CodeStore {
         self.0.folder.join(format!(".beside-{}", held.beside))
     }
 
-    /// Sweeps away code that is not used, unless it is about to be. Takes its time: not for async code.
-    pub fn drop_unused(&self, owner: &str, sha256: &str) {
+    /// Sweeps away code, if it is unused and not about to be used. Takes its time: not for async code.
+    pub fn drop_unused(&self, owner: &str, sha256: &str, unused: impl FnOnce() -> bool) {
         let path = place(owner, sha256);
         let beside = self.beside();
         {
             let held = self.held();
-            if held.counts.contains_key(&path) {
+            // What was held is in use before it is let go, so to look here, in this order, is enough.
+            if held.counts.contains_key(&path) || !unused() {
                 return;
             }
             // Renamed while nobody can take hold of it; one that cannot be renamed is swept away at the next start.
@@ -277,11 +278,13 @@ mod tests {
         let files = store.files("f", &code.sha256);
         assert_eq!(fs::read_to_string(files.join("index.js")).expect("a file"), "1");
         assert_eq!(fs::read(store.package("f", &code.sha256).expect("a package")).expect("a zip"), first);
-        store.drop_unused("f", &code.sha256);
+        store.drop_unused("f", &code.sha256, || true);
         assert!(files.exists(), "somebody is about to use it");
         drop(held);
         let other = store.keep_zip("f", &second).expect("kept").code.clone();
-        store.drop_unused("f", &code.sha256);
+        store.drop_unused("f", &code.sha256, || false);
+        assert!(files.exists(), "somebody uses it");
+        store.drop_unused("f", &code.sha256, || true);
         assert!(!files.exists() && store.files("f", &other.sha256).exists());
         fs::create_dir(folder.path().join("functions/.beside-77")).expect("a folder");
         store.sweep(|owner, name| owner == "f" && name == folder_name(&other.sha256));

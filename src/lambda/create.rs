@@ -107,6 +107,7 @@ impl Lambda {
             description: asked.requested.description.clone().unwrap_or_default(),
             settings,
             code: hold.code.clone(),
+            layers: Vec::new(),
             revision: self.revision(),
             modified: self.now(),
         };

@@ -107,6 +107,7 @@ impl Declared {
             revision: random::uuid_of(&[b"declared", format!("{spec:?}").as_bytes()], 4),
             settings,
             code: CodeRef::default(),
+            layers: Vec::new(),
             modified,
         };
         Declared { spec: spec.clone(), view: Arc::new(view) }

@@ -41,7 +41,7 @@ impl Lambda {
     fn decide_delete(&self, world: &World, name: &str) -> Result<(Vec<CodeRef>, Vec<Edit>), AwsError> {
         must_not_be_declared(world, name)?;
         let function = world.must_exist(self.place(), name)?;
-        let code = function.versions.values().map(|version| version.code.clone()).collect();
+        let code = function.versions.values().flat_map(|version| version.kept().cloned()).collect();
         Ok((code, vec![Edit::RemoveFunction(name.to_owned())]))
     }
 
@@ -74,7 +74,7 @@ impl Lambda {
         let kinds = [Kind::Version, Kind::Policy, Kind::InvokeConfig, Kind::Provisioned, Kind::RuntimeRule];
         let part = version_text(number_of(qualifier));
         let edits = kinds.map(|kind| Edit::Remove(kind, Key::of(name, &part))).to_vec();
-        Ok((vec![version.code.clone()], edits))
+        Ok((version.kept().cloned().collect(), edits))
     }
 
     /// This code may not be used any more: it is swept away when nothing can run it. So is what was retired before.
@@ -100,11 +100,13 @@ impl Lambda {
         if over.is_empty() {
             return;
         }
-        // Somebody may have brought the same code again.
-        let still_unused = |retired: &Retired| !self.registry.world().uses(&retired.owner, &retired.code);
-        let over: Vec<Retired> = over.into_iter().filter(still_unused).collect();
-        let store = self.code.clone();
-        let sweep = move || over.iter().for_each(|gone| store.drop_unused(&gone.owner, &gone.code.sha256));
+        let (store, registry) = (self.code.clone(), self.registry.clone());
+        let sweep = move || {
+            for Retired { owner, code, .. } in over {
+                // Somebody may have brought the same code again.
+                store.drop_unused(&owner, &code.sha256, || !registry.world().uses(&owner, &code));
+            }
+        };
         // What is left is swept away at the next start.
         tokio::task::spawn_blocking(sweep).await.ok();
     }
@@ -115,8 +117,8 @@ impl World {
     pub fn code_in_use(&self) -> HashSet<(String, String)> {
         let mut used = HashSet::new();
         for (name, function) in &self.functions {
-            let versions = function.versions.values();
-            used.extend(versions.map(|version| (name.clone(), folder_name(&version.code.sha256))));
+            let kept = function.versions.values().flat_map(|version| version.kept());
+            used.extend(kept.map(|code| (name.clone(), folder_name(&code.sha256))));
         }
         let named: HashSet<(&str, &str)> = self
             .functions

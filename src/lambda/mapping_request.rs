@@ -107,6 +107,9 @@ impl MappingRequest {
     /// The rules for any stream that are more than the form of one member.
     pub fn check_stream(&self) -> Result<(), AwsError> {
         nothing_else(&self.rest)?;
+        if self.starting_position_timestamp.is_some() {
+            return Err(invalid("StartingPositionTimestamp goes with AT_TIMESTAMP only."));
+        }
         if self.maximum_record_age_in_seconds.is_some_and(|age| (0..60).contains(&age)) {
             return Err(invalid("Maximum record age in seconds must be -1 or between 60 and 604800"));
         }
@@ -126,6 +129,16 @@ impl MappingRequest {
             ));
         }
         self.check_filters()
+    }
+
+    /// What updating a mapping cannot change.
+    pub fn check_update(&self) -> Result<(), AwsError> {
+        match (&self.event_source_arn, &self.starting_position, &self.tags) {
+            (None, None, None) => Ok(()),
+            _ => Err(invalid(
+                "EventSourceArn, StartingPosition and Tags cannot be updated: make a new mapping, or use TagResource.",
+            )),
+        }
     }
 
     /// The rules for a queue.

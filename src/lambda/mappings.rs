@@ -125,6 +125,7 @@ impl Lambda {
         let shown = self.registry.change(|world| {
             let before = world.mapping(&id)?;
             must_be_still(world, &id)?;
+            asked.check_update()?;
             asked.check_stream()?;
             let mut mapping = asked.onto(before, self.now());
             if let Some(name) = &asked.function_name {

@@ -60,7 +60,9 @@ impl Lambda {
     }
 
     fn spec(&self, world: &World, name: &str, number: u32, version: &Version) -> FunctionSpec {
-        let layers = version.settings.layers.iter().filter_map(|arn| self.layer_files(world, arn)).collect();
+        let own = version.layers.iter().map(|layer| self.code.files(name, &layer.sha256));
+        let named = version.settings.layers.iter().filter_map(|arn| self.layer_files(world, arn));
+        let layers = own.chain(named).collect();
         let code = self.code.files(name, &version.code.sha256);
         version.settings.spec(name, &version_text(number), code, layers)
     }
@@ -143,10 +145,8 @@ impl Lambda {
     /// The function behind an address, by the 32 characters it begins with.
     pub fn url(&self, id: &str) -> Option<UrlConfig> {
         let world = self.registry.world();
-        let mut all = world.functions.iter().flat_map(|(name, function)| {
-            function.urls.iter().map(move |(qualifier, url)| (name, qualifier, url))
-        });
-        let (name, qualifier, url) = all.find(|(_, _, url)| url.id == id)?;
+        let (name, qualifier) = world.addresses.get(id)?;
+        let url = world.function(name).urls.get(qualifier)?;
         world.exists(name).then(|| UrlConfig {
             name: name.clone(),
             qualifier: Some(qualifier.clone()).filter(|qualifier| !qualifier.is_empty()),

@@ -33,10 +33,19 @@ pub struct Version {
     pub settings: Settings,
     /// Where the code is.
     pub code: CodeRef,
+    /// Copies of the layers that a declared function has as folders; those of `settings` are ARNs.
+    pub layers: Vec<CodeRef>,
     /// The revision at the time of the last change. What is shown once the change is applied follows from it.
     pub revision: String,
     /// When it was changed, in milliseconds.
     pub modified: i64,
+}
+
+impl Version {
+    /// Everything of it that is kept in the function's folder.
+    pub fn kept(&self) -> impl Iterator<Item = &CodeRef> {
+        std::iter::once(&self.code).chain(&self.layers)
+    }
 }
 
 /// A piece of code that is kept.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::check::Constraints;
-use super::create::{check_surroundings, constrain_architectures, put_version};
+use super::create::{check_surroundings, constrain_architectures, put_version, same_code};
 use super::declared::must_not_be_declared;
 use super::errors::no_function;
 use super::package::CodeRequest;
@@ -118,12 +118,11 @@ impl World {
     /// Whether a version of this function, or of this layer, uses this code.
     pub fn uses(&self, owner: &str, code: &CodeRef) -> bool {
         let of_function = self.functions.get(owner).is_some_and(|function| {
-            function.versions.values().any(|version| super::create::same_code(&version.code, code))
+            function.versions.values().any(|version| version.kept().any(|kept| same_code(kept, code)))
         });
         let of_layer = owner.strip_prefix(layers::OWNER).and_then(|name| self.layers.get(name));
-        let of_layer = of_layer.is_some_and(|layer| {
-            layer.versions.values().any(|version| super::create::same_code(&version.code, code))
-        });
+        let of_layer = of_layer
+            .is_some_and(|layer| layer.versions.values().any(|version| same_code(&version.code, code)));
         of_function || of_layer
     }
 }

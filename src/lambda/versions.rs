@@ -37,7 +37,8 @@ struct PublishRequest {
 /// What a version is made of: nothing new is published while it is the same.
 pub fn fingerprint(version: &Version) -> String {
     let settings = serde_json::to_vec(&version.settings).unwrap_or_default();
-    let parts: [&[u8]; 3] = [version.description.as_bytes(), &settings, version.code.sha256.as_bytes()];
+    let mut parts = vec![version.description.as_bytes(), &settings, version.code.sha256.as_bytes()];
+    parts.extend(version.layers.iter().map(|layer| layer.sha256.as_bytes()));
     STANDARD.encode(random::digest(&parts))
 }
 
@@ -78,22 +79,26 @@ impl Lambda {
         constraints.length("description", asked.description.as_deref(), 0, 256);
         constraints.finish()?;
         let name = request.name()?.name;
-        let hold = self.copy_of_declared(&name).await?;
-        let shown = self.registry.change(|world| self.decide_publish(world, &name, &asked, hold.as_ref()));
+        let copies = self.copies_of_declared(&name).await?;
+        let shown = self.registry.change(|world| self.decide_publish(world, &name, &asked, &copies));
         let shown = shown.await?;
-        drop(hold);
+        drop(copies);
         Ok(created(&shown))
     }
 
-    /// A copy of a declared function's code as it is now. None for a function whose code is kept anyway.
-    async fn copy_of_declared(&self, name: &str) -> Result<Option<Hold>, AwsError> {
+    /// Copies of a declared function's code as it is now, and of its layers. None of a function whose code is kept
+    /// anyway.
+    async fn copies_of_declared(&self, name: &str) -> Result<Vec<Hold>, AwsError> {
         let spec = self.registry.world().declared.get(name).map(|declared| declared.spec.clone());
-        let Some(spec) = spec else { return Ok(None) };
-        let root = code_to_copy(&spec)?;
+        let Some(spec) = spec else { return Ok(Vec::new()) };
+        let mut roots = vec![code_to_copy(&spec)?];
+        roots.extend(spec.layers);
         let (store, owner) = (self.code.clone(), name.to_owned());
-        let kept = tokio::task::spawn_blocking(move || store.keep_copy(&owner, &root)).await;
+        let copy =
+            move || roots.iter().map(|root| store.keep_copy(&owner, root)).collect::<Result<Vec<_>, _>>();
+        let kept = tokio::task::spawn_blocking(copy).await;
         let kept = kept.map_err(|_| broken("the code could not be copied; dropwire is stopping"))?;
-        kept.map(Some).map_err(|error| self.not_kept(name, error))
+        kept.map_err(|error| self.not_kept(name, error))
     }
 
     fn decide_publish(
@@ -101,14 +106,17 @@ impl Lambda {
         world: &World,
         name: &str,
         asked: &PublishRequest,
-        copy: Option<&Hold>,
+        copies: &[Hold],
     ) -> Result<(Value, Vec<Edit>), AwsError> {
         let latest = world.version(name, 0).ok_or_else(|| no_function(self.place(), name, None))?;
         world.must_be_idle(self.place(), name)?;
         world.must_be_revision(name, &latest, asked.revision_id.as_deref())?;
-        let latest = match copy {
-            Some(hold) => Arc::new(Version { code: hold.code.clone(), ..(*latest).clone() }),
-            None => latest,
+        let latest = match copies {
+            [code, layers @ ..] => {
+                let layers = layers.iter().map(|hold| hold.code.clone()).collect();
+                Arc::new(Version { code: code.code.clone(), layers, ..(*latest).clone() })
+            }
+            [] => latest,
         };
         let here = &latest.code.sha256;
         if let Some(other) = asked.code_sha256.as_ref().filter(|other| !other.is_empty() && *other != here) {

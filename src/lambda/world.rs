@@ -8,7 +8,7 @@
 //! A mapping goes the same way through `Creating`, `Enabling`, `Disabling`, `Updating`; one that is `Deleting` is gone
 //! from the database at once, and from here when that is applied.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
@@ -128,6 +128,8 @@ pub struct World {
     pub layers: BTreeMap<String, Layer>,
     /// Functions of the wiring file.
     pub declared: BTreeMap<String, Declared>,
+    /// Functions and qualifiers by the 32 characters of their URLs.
+    pub addresses: HashMap<String, (String, String)>,
     /// What else there is.
     pub around: Neighbours,
     /// Grows with every change that the app must apply.
@@ -243,6 +245,7 @@ impl World {
             Edit::Remove(kind, key) => self.remove(kind, &key),
             Edit::RemoveFunction(name) => {
                 self.functions.remove(&name);
+                self.addresses.retain(|_, (of, _)| *of != name);
                 self.unsettled.retain(|(of, _), _| *of != name);
             }
             Edit::Unsettled(name, number, phase) => {
@@ -262,7 +265,12 @@ impl World {
                 let number = part.parse().unwrap_or_default();
                 self.layers.entry(name).or_default().versions.insert(number, Arc::new(version));
             }
-            thing => self.functions.entry(name).or_default().put(part, thing),
+            thing => {
+                if let Thing::Url(url) = &thing {
+                    self.addresses.insert(url.id.clone(), (name.clone(), part.clone()));
+                }
+                self.functions.entry(name).or_default().put(part, thing);
+            }
         }
     }
 
@@ -282,6 +290,9 @@ impl World {
             kind => {
                 if let Some(function) = self.functions.get_mut(&key.name) {
                     function.remove(kind, &key.part);
+                }
+                if kind == Kind::Url {
+                    self.addresses.retain(|_, (name, part)| (&*name, &*part) != (&key.name, &key.part));
                 }
             }
         }

@@ -144,6 +144,35 @@ fn devices_are_refused_and_programs_stay_programs() {
 }
 
 #[test]
+fn damaged_files_do_no_harm() {
+    let good = zip(|writer| {
+        writer.start_file("lib/a.js", SimpleFileOptions::DEFAULT.unix_permissions(0o755)).expect("a file");
+        writer.write_all(&[b'a'; 500]).expect("its content");
+        writer.add_symlink("bin/a", "../lib/a.js", SimpleFileOptions::DEFAULT).expect("a link");
+        writer.add_directory("empty", SimpleFileOptions::DEFAULT).expect("a folder");
+    });
+    let random = crate::random::Random::seeded(3);
+    for _ in 0..1500 {
+        let mut bytes = good.clone();
+        for _ in 0..=random.number() % 3 {
+            let at = random.number() as usize % bytes.len();
+            bytes[at] = random.number() as u8;
+        }
+        let above = tempfile::tempdir().expect("a folder");
+        let folder = above.path().join("inside");
+        fs::create_dir(&folder).expect("a folder");
+        // Whether it is refused or not: nothing is outside, and what is inside is no way out.
+        let _outcome = unpack(&bytes, &folder);
+        assert_eq!(fs::read_dir(above.path()).expect("a folder").count(), 1);
+        for (path, _) in files(&folder).expect("files") {
+            if let Ok(real) = path.canonicalize() {
+                assert!(real.starts_with(folder.canonicalize().expect("a folder")), "{}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
 fn a_folder_goes_into_a_zip_and_out_again() {
     let folder = tempfile::tempdir().expect("a folder");
     fs::create_dir(folder.path().join("lib")).expect("a folder");

@@ -21,7 +21,15 @@ fn neighbours(service: &Service) -> Neighbours {
     let kind =
         FunctionKind::Handler { runtime: "python3.12".into(), handler: "app.go".into(), code: code.clone() };
     let origin = Origin { file: "dropwire.toml".into(), line: 12 };
-    let declared = FunctionSpec { memory_mb: 512, origin, ..FunctionSpec::new("declared", kind, code) };
+    let layer = service.folder.path().join("layer");
+    std::fs::create_dir_all(layer.join("python")).expect("a folder");
+    std::fs::write(layer.join("python/shared.py"), "shared").expect("a file");
+    let declared = FunctionSpec {
+        memory_mb: 512,
+        layers: vec![layer],
+        origin,
+        ..FunctionSpec::new("declared", kind, code)
+    };
     let echo = FunctionKind::Builtin(crate::config::Builtin::Echo);
     let echo = FunctionSpec::new("echo", echo, service.folder.path().to_owned());
     let all = [declared, echo].map(|spec| (spec.name.clone(), spec));
@@ -101,6 +109,11 @@ async fn a_declared_function_has_versions_aliases_and_the_like() {
     assert_eq!(service.lambda.specs().keys().collect::<Vec<_>>(), ["declared:1", "declared:2"]);
     assert_eq!(service.lambda.reserved()["declared"], 3);
     assert_eq!(kept(&service, "declared:1"), "one");
+    let layers = &service.lambda.specs()["declared:1"].layers;
+    assert!(
+        layers[0].join("python/shared.py").exists()
+            && layers[0].starts_with(service.folder.path().join("functions"))
+    );
     let none = service.fails(400, "POST", &format!("{FUNCTIONS}/echo/versions"), json!({})).await;
     assert!(none.contains("versions are for functions with `runtime` and `handler`"), "{none}");
 }
