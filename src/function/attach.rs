@@ -31,7 +31,8 @@ impl Attached {
         let desk = Arc::new(Desk::default());
         let kept = world.state.join("attach").join(function);
         let port = std::fs::read_to_string(&kept).ok().and_then(|text| text.trim().parse().ok()).unwrap_or(0);
-        let guests = || Guests { desk: Arc::clone(&desk), output: None, about: About::default() };
+        let guests =
+            || Guests { desk: Arc::clone(&desk), output: None, telemetry: None, about: About::default() };
         let api = match RuntimeApi::listen(guests(), port).await {
             Ok(api) => api,
             Err(_) => RuntimeApi::listen(guests(), 0).await?,

@@ -48,7 +48,7 @@ async fn start(
 ) -> Result<(Process, Arc<Output>, impl Future<Output = ()> + Send + 'static), String> {
     let words = words::words(world, spec).await?;
     let (clock, timeline) = (world.clock.clone(), world.timeline.clone());
-    let live = Live { clock, timeline, function: spec.name.clone() };
+    let live = Live { clock, timeline, function: spec.name.clone(), telemetry: None };
     let refused = |error: io::Error| format!("cannot start function {}: {error}", spec.name);
     let (output, reading) = Output::pipe(live).map_err(refused)?;
     let (stderr, _) = output.ends().map_err(refused)?;

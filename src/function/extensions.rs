@@ -123,6 +123,12 @@ impl Extensions {
         Ok(())
     }
 
+    /// The name of the extension with this identifier (the header's value, if it was sent).
+    pub fn identify(&self, id: Option<&str>) -> Result<String, Refused> {
+        let state = self.state();
+        state.find(id).map(|at| state.members[at].name.clone())
+    }
+
     /// A call of `next`: what it gets comes by the receiver, maybe at once.
     pub fn next(&self, id: Option<&str>) -> Result<oneshot::Receiver<Message>, Refused> {
         let mut state = self.state();

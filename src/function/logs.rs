@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::extensions::{ExtensionFailure, Shown};
+use super::extensions::ExtensionFailure;
 use super::process::Exit;
 use super::runtime_api::RESPONSE_MAX;
 use crate::clock::Timestamp;
@@ -171,14 +171,6 @@ pub fn overfull(used_mb: u64, storage_mb: u32) -> String {
         "dropwire: the temporary folder holds {used_mb} MB, and {storage_mb} MB are the most; on AWS there would \
          have been no space left on the device. The next event gets a new environment\n"
     )
-}
-
-/// The lines about the extensions of an environment that has started.
-pub fn extensions(all: &[Shown]) -> String {
-    let line = |one: &Shown| {
-        format!("EXTENSION\tName: {}\tState: Ready\tEvents: [{}]\n", one.name, one.events.join(","))
-    };
-    all.iter().map(line).collect()
 }
 
 fn exit_text(exit: Exit) -> String {

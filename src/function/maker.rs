@@ -1,6 +1,6 @@
 //! What environments of one function are made from.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::build::Build;
 use super::code::Code;
@@ -13,15 +13,19 @@ pub struct Maker {
     pub world: Arc<World>,
     /// The function.
     pub spec: FunctionSpec,
-    /// Its code.
-    pub code: Code,
+    code: OnceLock<Code>,
     build: Build,
 }
 
 impl Maker {
     /// Of this function, in this world. Nothing is looked at yet.
     pub fn new(world: Arc<World>, spec: FunctionSpec) -> Maker {
-        Maker { code: Code::of(&spec), build: Build::default(), world, spec }
+        Maker { code: OnceLock::new(), build: Build::default(), world, spec }
+    }
+
+    /// A number that is another one after each change of the code.
+    pub fn code_version(&self) -> u64 {
+        self.code.get_or_init(|| Code::of(&self.spec)).version()
     }
 
     /// Builds this version of the code if it has to be built. The error is the end of what the build said.

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::net::unix::pipe;
 
+use super::telemetry::Telemetry;
 use crate::clock::Clock;
 use crate::timeline::{Moment, Timeline};
 
@@ -30,6 +31,8 @@ pub struct Live {
     pub timeline: Timeline,
     /// The function's name.
     pub function: String,
+    /// Those who have subscribed to them, if there can be any, and as what they get them: `function` or `extension`.
+    pub telemetry: Option<(Arc<Telemetry>, &'static str)>,
 }
 
 /// The output of the processes of one environment.
@@ -160,6 +163,9 @@ impl Lines {
     fn line(&mut self, line: &str) {
         let line = line.strip_suffix('\r').unwrap_or(line);
         self.kept.push(line);
+        if let Some((telemetry, kind)) = &self.live.telemetry {
+            telemetry.tell_line(kind, line);
+        }
         if self.live.timeline.is_followed() {
             let id = (!self.label.is_empty()).then(|| self.label.clone());
             let moment = Moment::Line { id, function: self.live.function.clone(), text: line.to_owned() };
@@ -216,7 +222,7 @@ mod tests {
 
     fn lines() -> Lines {
         let (clock, timeline) = (Clock::system(), Timeline::default());
-        Lines::new(Live { clock, timeline, function: "f".into() })
+        Lines::new(Live { clock, timeline, function: "f".into(), telemetry: None })
     }
 
     #[test]

@@ -11,7 +11,6 @@
 //! So many clients of a quick function share few processes, and a slow function gets more of them: with each
 //! start that it takes, at most twice as many as there are.
 
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -20,20 +19,17 @@ use tokio::sync::{Notify, oneshot};
 use super::environment::card::{Card, EnvironmentState, Stage};
 use super::environment::{Environment, INIT_MAX, InitFailure, Phase};
 use super::maker::Maker;
-use crate::clock::real;
 
 mod lease;
+mod line;
 mod reload;
 
 pub use lease::Lease;
+use line::Line;
 use reload::Reload;
 
 /// After how long without an event an environment ends, real time.
 const IDLE_MAX: Duration = Duration::from_secs(600);
-/// How long somebody waits in line at the least before another environment is started for him.
-const PATIENCE_MIN: Duration = Duration::from_millis(1);
-/// How long the line waits for the first start before it starts as many as it needs: that function is a slow one.
-const PATIENCE_MAX: Duration = Duration::from_millis(250);
 
 /// The environments of one version of a function.
 pub struct Pool {
@@ -52,13 +48,11 @@ struct State {
     starting: usize,
     /// The one used last is used next: the others come to their end.
     idle: Vec<Environment>,
-    line: VecDeque<Waiter>,
+    line: Line,
     /// How long the last start took.
     last_start: Option<Duration>,
     /// When the last start was over.
     started_at: Option<Instant>,
-    /// Whether somebody looks after the line.
-    is_watched: bool,
     reload: Reload,
     /// How many are to be there ahead of any event, and how many of those there are.
     provisioned: usize,
@@ -68,12 +62,6 @@ struct State {
     said: String,
     cold_starts: u64,
     retired: bool,
-}
-
-/// An invocation in line.
-struct Waiter {
-    sender: oneshot::Sender<Result<Lease, String>>,
-    since: Instant,
 }
 
 /// What came of asking for an environment.
@@ -90,10 +78,9 @@ impl Pool {
             busy: 0,
             starting: 0,
             idle: Vec::new(),
-            line: VecDeque::new(),
+            line: Line::default(),
             last_start: None,
             started_at: None,
-            is_watched: false,
             reload: Reload::default(),
             provisioned: 0,
             provisioned_alive: 0,
@@ -132,7 +119,7 @@ impl Pool {
 
     /// An environment with the code as it is now, as soon as there is one. Errors say why none can be started.
     pub async fn take(self: &Arc<Pool>) -> Result<Lease, String> {
-        let version = self.maker.code.version();
+        let version = self.maker.code_version();
         match self.ask(version) {
             Taken::Now(lease) => Ok(lease),
             Taken::Later(receiver) => {
@@ -150,8 +137,7 @@ impl Pool {
         let taken = match idle {
             Some(environment) => Taken::Now(Lease::new(environment, self)),
             None => {
-                let (sender, receiver) = oneshot::channel();
-                state.line.push_back(Waiter { sender, since: Instant::now() });
+                let receiver = state.line.join();
                 if state.may_start() && state.busy + state.starting == 0 {
                     self.start(&mut state, false);
                 } else {
@@ -221,12 +207,12 @@ impl Pool {
     fn refuse(self: &Arc<Pool>, mut state: MutexGuard<'_, State>, version: u64, text: &str) {
         let mut refused = Vec::new();
         if self.finish_reload(&mut state, version, Some(text)) {
-            let count = if state.busy == 0 { state.line.len() } else { 1.min(state.line.len()) };
-            refused.extend(state.line.drain(..count));
+            let count = if state.busy == 0 { state.line.len() } else { 1 };
+            refused.extend((0..count).filter_map(|_| state.line.leave()));
         }
         self.serve_line(state);
         for waiter in refused {
-            waiter.sender.send(Err(text.to_owned())).ok();
+            waiter.send(Err(text.to_owned())).ok();
         }
         self.changed.notify_waiters();
     }
@@ -246,70 +232,6 @@ impl Pool {
             state.provisioned_alive -= dead.iter().filter(|dead| dead.is_provisioned()).count();
             pool.replenish(&mut state);
         });
-    }
-
-    fn fail_line(&self, text: &str) {
-        let line = std::mem::take(&mut self.state().line);
-        for waiter in line {
-            waiter.sender.send(Err(format!("function {}: {text}", self.maker.spec.name))).ok();
-        }
-    }
-
-    /// Sees to it that the line gets what it needs, until there is no line.
-    fn watch_line(self: &Arc<Pool>, state: &mut State) {
-        if std::mem::replace(&mut state.is_watched, true) {
-            return;
-        }
-        let (pool, ending) = (Arc::clone(self), self.maker.world.ending.clone());
-        self.maker.world.spawn(async move {
-            if ending.run_until_cancelled(pool.until_no_line()).await.is_none() {
-                pool.fail_line("dropwire is stopping");
-            }
-        });
-    }
-
-    async fn until_no_line(self: &Arc<Pool>) {
-        loop {
-            let changed = self.changed.notified();
-            let wait = {
-                let mut state = self.state();
-                state.line.retain(|waiter| !waiter.sender.is_closed());
-                if state.line.is_empty() {
-                    state.is_watched = false;
-                    return;
-                }
-                match state.next_start() {
-                    Some(wait) if wait.is_zero() => {
-                        self.start(&mut state, false);
-                        continue;
-                    }
-                    wait => wait,
-                }
-            };
-            match wait {
-                None => changed.await,
-                Some(wait) => drop(real::within(wait, changed).await),
-            }
-        }
-    }
-
-    /// Gives idle environments to those who wait in line, in their order.
-    fn serve_line(self: &Arc<Pool>, mut state: MutexGuard<'_, State>) {
-        let (mut ended, mut served) = (Vec::new(), Vec::new());
-        // While new code is being started its events wait for it.
-        while !state.reload.is_under_way() && !state.line.is_empty() {
-            let Some(environment) = state.take_idle(&mut ended) else { break };
-            // There is a first, since the line is not empty.
-            if let Some(waiter) = state.line.pop_front() {
-                served.push((waiter, Lease::new(environment, self)));
-            }
-        }
-        drop(state);
-        for (waiter, lease) in served {
-            // One who went away gives it back by dropping it, and it comes to the next.
-            drop(waiter.sender.send(Ok(lease)));
-        }
-        self.end_all(ended);
     }
 
     /// Takes an environment back from who had it.
@@ -438,28 +360,5 @@ impl State {
     fn can_go_on(&self) -> bool {
         let serves = |idle: &Environment| idle.is_warm() && self.reload.serves(idle.version());
         self.busy > 0 || self.idle.iter().any(serves)
-    }
-
-    fn may_start(&self) -> bool {
-        self.busy + self.starting < self.limit
-    }
-
-    /// How long until another environment is to be started for the line; none as long as nothing changes.
-    fn next_start(&self) -> Option<Duration> {
-        if !self.may_start() || self.starting >= self.line.len() || self.reload.is_under_way() {
-            return None;
-        }
-        let waited = self.line.front()?.since.elapsed();
-        let Some(last) = self.last_start else {
-            // Nobody knows yet how long a start takes.
-            let is_first = self.busy + self.starting == 0;
-            return Some(if is_first { Duration::ZERO } else { PATIENCE_MAX.saturating_sub(waited) });
-        };
-        if self.starting >= self.busy.max(1) && waited < PATIENCE_MAX {
-            return Some(PATIENCE_MAX.saturating_sub(waited));
-        }
-        let patience = last.clamp(PATIENCE_MIN, PATIENCE_MAX);
-        let waited = self.started_at.map_or(waited, |at| waited.min(at.elapsed()));
-        Some(if self.busy + self.starting == 0 { Duration::ZERO } else { patience.saturating_sub(waited) })
     }
 }

@@ -1,5 +1,5 @@
-//! The Lambda Runtime API over HTTP: one listener for each environment, on this machine only. The Extensions API
-//! is on the same one.
+//! The Lambda Runtime API over HTTP: one listener for each environment, on this machine only. The Extensions and
+//! Telemetry APIs are on the same one.
 
 use std::convert::Infallible;
 use std::io;
@@ -21,6 +21,8 @@ use super::Piece;
 use super::desk::{Desk, Next};
 use super::event::{Answer, Handed, Refusal};
 use super::output::Output;
+use super::telemetry::Telemetry;
+use crate::config::LogFormat;
 
 mod body;
 mod extension;
@@ -30,6 +32,8 @@ use body::{Body, Midway, STREAM_MAX, error_type, failed_midway, forward, read};
 
 const RUNTIME: &str = "/2018-06-01/runtime/";
 const EXTENSION: &str = "/2020-01-01/extension/";
+/// The Telemetry API, and the Logs API before it.
+const TELEMETRY: [&str; 2] = ["/2022-07-01/telemetry", "/2020-08-15/logs"];
 const RESPONSE_MODE: &str = "lambda-runtime-function-response-mode";
 
 /// Whom a Runtime API serves.
@@ -38,6 +42,8 @@ pub struct Guests {
     pub desk: Arc<Desk>,
     /// Where calls that are refused are told; nowhere if their process is not ours.
     pub output: Option<Arc<Output>>,
+    /// What they can subscribe to; nothing if their process is not ours.
+    pub telemetry: Option<Arc<Telemetry>>,
     /// What extensions are told when they register: name, version, handler, account.
     pub about: About,
 }
@@ -55,6 +61,8 @@ pub struct About {
     pub account: String,
     /// The environment's id.
     pub environment: String,
+    /// How its log is written.
+    pub format: LogFormat,
 }
 
 /// A listening Runtime API. It ends when this is dropped.
@@ -143,6 +151,9 @@ async fn answer(guests: &Guests, path: &str, request: Request<Incoming>) -> Resp
     let desk = &guests.desk;
     if let Some(call) = path.strip_prefix(EXTENSION) {
         return extension::reply(guests, call, request).await;
+    }
+    if TELEMETRY.contains(&path) {
+        return extension::subscribe(guests, request).await;
     }
     let Some(call) = path.strip_prefix(RUNTIME) else {
         return if path.ends_with("/ping") { text(StatusCode::OK, "pong") } else { not_found(path) };

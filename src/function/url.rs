@@ -25,14 +25,17 @@ use crate::delivery::Outcome;
 /// Posts events, over connections that stay open.
 pub type Client = legacy::Client<HttpConnector, Full<Bytes>>;
 
+/// A client without any connection yet.
+pub fn client() -> Client {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    legacy::Client::builder(TokioExecutor::new()).build(connector)
+}
+
 /// Posts the event to `url`.
 pub async fn run(call: &Call<'_>, world: &World, (spec, url): (&FunctionSpec, &str)) -> Outcome {
     let limit = world.limit_of(spec);
-    let client = world.posts.get_or_init(|| {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        legacy::Client::builder(TokioExecutor::new()).build(connector)
-    });
+    let client = world.post_client();
     let request = match request(call, url) {
         Ok(request) => request,
         Err(error) => return Outcome::Unavailable(format!("cannot post to {url}: {error}; correct `url`")),

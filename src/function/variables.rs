@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::arn::Place;
 use crate::clock::Timestamp;
-use crate::config::{FunctionKind, FunctionSpec};
+use crate::config::{FunctionKind, FunctionSpec, LogFormat};
 
 /// Where and as what a process runs.
 pub struct Setting<'a> {
@@ -33,23 +33,18 @@ pub struct Setting<'a> {
 /// `AWS_LAMBDA_RUNTIME_API` and the like come last and cannot be overridden.
 pub fn of(setting: &Setting, reserved: &[(&str, &str)]) -> BTreeMap<OsString, OsString> {
     let spec = setting.spec;
-    let mut all: BTreeMap<OsString, OsString> = BTreeMap::new();
-    for (name, unset) in
-        [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", ""), ("TMPDIR", ""), ("LANG", "en_US.UTF-8")]
-    {
-        let value = std::env::var_os(name).unwrap_or_else(|| unset.into());
-        if !value.is_empty() {
-            all.insert(name.into(), value);
-        }
-    }
+    let mut all = ours();
     if let Some(tmp) = setting.tmp {
         all.insert("TMPDIR".into(), tmp.into());
     }
+    layered(spec, &mut all);
     let mut set = |name: &str, value: &str| drop(all.insert(name.into(), value.into()));
     set("TZ", ":UTC");
     set("AWS_XRAY_CONTEXT_MISSING", "LOG_ERROR");
     // No daemon listens there; without an address the tracing library refuses to start.
     set("AWS_XRAY_DAEMON_ADDRESS", "127.0.0.1:2000");
+    set("_AWS_XRAY_DAEMON_ADDRESS", "127.0.0.1");
+    set("_AWS_XRAY_DAEMON_PORT", "2000");
     set("AWS_ACCESS_KEY_ID", "test");
     set("AWS_SECRET_ACCESS_KEY", "test");
     set("AWS_SESSION_TOKEN", "test");
@@ -74,6 +69,12 @@ pub fn of(setting: &Setting, reserved: &[(&str, &str)]) -> BTreeMap<OsString, Os
     set("AWS_LAMBDA_LOG_GROUP_NAME", &spec.logging.group.clone().unwrap_or_else(group));
     set("AWS_LAMBDA_LOG_STREAM_NAME", setting.log_stream);
     set("AWS_LAMBDA_INITIALIZATION_TYPE", initialization(setting.provisioned));
+    let (format, level) = match &spec.logging.format {
+        LogFormat::Text => ("Text", None),
+        LogFormat::Json { application, .. } => ("JSON", Some(application)),
+    };
+    set("AWS_LAMBDA_LOG_FORMAT", format);
+    level.into_iter().for_each(|level| set("AWS_LAMBDA_LOG_LEVEL", level));
     set("_HANDLER", &handler(&spec.kind));
     for (name, value) in reserved {
         set(name, value);
@@ -81,6 +82,53 @@ pub fn of(setting: &Setting, reserved: &[(&str, &str)]) -> BTreeMap<OsString, Os
     all.insert("LAMBDA_TASK_ROOT".into(), task_root(spec).into());
     all.insert("LAMBDA_RUNTIME_DIR".into(), setting.runtimes.into());
     all
+}
+
+/// The few variables of our own that processes have as well.
+fn ours() -> BTreeMap<OsString, OsString> {
+    let mut all = BTreeMap::new();
+    for (name, unset) in
+        [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", ""), ("TMPDIR", ""), ("LANG", "en_US.UTF-8")]
+    {
+        let value = std::env::var_os(name).unwrap_or_else(|| unset.into());
+        if !value.is_empty() {
+            all.insert(name.into(), value);
+        }
+    }
+    all
+}
+
+/// Where programs, libraries and modules of the layers are found; a later layer comes first. Libraries are found
+/// below the code as well.
+fn layered(spec: &FunctionSpec, all: &mut BTreeMap<OsString, OsString>) {
+    let below = |places: &[&str]| -> Vec<PathBuf> {
+        let layers = spec.layers.iter().rev();
+        layers.flat_map(|layer| places.iter().map(|place| layer.join(place))).collect()
+    };
+    let mut append = |name: &str, more: Vec<PathBuf>| {
+        let before = all.get(OsStr::new(name)).cloned().unwrap_or_default();
+        let paths = std::env::split_paths(&before).filter(|path| !path.as_os_str().is_empty()).chain(more);
+        // A folder with a colon in its name cannot be on a path.
+        if let Ok(joined) = std::env::join_paths(paths)
+            && !joined.is_empty()
+        {
+            all.insert(name.into(), joined);
+        }
+    };
+    append("PATH", below(&["bin"]));
+    let version = match &spec.kind {
+        FunctionKind::Handler { runtime, .. } => runtime.trim_end_matches(".x").to_owned(),
+        _ => String::new(),
+    };
+    let mut libraries = below(&["lib"]);
+    libraries.extend(Some(task_root(spec).join("lib")).filter(|folder| folder.is_dir()));
+    append("LD_LIBRARY_PATH", libraries);
+    if version.starts_with("python") {
+        append("PYTHONPATH", below(&["python", &format!("python/lib/{version}/site-packages")]));
+    }
+    if let Some(number) = version.strip_prefix("nodejs") {
+        append("NODE_PATH", below(&["nodejs/node_modules", &format!("nodejs/node{number}/node_modules")]));
+    }
 }
 
 /// The folder with the function's code.
@@ -169,6 +217,32 @@ mod tests {
         assert_eq!(value("CARGO"), None);
         assert!(is_shown_to_extensions(OsStr::new("AWS_REGION")));
         assert!(!is_shown_to_extensions(OsStr::new("LAMBDA_TASK_ROOT")));
+    }
+
+    #[test]
+    fn layers_are_on_every_path() {
+        let kind = |runtime: &str| FunctionKind::Handler {
+            runtime: runtime.into(),
+            handler: "app.go".into(),
+            code: "/nowhere/x".into(),
+        };
+        let check = |runtime: &str, name: &str, expected: &str| {
+            let mut spec = FunctionSpec::new("f", kind(runtime), "/x".into());
+            spec.layers = vec!["/a".into(), "/b".into()];
+            let mut all = BTreeMap::from([(OsString::from("PATH"), OsString::from("/bin"))]);
+            layered(&spec, &mut all);
+            let value = all.get(OsStr::new(name)).map(|value| value.to_string_lossy().into_owned());
+            assert_eq!(value.unwrap_or_default(), expected, "{runtime} {name}");
+        };
+        check("python3.12", "PATH", "/bin:/b/bin:/a/bin");
+        check("python3.12", "LD_LIBRARY_PATH", "/b/lib:/a/lib");
+        let python = "/b/python:/b/python/lib/python3.12/site-packages:/a/python:\
+                      /a/python/lib/python3.12/site-packages";
+        check("python3.12", "PYTHONPATH", python);
+        let node = "/b/nodejs/node_modules:/b/nodejs/node20/node_modules:/a/nodejs/node_modules:\
+                    /a/nodejs/node20/node_modules";
+        check("nodejs20.x", "NODE_PATH", node);
+        check("nodejs20.x", "PYTHONPATH", "");
     }
 
     #[test]

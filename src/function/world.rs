@@ -52,8 +52,7 @@ pub struct World {
     pub meter: Meter,
     /// Whether environments can have a file system of their own here, as far as we know.
     pub rooms_work: Arc<AtomicBool>,
-    /// The client of `url` functions.
-    pub posts: OnceLock<url::Client>,
+    posts: OnceLock<url::Client>,
     /// Cancelled when everything is to end.
     pub ending: CancellationToken,
     tasks: TaskTracker,
@@ -128,6 +127,11 @@ impl World {
     pub async fn until_tasks_ended(&self) {
         self.tasks.close();
         self.tasks.wait().await;
+    }
+
+    /// What posts: events to `url` functions, and telemetry.
+    pub fn post_client(&self) -> &url::Client {
+        self.posts.get_or_init(url::client)
     }
 
     /// Functions find the services of this dropwire here: `http://127.0.0.1:4566`.

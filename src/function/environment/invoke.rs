@@ -9,8 +9,10 @@ use tokio::sync::oneshot;
 use super::run::{LAST_WORDS, Run};
 use super::{Cause, End, Environment, Handled};
 use crate::clock::real;
+use crate::config::LogFormat;
 use crate::delivery::Report;
 use crate::function::event::{Answer, Event};
+use crate::function::happening::Happening;
 use crate::function::logs::{self, Measured, Status};
 use crate::function::outcome;
 use crate::function::world::Call;
@@ -48,13 +50,20 @@ impl Environment {
         let _closed = Closing(&event);
         let Some(at) = until_handed(run, &mut answer, limit).await else { return Handled::Gone };
         let end = until_end(run, &mut answer, limit.saturating_sub(at.elapsed())).await;
-        self.log.push_str(&logs::start(call.request_id, &maker.spec.version));
+        let started =
+            Happening::Start { request_id: call.request_id, version: &maker.spec.version, arn: &event.arn };
+        run.telemetry.tell(&started);
+        self.log.push_str(&started.lines(&maker.spec.logging.format, real::now()));
         self.conclude(end, call, begun.unwrap_or(at)).await
     }
 
     /// The outcome of an event whose environment did not start.
     pub(super) fn conclude_unstarted(&mut self, end: End, call: &Call<'_>, begun: Instant) -> Handled {
-        self.log.push_str(&logs::start(call.request_id, &self.maker.spec.version));
+        let maker = Arc::clone(&self.maker);
+        let arn = maker.world.event(call, &maker.spec, Duration::ZERO).arn;
+        let started =
+            Happening::Start { request_id: call.request_id, version: &maker.spec.version, arn: &arn };
+        self.log.push_str(&started.lines(&maker.spec.logging.format, real::now()));
         let outcome = self.report(end, call, (begun.elapsed(), 0));
         self.in_event = false;
         Handled::Over(outcome)
@@ -79,7 +88,7 @@ impl Environment {
             run.runtime.until_exit().await;
         }
         run.frost.release();
-        let written = run.output.take();
+        let written = run.take_output();
         self.log.push_str(&written);
         let storage_mb = self.maker.spec.storage_mb;
         if let Some(used_mb) = self.place.as_ref().and_then(|place| place.excess_mb(storage_mb)) {
@@ -98,19 +107,23 @@ impl Environment {
         let maker = Arc::clone(&self.maker);
         let (request_id, spec, init) = (call.request_id, &maker.spec, self.init.take());
         let limit = maker.world.limit_of(spec);
-        let (mut log, status) = (std::mem::take(&mut self.log), status(&end));
-        match &end {
-            End::Answer(_) => {}
-            End::Exit(exit) => log.push_str(&logs::exited(request_id, *exit)),
-            End::OutOfMemory => log.push_str(&logs::exited(request_id, logs::KILLED)),
-            End::Timeout => log.push_str(&logs::timed_out(real::now(), request_id, limit)),
-            End::Crash(exit) => log.push_str(&logs::extension_crashed(request_id, *exit)),
-            End::Extension(failed) => log.push_str(&logs::extension_failed(request_id, failed)),
+        let status = status(&end);
+        if spec.logging.format == LogFormat::Text {
+            self.log.push_str(&ended(&end, request_id, limit));
         }
         let memory_mb = spec.memory_mb;
         self.card.count(used_mb);
         let measured = Measured { request_id, duration, memory_mb, used_mb, init, status };
-        log.push_str(&logs::end_and_report(&measured));
+        let produced = if let End::Answer(Answer::Response(bytes)) = &end { bytes.len() } else { 0 };
+        for happening in
+            [Happening::RuntimeDone { measured: &measured, produced }, Happening::Report(&measured)]
+        {
+            if let Some(run) = &self.run {
+                run.telemetry.tell(&happening);
+            }
+            self.log.push_str(&happening.lines(&spec.logging.format, real::now()));
+        }
+        let log = std::mem::take(&mut self.log);
         let report = Report { duration, init, log };
         match end {
             End::Answer(answer) => outcome::answered(answer, report),
@@ -120,6 +133,18 @@ impl Environment {
             End::Crash(exit) => outcome::failed(logs::extension_crash_payload(request_id, exit), report),
             End::Extension(failed) => outcome::failed(logs::extension_payload(request_id, &failed), report),
         }
+    }
+}
+
+/// The lines of text about an end that is no answer.
+fn ended(end: &End, request_id: &str, limit: Duration) -> String {
+    match end {
+        End::Answer(_) => String::new(),
+        End::Exit(exit) => logs::exited(request_id, *exit),
+        End::OutOfMemory => logs::exited(request_id, logs::KILLED),
+        End::Timeout => logs::timed_out(real::now(), request_id, limit),
+        End::Crash(exit) => logs::extension_crashed(request_id, *exit),
+        End::Extension(failed) => logs::extension_failed(request_id, failed),
     }
 }
 

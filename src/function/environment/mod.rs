@@ -14,22 +14,28 @@ use std::time::{Duration, Instant};
 
 use super::event::Answer;
 use super::extensions::ExtensionFailure;
-use super::logs;
+use super::happening::Happening;
+use super::logs::Status;
 use super::maker::Maker;
 use super::process::Exit;
 use super::room::Place;
+use super::telemetry::Telemetry;
+use super::variables;
 use super::world::Call;
+use crate::clock::real;
 use crate::delivery::Outcome;
 
 pub mod card;
 mod invoke;
 mod run;
 mod shutdown;
+mod start;
 pub mod words;
 
 use card::{Card, Stage};
 use run::Run;
 pub use shutdown::Cause;
+use start::Ground;
 
 /// How long an environment may take to start before it is started once more, under the function's own limit.
 pub const INIT_MAX: Duration = Duration::from_secs(10);
@@ -204,35 +210,45 @@ impl Environment {
         let began = Instant::now();
         self.version = version;
         self.card.set_stage(Stage::Starting);
-        let run = Run::start(&self.maker, &self.card, (&mut self.place, limit)).await;
-        let (run, ended) = run.map_err(InitFailure::CannotStart)?;
-        if phase == Phase::Init {
-            // Told after the start, before which nobody knows what the interpreter is.
-            self.tell(&logs::init_start(&self.maker.runtime_version()));
-        }
+        let ground = Ground { maker: &self.maker, card: &self.card, place: &mut self.place };
+        let (run, ended) = start::start(ground, limit).await.map_err(InitFailure::CannotStart)?;
+        let maker = Arc::clone(&self.maker);
+        let start = (variables::initialization(self.card.provisioned), phase.as_str());
+        // Told after the start, before which nobody knows what the interpreter is.
+        let (runtime, function) =
+            (maker.runtime_version(), (maker.spec.name.as_str(), maker.spec.version.as_str()));
+        self.happen(&run.telemetry, &Happening::InitStart { start, runtime: &runtime, function });
         let ended = match ended {
             Some(end) => Err(end),
             None => run.until_ready(limit.saturating_sub(began.elapsed())).await,
         };
-        match ended {
-            Ok(at) => {
-                let took = at.duration_since(began);
-                self.tell(&run.output.take());
-                self.tell(&logs::extensions(&run.desk.extensions.shown()));
-                self.init = (phase == Phase::Init && !self.card.provisioned).then_some(took);
-                self.card.set_cold_start(took);
-                run.memory.end();
-                run.frost.release();
-                self.run = Some(Box::new(run));
-                Ok(())
-            }
-            Err(end) => {
-                run.kill().await;
-                self.tell(&run.output.take());
-                self.tell(&logs::init_report(began.elapsed(), phase.as_str(), &invoke::status(&end)));
-                Err(InitFailure::Failed(end))
-            }
+        let (status, took) = match &ended {
+            Ok(at) => (Status::Success, at.duration_since(began)),
+            Err(end) => (invoke::status(end), began.elapsed()),
+        };
+        if ended.is_err() {
+            run.kill().await;
         }
+        self.tell(&run.take_output());
+        for shown in run.desk.extensions.shown() {
+            self.happen(&run.telemetry, &Happening::Extension(&shown));
+        }
+        self.happen(&run.telemetry, &Happening::InitRuntimeDone { start, status: &status });
+        self.happen(&run.telemetry, &Happening::InitReport { start, status: &status, took });
+        ended.map_err(InitFailure::Failed)?;
+        self.init = (phase == Phase::Init && !self.card.provisioned).then_some(took);
+        self.card.set_cold_start(took);
+        run.memory.end();
+        run.frost.release();
+        self.run = Some(Box::new(run));
+        Ok(())
+    }
+
+    /// Tells this in the log, and to those who have subscribed.
+    fn happen(&mut self, telemetry: &Telemetry, happening: &Happening) {
+        telemetry.tell(happening);
+        let lines = happening.lines(&self.maker.spec.logging.format, real::now());
+        self.tell(&lines);
     }
 
     /// Hands the event over and waits for what becomes of it.
@@ -242,7 +258,7 @@ impl Environment {
         if self.run.is_none() {
             let maker = Arc::clone(&self.maker);
             let (limit, now) = (maker.world.limit_of(&maker.spec), Instant::now());
-            match self.init(Phase::Invoke, maker.code.version(), limit).await {
+            match self.init(Phase::Invoke, maker.code_version(), limit).await {
                 Ok(()) => begun = Some(now),
                 Err(InitFailure::CannotStart(text)) => {
                     self.in_event = false;

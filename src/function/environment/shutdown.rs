@@ -49,7 +49,7 @@ impl Environment {
         if let Some(run) = self.run.take() {
             self.card.set_pid(0);
             shut_down(&run, cause).await;
-            self.tell(&run.output.take());
+            self.tell(&run.take_output());
         }
         self.broken = None;
         self.in_event = false;

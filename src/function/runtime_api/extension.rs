@@ -1,4 +1,4 @@
-//! The Lambda Extensions API.
+//! The Lambda Extensions API, and the Telemetry API that extensions use.
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
@@ -8,7 +8,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{Body, Guests, json as json_response, not_found, read, refused};
+use crate::clock::real;
 use crate::function::extensions::{EXIT_ERROR, INIT_ERROR, Refused};
+use crate::function::happening::Happening;
+use crate::function::telemetry::Subscription;
 use crate::random;
 
 const NAME: &str = "lambda-extension-name";
@@ -97,6 +100,36 @@ fn fail(
         Ok(()) => json_response(StatusCode::ACCEPTED, Bytes::from_static(b"{\"status\":\"OK\"}\n")),
         Err(refusal) => refuse(&refusal),
     }
+}
+
+/// Subscribes an extension to what is told.
+pub async fn subscribe(guests: &Guests, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    let Some(telemetry) = guests.telemetry.as_ref().filter(|_| request.method() == Method::PUT) else {
+        return not_found(request.uri().path());
+    };
+    let headers = request.headers().clone();
+    let name = match guests.desk.extensions.identify(text(&headers, ID)) {
+        Ok(name) => name,
+        Err(refusal) => return refuse(&refusal),
+    };
+    let body = match read(request.into_body(), BODY_MAX).await {
+        Ok(Body::Whole(body, _)) => body,
+        _ => Bytes::new(),
+    };
+    let asked = serde_json::from_slice::<Subscription>(&body).map_err(|error| error.to_string());
+    let asked = asked.and_then(|asked| asked.check().map(|()| asked));
+    let subscription = match asked {
+        Ok(subscription) => subscription,
+        Err(text) => return refused(StatusCode::BAD_REQUEST, "ValidationError", &text),
+    };
+    telemetry.subscribe(&subscription);
+    let happening = Happening::Subscription { name: &name, types: &subscription.types };
+    telemetry.tell(&happening);
+    if let Some(output) = &guests.output {
+        let line = happening.lines(&guests.about.format, real::now());
+        line.lines().for_each(|line| output.note(line));
+    }
+    json_response(StatusCode::OK, Bytes::from_static(b"\"OK\""))
 }
 
 /// The answer to a call that is refused.

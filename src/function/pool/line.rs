@@ -1,0 +1,176 @@
+//! Those who wait for an environment, and when one more is started for them.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, MutexGuard, OnceLock};
+use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
+
+use super::{Lease, Pool, State};
+use crate::clock::real;
+
+/// How long somebody waits in line at the least before another environment is started for him.
+const PATIENCE_MIN: Duration = Duration::from_millis(1);
+/// How long the line waits for the first start before it starts as many as it needs: that function is a slow one.
+const PATIENCE_MAX: Duration = Duration::from_millis(250);
+/// How long there is a line without a break before each processor gets an environment, however fast the line moves.
+const LASTING: Duration = Duration::from_millis(200);
+
+/// Where an invocation that waits gets its environment.
+pub type Waiter = oneshot::Sender<Result<Lease, String>>;
+
+/// Those who wait, in the order in which they came.
+#[derive(Default)]
+pub struct Line {
+    waiting: VecDeque<(Waiter, Instant)>,
+    /// Since when there has been somebody in line without a break.
+    since: Option<Instant>,
+    /// Whether somebody looks after it.
+    is_watched: bool,
+}
+
+impl Line {
+    /// One more waits: it hears by this.
+    pub fn join(&mut self) -> oneshot::Receiver<Result<Lease, String>> {
+        let ((sender, receiver), now) = (oneshot::channel(), Instant::now());
+        self.since.get_or_insert(now);
+        self.waiting.push_back((sender, now));
+        receiver
+    }
+
+    /// The first one who still waits leaves the line.
+    pub fn leave(&mut self) -> Option<Waiter> {
+        let first = std::iter::from_fn(|| self.waiting.pop_front()).find(|(waiter, _)| !waiter.is_closed());
+        if self.waiting.is_empty() {
+            self.since = None;
+        }
+        first.map(|(waiter, _)| waiter)
+    }
+
+    /// Those who went away count no more.
+    fn forget_the_gone(&mut self) {
+        self.waiting.retain(|(waiter, _)| !waiter.is_closed());
+        if self.waiting.is_empty() {
+            self.since = None;
+        }
+    }
+
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.waiting.len()
+    }
+    /// Whether nobody waits.
+    pub fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+    /// How long the first one has waited.
+    fn waited(&self) -> Option<Duration> {
+        self.waiting.front().map(|(_, since)| since.elapsed())
+    }
+    /// How long there has been a line without a break.
+    fn lasts(&self) -> Duration {
+        self.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+}
+
+impl Pool {
+    /// Sees to it that the line gets what it needs, until there is no line.
+    pub(super) fn watch_line(self: &Arc<Pool>, state: &mut State) {
+        if std::mem::replace(&mut state.line.is_watched, true) {
+            return;
+        }
+        let (pool, ending) = (Arc::clone(self), self.maker.world.ending.clone());
+        self.maker.world.spawn(async move {
+            if ending.run_until_cancelled(pool.until_no_line()).await.is_none() {
+                pool.fail_line("dropwire is stopping");
+            }
+        });
+    }
+
+    async fn until_no_line(self: &Arc<Pool>) {
+        loop {
+            let changed = self.changed.notified();
+            let wait = {
+                let mut state = self.state();
+                state.line.forget_the_gone();
+                if state.line.is_empty() {
+                    state.line.is_watched = false;
+                    return;
+                }
+                match state.next_start() {
+                    Some(wait) if wait.is_zero() => {
+                        self.start(&mut state, false);
+                        continue;
+                    }
+                    wait => wait,
+                }
+            };
+            match wait {
+                None => changed.await,
+                Some(wait) => drop(real::within(wait, changed).await),
+            }
+        }
+    }
+
+    pub(super) fn fail_line(&self, text: &str) {
+        let waiting: Vec<Waiter> = {
+            let mut state = self.state();
+            std::iter::from_fn(|| state.line.leave()).collect()
+        };
+        for waiter in waiting {
+            waiter.send(Err(format!("function {}: {text}", self.maker.spec.name))).ok();
+        }
+    }
+
+    /// Gives idle environments to those who wait in line, in their order.
+    pub(super) fn serve_line(self: &Arc<Pool>, mut state: MutexGuard<'_, State>) {
+        let (mut ended, mut served) = (Vec::new(), Vec::new());
+        // While new code is being started its events wait for it.
+        while !state.reload.is_under_way() && !state.line.is_empty() {
+            let Some(environment) = state.take_idle(&mut ended) else { break };
+            served.push((state.line.leave(), Lease::new(environment, self)));
+        }
+        drop(state);
+        for (waiter, lease) in served {
+            // One who went away gives it back by dropping it, and it comes to the next.
+            if let Some(waiter) = waiter {
+                drop(waiter.send(Ok(lease)));
+            }
+        }
+        self.end_all(ended);
+    }
+}
+
+impl State {
+    pub(super) fn may_start(&self) -> bool {
+        self.busy + self.starting < self.limit
+    }
+
+    /// How long until another environment is to be started for the line; none as long as nothing changes.
+    fn next_start(&self) -> Option<Duration> {
+        if !self.may_start() || self.starting >= self.line.len() || self.reload.is_under_way() {
+            return None;
+        }
+        let waited = self.line.waited()?;
+        let Some(last) = self.last_start else {
+            // Nobody knows yet how long a start takes.
+            let is_first = self.busy + self.starting == 0;
+            return Some(if is_first { Duration::ZERO } else { PATIENCE_MAX.saturating_sub(waited) });
+        };
+        if self.starting >= self.busy.max(1) && waited < PATIENCE_MAX {
+            return Some(PATIENCE_MAX.saturating_sub(waited));
+        }
+        let patience = last.clamp(PATIENCE_MIN, PATIENCE_MAX);
+        if self.line.lasts() > LASTING.max(patience) && self.busy + self.starting < processors() {
+            return Some(Duration::ZERO);
+        }
+        let waited = self.started_at.map_or(waited, |at| waited.min(at.elapsed()));
+        Some(if self.busy + self.starting == 0 { Duration::ZERO } else { patience.saturating_sub(waited) })
+    }
+}
+
+/// How many processors there are.
+fn processors() -> usize {
+    static COUNT: OnceLock<usize> = OnceLock::new();
+    *COUNT.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+}

@@ -1,0 +1,242 @@
+//! The Telemetry API (and the Logs API before it): extensions get what the platform and the function write, in
+//! batches, over HTTP or TCP.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Request, header};
+use http_body_util::{BodyExt, Full};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use super::happening::Happening;
+use super::world::World;
+use crate::clock::real;
+
+/// How many records wait for a subscriber at the most.
+const WAITING_MAX: usize = 10_000;
+
+/// A subscription, as an extension asks for it.
+#[derive(Debug, Deserialize)]
+pub struct Subscription {
+    /// What it wants: `platform`, `function`, `extension`.
+    pub types: Vec<String>,
+    #[serde(default)]
+    buffering: Buffering,
+    destination: Destination,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Buffering {
+    max_items: usize,
+    max_bytes: usize,
+    timeout_ms: u64,
+}
+
+impl Default for Buffering {
+    fn default() -> Buffering {
+        Buffering { max_items: 10_000, max_bytes: 262_144, timeout_ms: 1000 }
+    }
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Destination {
+    protocol: String,
+    #[serde(rename = "URI")]
+    uri: Option<String>,
+    port: Option<u16>,
+}
+
+impl Subscription {
+    /// Whether it can be kept. Errors say what is wrong.
+    pub fn check(&self) -> Result<(), String> {
+        let known = |kind: &String| ["platform", "function", "extension"].contains(&kind.as_str());
+        if self.types.is_empty() || !self.types.iter().all(known) {
+            return Err("types must be some of platform, function, extension".to_owned());
+        }
+        let Buffering { max_items, max_bytes, timeout_ms } = self.buffering;
+        if !(1000..=10_000).contains(&max_items) {
+            return Err("buffering.maxItems must be from 1000 to 10000".to_owned());
+        }
+        if !(262_144..=1_048_576).contains(&max_bytes) {
+            return Err("buffering.maxBytes must be from 262144 to 1048576".to_owned());
+        }
+        if !(25..=30_000).contains(&timeout_ms) {
+            return Err("buffering.timeoutMs must be from 25 to 30000".to_owned());
+        }
+        match (self.destination.protocol.as_str(), &self.destination.uri, self.destination.port) {
+            ("HTTP", Some(uri), _) if local(uri).is_some() => Ok(()),
+            ("TCP", _, Some(_)) => Ok(()),
+            _ => Err("destination must be HTTP with a URI of this machine, or TCP with a port".to_owned()),
+        }
+    }
+}
+
+/// The URI of an extension's own listener: its host is that of the sandbox, which is this machine.
+fn local(uri: &str) -> Option<String> {
+    let rest = uri.strip_prefix("http://")?;
+    let (host, after) = rest.split_at(rest.find([':', '/']).unwrap_or(rest.len()));
+    let is_here = ["sandbox.localdomain", "sandbox", "localhost", "127.0.0.1"].contains(&host);
+    is_here.then(|| format!("http://127.0.0.1{after}"))
+}
+
+/// What is told in one environment, and to whom.
+pub struct Telemetry {
+    world: Arc<World>,
+    subscribers: Mutex<Vec<Subscriber>>,
+    /// Whether there are any: asked for every line.
+    heard: AtomicBool,
+}
+
+struct Subscriber {
+    types: Vec<String>,
+    to: mpsc::Sender<Value>,
+    dropped: Arc<(AtomicU64, AtomicU64)>,
+}
+
+impl Telemetry {
+    /// Nobody subscribes yet.
+    pub fn new(world: &Arc<World>) -> Telemetry {
+        let (subscribers, heard) = (Mutex::default(), AtomicBool::new(false));
+        Telemetry { world: Arc::clone(world), subscribers, heard }
+    }
+
+    /// Whether anybody listens.
+    pub fn is_heard(&self) -> bool {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    /// From now on what this asks for goes to its destination.
+    pub fn subscribe(&self, subscription: &Subscription) {
+        let (to, records) = mpsc::channel(WAITING_MAX);
+        let dropped = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
+        let types = subscription.types.clone();
+        let sender = Sender {
+            world: Arc::clone(&self.world),
+            buffering: subscription.buffering.clone(),
+            destination: subscription.destination.clone(),
+            dropped: Arc::clone(&dropped),
+            stream: None,
+        };
+        let ending = self.world.ending.clone();
+        self.world.spawn(async move {
+            ending.run_until_cancelled(sender.run(records)).await;
+        });
+        let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        subscribers.push(Subscriber { types, to, dropped });
+        self.heard.store(true, Ordering::Relaxed);
+    }
+
+    /// Tells what the platform does.
+    pub fn tell(&self, happening: &Happening) {
+        if self.is_heard() {
+            self.send("platform", &happening.json(real::now()));
+        }
+    }
+
+    /// Tells a line: of the `function`, or of an `extension`.
+    pub fn tell_line(&self, kind: &str, line: &str) {
+        if self.is_heard() {
+            // A line that is JSON by itself is told as that.
+            let record = serde_json::from_str::<Value>(line).ok().filter(Value::is_object);
+            let record = record.unwrap_or_else(|| Value::from(line));
+            self.send(kind, &json!({ "time": real::now().to_string(), "type": kind, "record": record }));
+        }
+    }
+
+    fn send(&self, kind: &str, record: &Value) {
+        let subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
+        for one in subscribers.iter().filter(|one| one.types.iter().any(|wanted| wanted == kind)) {
+            if one.to.try_send(record.clone()).is_err() {
+                one.dropped.0.fetch_add(1, Ordering::Relaxed);
+                let bytes = record.to_string().len();
+                one.dropped.1.fetch_add(u64::try_from(bytes).unwrap_or(0), Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+/// Brings records to one subscriber.
+struct Sender {
+    world: Arc<World>,
+    buffering: Buffering,
+    destination: Destination,
+    dropped: Arc<(AtomicU64, AtomicU64)>,
+    stream: Option<TcpStream>,
+}
+
+impl Sender {
+    /// Until there is nobody who could tell more.
+    async fn run(mut self, mut records: mpsc::Receiver<Value>) {
+        while let Some(first) = records.recv().await {
+            let due = Instant::now() + Duration::from_millis(self.buffering.timeout_ms);
+            let mut batch = vec![first.to_string()];
+            let mut bytes = batch[0].len();
+            while batch.len() < self.buffering.max_items && bytes < self.buffering.max_bytes {
+                let left = due.saturating_duration_since(Instant::now());
+                let Some(Some(record)) = real::within(left, records.recv()).await else { break };
+                let text = record.to_string();
+                bytes += text.len();
+                batch.push(text);
+            }
+            let lost = (self.dropped.0.swap(0, Ordering::Relaxed), self.dropped.1.swap(0, Ordering::Relaxed));
+            if lost.0 > 0 {
+                let dropped = Happening::LogsDropped { records: lost.0, bytes: lost.1 };
+                batch.push(dropped.json(real::now()).to_string());
+            }
+            // Who does not take them loses them, as on AWS.
+            self.deliver(&batch).await.ok();
+        }
+    }
+
+    async fn deliver(&mut self, batch: &[String]) -> std::io::Result<()> {
+        if let Some(uri) = self.destination.uri.as_deref().and_then(local) {
+            let body = Full::new(Bytes::from(format!("[{}]", batch.join(","))));
+            let request = Request::post(uri).header(header::CONTENT_TYPE, "application/json").body(body);
+            let request = request.map_err(std::io::Error::other)?;
+            let answer = self.world.post_client().request(request).await.map_err(std::io::Error::other)?;
+            return answer.into_body().collect().await.map(drop).map_err(std::io::Error::other);
+        }
+        let mut text = batch.join("\n");
+        text.push('\n');
+        let port = self.destination.port.unwrap_or_default();
+        let mut stream = match self.stream.take() {
+            Some(stream) => stream,
+            None => TcpStream::connect(("127.0.0.1", port)).await?,
+        };
+        stream.write_all(text.as_bytes()).await?;
+        self.stream = Some(stream);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subscriptions_are_checked() {
+        let check = |text: &str, says: &str| {
+            let read = serde_json::from_str::<Subscription>(text);
+            let said = read.map_err(|error| error.to_string()).and_then(|read| read.check()).err();
+            assert!(said.unwrap_or_default().contains(says), "{text}");
+        };
+        let http = r#""destination":{"protocol":"HTTP","URI":"http://sandbox.localdomain:4243/x"}"#;
+        assert_eq!(local("http://sandbox.localdomain:4243/x").as_deref(), Some("http://127.0.0.1:4243/x"));
+        check(&format!(r#"{{"types":["platform"],{http}}}"#), "");
+        check(&format!(r#"{{"types":["other"],{http}}}"#), "types must be");
+        check(&format!(r#"{{"types":["function"],"buffering":{{"maxItems":1}},{http}}}"#), "maxItems");
+        check(&format!(r#"{{"types":["function"],"buffering":{{"timeoutMs":1}},{http}}}"#), "timeoutMs");
+        let elsewhere =
+            r#"{"types":["platform"],"destination":{"protocol":"HTTP","URI":"http://example.com/"}}"#;
+        check(elsewhere, "of this machine");
+        check(r#"{"types":["platform"],"destination":{"protocol":"TCP","port":9}}"#, "");
+        check(r#"{"types":["platform"]}"#, "destination");
+    }
+}
