@@ -79,7 +79,9 @@ impl Lambda {
     fn stream_of_table(&self, arn: &str) -> Option<String> {
         let world = self.registry.world();
         let mut streams = world.around.tables.values();
-        streams.find(|stream| stream.strip_prefix(arn).is_some_and(|rest| rest.starts_with("/stream/"))).cloned()
+        streams
+            .find(|stream| stream.strip_prefix(arn).is_some_and(|rest| rest.starts_with("/stream/")))
+            .cloned()
     }
 
     fn check_destination(&self, world: &World, mapping: &Mapping) -> Result<(), AwsError> {

@@ -20,8 +20,6 @@ pub struct Head {
     pub tags: BTreeMap<String, String>,
     /// How many invocations may run at once, taken out of the account's.
     pub reserved: Option<u32>,
-    /// Whether it may call itself in a circle.
-    pub recursion_allowed: bool,
 }
 
 /// `$LATEST`, or a published version.

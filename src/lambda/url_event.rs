@@ -74,15 +74,11 @@ pub fn event(call: &Call, raw_query: &str, setting: &Setting) -> Value {
     context["time"] = json!(log_time(*now));
     context["timeEpoch"] = json!(now.as_millis());
     event["requestContext"] = context;
-    let is_text = is_text(call.header("content-type"));
+    let text = std::str::from_utf8(&call.body).ok().filter(|_| is_text(call.header("content-type")));
     if !call.body.is_empty() {
-        event["body"] = match std::str::from_utf8(&call.body) {
-            Ok(text) if is_text => json!(text),
-            _ => json!(BASE64.encode(&call.body)),
-        };
+        event["body"] = text.map_or_else(|| json!(BASE64.encode(&call.body)), |text| json!(text));
     }
-    let encoded = !call.body.is_empty() && !(is_text && std::str::from_utf8(&call.body).is_ok());
-    event["isBase64Encoded"] = json!(encoded);
+    event["isBase64Encoded"] = json!(!call.body.is_empty() && text.is_none());
     event
 }
 

@@ -348,6 +348,7 @@ async fn concurrency_is_reserved_and_provisioned() {
     let put = service.ok(202, "PUT", &path, one).await;
     assert_eq!(put["Status"], "IN_PROGRESS");
     service.apply();
+    service.lambda.ask_readiness(Box::new(|key| if key == "f:1" { 2 } else { 0 }));
     assert_eq!(service.ok(200, "GET", &path, Value::Null).await["Status"], "READY");
     assert_eq!(service.lambda.provisioned()["f:1"], 2);
     let list = service.ok(200, "GET", &format!("{provisioned}?List=ALL"), Value::Null).await;

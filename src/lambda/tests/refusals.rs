@@ -65,5 +65,4 @@ async fn what_is_no_request_is_told_so() {
     let gone = service.fails(501, "POST", "/2025-11-30/capacity-providers", json!({})).await;
     assert!(gone.contains("CreateCapacityProvider"), "{gone}");
     service.fails(404, "PATCH", "/2015-03-31/functions/f", json!({})).await;
-    service.fails(503, "POST", "/2015-03-31/functions/f/invocations", json!({})).await;
 }

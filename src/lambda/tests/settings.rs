@@ -179,9 +179,10 @@ async fn tags_runtimes_and_recursion_are_kept() {
     service.ok(200, "PUT", rule, json!({"UpdateRuntimeOn": "FunctionUpdate"})).await;
     assert_eq!(service.ok(200, "GET", rule, Value::Null).await["UpdateRuntimeOn"], "FunctionUpdate");
     let recursion = "/2024-08-31/functions/f/recursion-config";
-    assert_eq!(service.ok(200, "GET", recursion, Value::Null).await, json!({"RecursiveLoop": "Terminate"}));
+    assert_eq!(service.ok(200, "GET", recursion, Value::Null).await, json!({"RecursiveLoop": "Allow"}));
     service.ok(200, "PUT", recursion, json!({"RecursiveLoop": "Allow"})).await;
-    assert!(service.lambda.recursion_allowed("f"));
+    let refused = service.fails(400, "PUT", recursion, json!({"RecursiveLoop": "Terminate"})).await;
+    assert!(refused.contains("does not look for recursive loops"), "{refused}");
     let signing = "/2020-06-30/functions/f/code-signing-config";
     assert_eq!(service.ok(200, "GET", signing, Value::Null).await, json!({}));
 }
