@@ -1,6 +1,7 @@
 //! Everything put together: the only file that knows every part. It has no rules of its own.
 
 mod assembly;
+mod sources;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -27,10 +28,10 @@ use crate::lambda::url_invoke::FunctionUrls;
 use crate::lambda::{self, Lambda};
 use crate::random::Random;
 use crate::server::{self, Server};
-use crate::source::dynamodb::{self, Table};
-use crate::source::s3::{self, Bucket};
+use crate::source::dynamodb::Table;
+use crate::source::s3::Bucket;
 use crate::source::sns::Topic;
-use crate::source::{EventSource, Outlet, SourceError};
+use crate::source::{Outlet, SourceError};
 use crate::state::{StateError, StateFolder};
 use crate::store::{Store, StoreError};
 use crate::timeline::Timeline;
@@ -281,106 +282,6 @@ impl App {
             self.timeline.notice(self.clock.now(), "warning", problem.text.clone());
             parts.problems.insert(format!("function {}", problem.function), problem.text);
         }
-    }
-
-    async fn exchange_buckets(self: &Arc<App>, config: &Config) {
-        let old = self.config();
-        self.parts().buckets.retain(|name, running| {
-            let (now, was) = (config.buckets.get(name), old.buckets.get(name));
-            let same = now.zip(was).is_some_and(|(now, was)| now.is_like(was)) && config.sim == old.sim;
-            if !same {
-                running.stop.cancel()
-            }
-            same
-        });
-        for (name, spec) in &config.buckets {
-            if self.parts().buckets.contains_key(name) {
-                continue;
-            }
-            let ground = s3::Ground {
-                place: config.sim.place.clone(),
-                clock: self.clock.clone(),
-                random: self.random.clone(),
-                timeline: self.timeline.clone(),
-                outlet: Outlet::into(self.queue.clone()),
-                store: self.store.clone(),
-                event_version: config.sim.event_version.clone(),
-            };
-            let about = format!("bucket {name}");
-            match Bucket::open(spec.clone(), ground) {
-                Ok(bucket) => {
-                    let stop = self.watch(&about, bucket.clone());
-                    real::within(READY_MAX, bucket.ready()).await;
-                    self.parts().buckets.insert(name.clone(), Sourced { source: bucket, stop });
-                }
-                Err(error) => self.problem(&about, &error),
-            }
-        }
-    }
-
-    async fn exchange_tables(self: &Arc<App>, config: &Config) {
-        let old = self.config();
-        self.parts().tables.retain(|name, running| {
-            let (now, was) = (config.tables.get(name), old.tables.get(name));
-            let same = now.zip(was).is_some_and(|(now, was)| now.is_like(was)) && config.sim == old.sim;
-            if !same {
-                running.stop.cancel()
-            }
-            same
-        });
-        for (name, spec) in &config.tables {
-            if self.parts().tables.contains_key(name) {
-                continue;
-            }
-            let ground = dynamodb::Ground {
-                place: config.sim.place.clone(),
-                clock: self.clock.clone(),
-                random: self.random.clone(),
-                timeline: self.timeline.clone(),
-                outlet: Outlet::into(self.queue.clone()),
-                store: self.store.clone(),
-            };
-            let about = format!("table {name}");
-            match Table::open(spec.clone(), ground).await {
-                Ok(table) => {
-                    let stop = self.watch(&about, table.clone());
-                    real::within(READY_MAX, table.ready()).await;
-                    self.parts().tables.insert(name.clone(), Sourced { source: table, stop });
-                }
-                Err(error) => self.problem(&about, &error),
-            }
-        }
-    }
-
-    /// Runs a source until its token is cancelled. If it cannot go on (a full disk), that is shown, and it begins
-    /// anew after a while: what happened meanwhile is in the folder or the table, and is found there.
-    fn watch<S: EventSource + 'static>(self: &Arc<App>, about: &str, source: Arc<S>) -> CancellationToken {
-        let stop = self.stop.child_token();
-        let (app, about, token) = (self.clone(), about.to_owned(), stop.clone());
-        let mut parts = self.parts();
-        parts.problems.remove(&about);
-        parts.tasks.spawn(async move {
-            let mut pause = SOURCE_PAUSE;
-            loop {
-                let run = source.clone().run(token.clone());
-                tokio::pin!(run);
-                let early = real::within(SOURCE_PAUSE, &mut run).await;
-                if early.is_none() {
-                    // It has run for a while: whatever was wrong before is not wrong now.
-                    app.parts().problems.remove(&about);
-                    pause = SOURCE_PAUSE;
-                }
-                let ended = match early {
-                    Some(ended) => ended,
-                    None => run.await,
-                };
-                let Err(error) = ended else { break };
-                app.problem(&about, &error);
-                tokio::select! { () = real::sleep(pause) => {}, () = token.cancelled() => break }
-                pause = (pause * 2).min(SOURCE_PAUSE_MAX);
-            }
-        });
-        stop
     }
 
     /// Something is wrong with a part; the rest goes on.

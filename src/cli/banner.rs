@@ -163,6 +163,7 @@ mod tests {
   dropwire 0.1.0   ready in 84 ms        dropwire.toml · 2 functions · 2 wires · state .dropwire/
 
   ➜ Control   http://127.0.0.1:4566
+  ➜ AWS API   same address               eval \"$(dropwire env)\"   then use aws or any SDK
 
   s3     uploads/incoming/*.png  → thumbnail
   table  orders                  → audit      2 retries

@@ -1,24 +1,23 @@
 //! Invoke and InvokeAsync: from the request to the function and back (semantics: Invoke, asynchronous invocation).
 
 use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use http::StatusCode;
-use serde::de::IgnoredAny;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio_util::task::TaskTracker;
 
+use super::asked::{Kind, asked, payload};
 use super::journal::Journal;
 use super::names::Target;
+use super::to_its_end::ToItsEnd;
 use super::{Lambda, Resolved};
 use crate::arn::Arn;
-use crate::aws::{Answer, AwsError, Body, Call};
+use crate::aws::{Answer, AwsError, Call};
 use crate::clock::{Clock, real};
 use crate::delivery::queue::Queue;
 use crate::delivery::{Outcome, Report, Throttle};
@@ -32,8 +31,6 @@ use tokio::sync::mpsc;
 pub const SYNC_MAX: usize = 6 << 20;
 /// The largest payload of an asynchronous invocation, in bytes: 1 MiB.
 pub const ASYNC_MAX: usize = 1 << 20;
-/// The longest client context, in bytes of base64.
-const CONTEXT_MAX: usize = 3583;
 /// How much of a log a caller gets who asks for its tail, in bytes.
 const TAIL_MAX: usize = 4096;
 /// How long an invocation waits for a function that was made a moment ago.
@@ -59,21 +56,6 @@ pub struct Parts {
     pub journal: Journal,
     /// Invocations whose callers have gone away.
     pub abandoned: TaskTracker,
-}
-
-/// How a caller wants to be answered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    RequestResponse,
-    Event,
-    DryRun,
-}
-
-/// What a caller says besides the payload.
-struct Asked {
-    kind: Kind,
-    tail: bool,
-    client_context: Option<String>,
 }
 
 impl Invoker {
@@ -229,131 +211,6 @@ pub fn root_of(trace_id: &str) -> &str {
     trace_id.split(';').find(|part| part.starts_with("Root=")).unwrap_or(trace_id)
 }
 
-/// A future that is run to its end even if whoever waits for it goes away.
-struct ToItsEnd<T: Send + 'static> {
-    future: Option<Pin<Box<dyn Future<Output = T> + Send>>>,
-    tasks: TaskTracker,
-}
-
-impl<T: Send + 'static> ToItsEnd<T> {
-    fn of(future: impl Future<Output = T> + Send + 'static, tasks: &TaskTracker) -> ToItsEnd<T> {
-        ToItsEnd { future: Some(Box::pin(future)), tasks: tasks.clone() }
-    }
-}
-
-impl<T: Send + 'static> Future for ToItsEnd<T> {
-    type Output = T;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        let Some(future) = &mut self.future else { return Poll::Pending };
-        let polled = future.as_mut().poll(context);
-        if polled.is_ready() {
-            self.future = None;
-        }
-        polled
-    }
-}
-
-impl<T: Send + 'static> Drop for ToItsEnd<T> {
-    fn drop(&mut self) {
-        // Without a runtime everything is ending, this as well.
-        if let Some(future) = self.future.take()
-            && tokio::runtime::Handle::try_current().is_ok()
-        {
-            self.tasks.spawn(async move { drop(future.await) });
-        }
-    }
-}
-
-/// What the headers ask for.
-fn asked(call: &Call) -> Result<Asked, AwsError> {
-    let kind = match call.header("x-amz-invocation-type") {
-        None | Some("" | "RequestResponse") => Kind::RequestResponse,
-        Some("Event") => Kind::Event,
-        Some("DryRun") => Kind::DryRun,
-        Some(other) => {
-            return Err(no_member(other, "invocationType", "[RequestResponse, Event, DryRun]"));
-        }
-    };
-    let tail = match call.header("x-amz-log-type") {
-        None | Some("" | "None") => false,
-        Some("Tail") => true,
-        Some(other) => return Err(no_member(other, "logType", "[None, Tail]")),
-    };
-    let client_context = client_context(call.header("x-amz-client-context"))?;
-    Ok(Asked { kind, tail, client_context })
-}
-
-fn no_member(value: &str, field: &str, set: &str) -> AwsError {
-    constraint(value, field, &format!("satisfy enum value set: {set}"))
-}
-
-fn constraint(value: &str, field: &str, must: &str) -> AwsError {
-    AwsError::new(
-        400,
-        "ValidationException",
-        format!(
-            "1 validation error detected: Value '{value}' at '{field}' failed to satisfy constraint: Member must {must}"
-        ),
-    )
-}
-
-/// The client context as the function gets it: decoded JSON.
-pub fn client_context(header: Option<&str>) -> Result<Option<String>, AwsError> {
-    let Some(encoded) = header.filter(|text| !text.is_empty()) else { return Ok(None) };
-    if encoded.len() > CONTEXT_MAX {
-        return Err(constraint(
-            encoded,
-            "clientContext",
-            &format!("have length less than or equal to {CONTEXT_MAX}"),
-        ));
-    }
-    let refused = || {
-        AwsError::new(
-            400,
-            "InvalidRequestContentException",
-            "Client context must be a valid Base64-encoded JSON object.",
-        )
-    };
-    let decoded = BASE64.decode(encoded).map_err(|_| refused())?;
-    let value: Value = serde_json::from_slice(&decoded).map_err(|_| refused())?;
-    // Written anew: a header has no room for line breaks.
-    value.is_object().then(|| Some(value.to_string())).ok_or_else(refused)
-}
-
-/// The event: the body, or an empty object for none.
-pub fn payload(body: &Bytes) -> Result<Bytes, AwsError> {
-    if body.is_empty() {
-        return Ok(Bytes::from_static(b"{}"));
-    }
-    match serde_json::from_slice::<IgnoredAny>(body) {
-        Ok(_) => Ok(body.clone()),
-        Err(error) => Err(AwsError::new(400, "InvalidRequestContentException", not_json(body, &error))),
-    }
-}
-
-/// The service's words for a body that is no JSON: it names the first character that cannot be.
-fn not_json(body: &[u8], error: &serde_json::Error) -> String {
-    let text = String::from_utf8_lossy(body);
-    let line = error.line().max(1);
-    let column = error.column();
-    let at = text.lines().nth(line - 1).and_then(|line| line.chars().nth(column.saturating_sub(1)));
-    let why = match at {
-        Some(c) if !error.is_eof() => format!(
-            "Unexpected character ('{c}' (code {})): expected a valid value (JSON String, Number, Array, Object or \
-             token 'null', 'true' or 'false')",
-            u32::from(c)
-        ),
-        _ => "Unexpected end-of-input within/between values".to_owned(),
-    };
-    let source = text.chars().take(500).collect::<String>();
-    format!(
-        "Could not parse request body into json: Could not parse payload into json: {why}\n at [Source: \
-         (byte[])\"{source}\"; line: {line}, column: {}]",
-        column + 1
-    )
-}
-
 /// What is said of a payload over the limit.
 pub fn too_large(most: usize, operation: &str) -> AwsError {
     AwsError::new(
@@ -410,35 +267,9 @@ pub fn tail_of(log: &str) -> String {
     BASE64.encode(&bytes[bytes.len().saturating_sub(TAIL_MAX)..])
 }
 
-/// A streamed body that ends at once.
-pub fn no_body() -> Body {
-    Body::Whole(Bytes::new())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_is_no_json_is_named() {
-        let error = payload(&Bytes::from_static(b"xyz")).expect_err("refused");
-        assert_eq!(error.code, "InvalidRequestContentException");
-        let begins = "Could not parse request body into json: Could not parse payload into json: Unexpected character ('x' (code 120)): ";
-        assert!(error.message.starts_with(begins), "{error}");
-        let error = payload(&Bytes::from_static(b"{\"a\":")).expect_err("refused");
-        assert!(error.message.contains("Unexpected end-of-input"), "{error}");
-        assert_eq!(payload(&Bytes::new()).expect("nothing is an empty object"), "{}");
-    }
-
-    #[test]
-    fn a_client_context_is_decoded() {
-        let check = |text: &str| client_context(Some(&BASE64.encode(text)));
-        assert_eq!(check("{\"custom\":\n{}}"), Ok(Some("{\"custom\":{}}".into())));
-        assert_eq!(client_context(Some("")), Ok(None));
-        assert!(check("[1]").is_err() && client_context(Some("%%%")).is_err());
-        let long = client_context(Some(&"a".repeat(3584))).expect_err("too long");
-        assert!(long.message.ends_with("have length less than or equal to 3583"), "{long}");
-    }
 
     #[test]
     fn a_tail_is_the_end_of_the_log() {
@@ -451,23 +282,5 @@ mod tests {
         let error = throttled(Throttle::Reserved);
         assert_eq!((error.status.as_u16(), error.message.as_str()), (429, "Rate Exceeded."));
         assert_eq!(error.members, [("Reason", json!("ReservedFunctionConcurrentInvocationLimitExceeded"))]);
-    }
-
-    #[tokio::test]
-    async fn what_was_begun_is_run_to_its_end() {
-        let tasks = TaskTracker::new();
-        let (sender, ended) = tokio::sync::oneshot::channel();
-        let (go, gone) = tokio::sync::oneshot::channel::<()>();
-        let mut future = Box::pin(ToItsEnd::of(
-            async move {
-                gone.await.ok();
-                sender.send(7).ok();
-            },
-            &tasks,
-        ));
-        assert!(futures_util::poll!(future.as_mut()).is_pending());
-        drop(future);
-        go.send(()).expect("it still waits");
-        assert_eq!(ended.await, Ok(7));
     }
 }

@@ -32,6 +32,7 @@ use crate::timeline::Timeline;
 mod account;
 mod aliases;
 mod archive;
+mod asked;
 mod check;
 mod code;
 mod concurrency;
@@ -70,6 +71,7 @@ mod tags;
 #[cfg(test)]
 mod tests;
 pub mod things;
+mod to_its_end;
 mod update;
 mod url_event;
 pub mod url_invoke;

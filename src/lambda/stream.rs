@@ -7,6 +7,7 @@ use http::StatusCode;
 use serde_json::json;
 use tokio::sync::mpsc;
 
+use super::asked;
 use super::invoke::{self, Invoker, SYNC_MAX};
 use super::names::Target;
 use crate::aws::{Answer, AwsError, Body, Call, event_stream};
@@ -21,11 +22,11 @@ const CONTENT_TYPE: &str = "application/vnd.amazon.eventstream";
 impl Invoker {
     /// `InvokeWithResponseStream`
     pub async fn invoke_with_response_stream(&self, call: Call, target: &Target) -> Result<Answer, AwsError> {
-        let context = invoke::client_context(call.header("x-amz-client-context"))?;
+        let context = asked::client_context(call.header("x-amz-client-context"))?;
         let dry = call.header("x-amz-invocation-type") == Some("DryRun");
         let tail = call.header("x-amz-log-type") == Some("Tail");
         let resolved = self.ready(target).await?;
-        let payload = invoke::payload(&call.body)?;
+        let payload = asked::payload(&call.body)?;
         if payload.len() > SYNC_MAX {
             return Err(invoke::too_large(SYNC_MAX, "InvokeWithResponseStream"));
         }

@@ -133,6 +133,35 @@ async fn aws(simulator: &Simulator, project: &Project, words: &[&str]) -> Output
     run(command).await
 }
 
+/// The walk of many tutorials, as it is typed.
+const CREATE: [&str; 15] = [
+    "create-function",
+    "--function-name",
+    "awslambdausingcli",
+    "--runtime",
+    "nodejs8.10",
+    "--role",
+    "arn:aws:iam::625297745038:role/lambdaapipolicy",
+    "--handler",
+    "index.handler",
+    "--timeout",
+    "5",
+    "--memory-size",
+    "256",
+    "--zip-file",
+    "fileb://index.zip",
+];
+const INVOKE: [&str; 8] = [
+    "invoke",
+    "--function-name",
+    "awslambdausingcli",
+    "--log-type",
+    "Tail",
+    "--payload",
+    "file://input.txt",
+    "outputfile.txt",
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_classic_walk_works_word_for_word() {
     if installed("python/bin/aws").is_none() {
@@ -148,42 +177,14 @@ async fn the_classic_walk_works_word_for_word() {
     let mut zip = Command::new(installed("python/bin/python").expect("beside aws"));
     zip.args(["-m", "zipfile", "-c", "index.zip", "index.js"]).current_dir(project.root());
     assert!(run(zip).await.status.success());
-    let role = "arn:aws:iam::625297745038:role/lambdaapipolicy";
-    let create = [
-        "create-function",
-        "--function-name",
-        "awslambdausingcli",
-        "--runtime",
-        "nodejs8.10",
-        "--role",
-        role,
-        "--handler",
-        "index.handler",
-        "--timeout",
-        "5",
-        "--memory-size",
-        "256",
-        "--zip-file",
-        "fileb://index.zip",
-    ];
-    let output = aws(&simulator, &project, &create).await;
+    let output = aws(&simulator, &project, &CREATE).await;
     assert!(output.status.success(), "{}", text(&output.stderr));
     let made: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!(
         (&made["Runtime"], &made["Timeout"], &made["MemorySize"]),
         (&"nodejs8.10".into(), &5.into(), &256.into())
     );
-    let invoke = [
-        "invoke",
-        "--function-name",
-        "awslambdausingcli",
-        "--log-type",
-        "Tail",
-        "--payload",
-        "file://input.txt",
-        "outputfile.txt",
-    ];
-    let output = aws(&simulator, &project, &invoke).await;
+    let output = aws(&simulator, &project, &INVOKE).await;
     assert!(output.status.success(), "{}", text(&output.stderr));
     let said: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
     assert_eq!((&said["StatusCode"], &said["ExecutedVersion"]), (&200.into(), &"$LATEST".into()));

@@ -15,13 +15,13 @@ const FUNCTION_LINES_MAX: usize = 60;
 
 /// Files that are longer, and why that is better than two.
 const LONG_FILES: &[(&str, &str)] = &[
-    ("src/app.rs", "the one place that puts every part together; two would each know half of the order"),
+    ("src/app/mod.rs", "the one place that puts every part together; two would each know half of the order"),
     ("src/clock.rs", "the clock with the paces it can have, and their tests"),
 ];
 
 /// Functions that are longer, and why.
 const LONG_FUNCTIONS: &[(&str, &str)] = &[
-    ("src/app.rs start", "one line a part, in the order in which they need each other"),
+    ("src/app/mod.rs start", "one line a part, in the order in which they need each other"),
     ("src/function/tests/kinds.rs a_process_of_somebody_else_is_attached", "one story, and both sides of it"),
 ];
 

@@ -15,13 +15,14 @@ async fn answer(event: LambdaEvent<Value>) -> Result<Response<Body>, Error> {
     let fails = event.payload["fail"] == true;
     let (mut sender, body) = channel();
     tokio::spawn(async move {
+        let mut beat = tokio::time::interval(Duration::from_millis(150));
         for word in ["one ", "two ", "three"] {
+            beat.tick().await;
+            if fails && word == "two " {
+                return sender.abort();
+            }
             if sender.send_data(word.into()).await.is_err() {
                 return;
-            }
-            tokio::time::sleep(Duration::from_millis(150)).await;
-            if fails {
-                return sender.abort();
             }
         }
     });
