@@ -19,6 +19,7 @@ use crate::timeline::Timeline;
 mod environments;
 mod extensions;
 mod frozen;
+mod honest;
 mod kinds;
 mod left_behind;
 mod lines;
