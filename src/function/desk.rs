@@ -213,14 +213,16 @@ impl Desk {
         state.phase = Phase::Ready;
         let is_first = state.ready_at.is_none();
         state.ready_at.get_or_insert_with(Instant::now);
-        if state.event.is_some() && state.answer.is_some() {
+        let (sender, receiver) = oneshot::channel();
+        let waiter = Waiter { sender, connection };
+        // Its call may be all that is left of a client that is gone.
+        if state.event.is_some() && state.answer.is_some() && !waiter.is_gone() {
             let handed = state.hand_over();
             self.taken.notify_one();
             return Next::Now(handed);
         }
-        let (sender, receiver) = oneshot::channel();
         state.waiting.retain(|waiter| !waiter.sender.is_closed());
-        state.waiting.push(Waiter { sender, connection });
+        state.waiting.push(waiter);
         drop(state);
         if is_first {
             self.extensions.close();

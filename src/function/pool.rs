@@ -277,8 +277,13 @@ impl Pool {
 
     /// How many environments are to be there ahead of any event.
     pub fn provision(self: &Arc<Pool>, count: usize) {
+        // Asked for the code of functions alone that are to have some: nobody else's is looked at.
+        let version = (count > 0).then(|| self.maker.code_version());
         let mut state = self.state();
         state.provisioned = count;
+        if let Some(version) = version {
+            self.begin_reload(&mut state, version);
+        }
         self.replenish(&mut state);
         let mut ended = Vec::new();
         while state.provisioned_alive > count

@@ -78,7 +78,7 @@ impl Environment {
             end = End::OutOfMemory;
         }
         self.broken = match &end {
-            End::Answer(Answer::InitError(..)) => Some(Cause::Failure),
+            End::Answer(Answer::InitError(..) | Answer::Truncated) => Some(Cause::Failure),
             End::Answer(_) => None,
             End::Timeout => Some(Cause::Timeout),
             _ => Some(Cause::Failure),

@@ -45,6 +45,31 @@ class Api {
     });
   }
 
+  // Begins a call whose body goes out by `piece` and `end`. Resolves as `call` does.
+  begin(method, call, headers) {
+    return new Promise((resolve) => {
+      this.waiting = resolve;
+      const socket = this.connected();
+      socket.ref();
+      socket.write(
+        `${method} ${BASE}${call} HTTP/1.1\r\nHost: ${this.address}\r\n${headers}Transfer-Encoding: chunked\r\n\r\n`,
+        "latin1");
+    });
+  }
+
+  piece(bytes, done) {
+    if (bytes.length === 0) return done();
+    this.socket.cork();
+    this.socket.write(`${bytes.length.toString(16)}\r\n`, "latin1");
+    this.socket.write(bytes);
+    this.socket.write("\r\n", "latin1", done);
+    this.socket.uncork();
+  }
+
+  end(trailers) {
+    this.socket.write(`0\r\n${trailers}\r\n`, "latin1");
+  }
+
   connected() {
     if (this.socket === null) {
       this.socket = net.connect(this.place);
@@ -99,9 +124,26 @@ function parseHead(text, start) {
 
 let requestId;
 
+const JSON_LOGS = process.env.AWS_LAMBDA_LOG_FORMAT === "JSON";
+const LEVELS = ["TRACE", "DEBUG", "INFO", "WARN", "ERROR", "FATAL"];
+const LEVEL = JSON_LOGS ? LEVELS.indexOf(process.env.AWS_LAMBDA_LOG_LEVEL || "INFO") : 0;
+
+// A line of a JSON log: one value stands as it is, more of them as text.
+function jsonLine(level, words) {
+  const line = { timestamp: new Date().toISOString(), level, requestId };
+  const plain = words.length === 1 && words[0] !== null && typeof words[0] === "object" && !util.types.isNativeError(words[0]);
+  line.message = plain ? words[0] : util.format(...words);
+  const error = words.find((word) => util.types.isNativeError(word));
+  if (error) Object.assign(line, { errorType: error.name, errorMessage: error.message, stackTrace: stackOf(error) });
+  return safeJson(line);
+}
+
 function setUpConsole() {
   const say = (level) => (...words) => {
-    process.stdout.write(`${new Date().toISOString()}\t${requestId}\t${level}\t${util.format(...words)}\n`);
+    if (LEVELS.indexOf(level) < LEVEL) return;
+    const text = JSON_LOGS ? jsonLine(level, words)
+      : `${new Date().toISOString()}\t${requestId}\t${level}\t${util.format(...words)}`;
+    process.stdout.write(`${text}\n`);
   };
   console.log = console.info = say("INFO");
   console.warn = say("WARN");
@@ -137,6 +179,11 @@ function tell(title, error, payload) {
   const { trace, ...said } = payload;
   const own = error !== null && typeof error === "object" ? { ...error } : {};
   delete own.name;
+  if (JSON_LOGS) {
+    const { errorType, errorMessage } = payload;
+    console.error({ ...own, errorType, errorMessage, stackTrace: trace });
+    return;
+  }
   console.error(`${title} \t${safeJson({ ...said, ...own, stack: trace })}`);
 }
 
@@ -280,10 +327,6 @@ function run(handler, event, headers) {
     // A handler that neither returns a promise nor calls back has the result null when nothing is left to do.
     whenIdle = () => finish({ result: null });
     try {
-      if (handler[STREAMING]) {
-        runStreaming(handler, event, context).then((stream) => finish({ stream }), (error) => finish({ error }));
-        return;
-      }
       const returned = handler(event, context, settle.callback);
       if (returned && typeof returned.then === "function") {
         returned.then((result) => settle.now(null, result), (error) => finish({ error }));
@@ -294,20 +337,57 @@ function run(handler, event, headers) {
   });
 }
 
-async function runStreaming(handler, event, context) {
-  const pieces = [];
-  const stream = new Writable({
-    write(piece, encoding, done) {
-      pieces.push(Buffer.isBuffer(piece) ? piece : Buffer.from(piece, encoding));
-      done();
-    },
-  });
-  stream.contentType = "application/octet-stream";
-  stream.setContentType = (type) => { stream.contentType = type; };
+// The response of a streaming handler: its first bytes begin it, and each piece goes out as it comes.
+class ResponseStream extends Writable {
+  constructor(api, id, options) {
+    super(options);
+    this.api = api;
+    this.id = id;
+    this.contentType = "application/octet-stream";
+    this.response = null;
+  }
+  setContentType(type) { this.contentType = type; }
+  begin() {
+    if (this.response) return;
+    const type = `Content-Type: ${this.contentType}\r\nLambda-Runtime-Function-Response-Mode: streaming\r\n`;
+    this.response = this.api.begin("POST", `invocation/${this.id}/response`,
+      `${type}Trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n`);
+  }
+  _write(piece, encoding, done) {
+    this.begin();
+    this.api.piece(Buffer.isBuffer(piece) ? piece : Buffer.from(piece, encoding), done);
+  }
+  // Ends the response; with trailers that say so if the handler has failed in the middle.
+  async close(error) {
+    this.begin();
+    let trailers = "";
+    if (error !== undefined) {
+      const payload = failure(error);
+      tell("Invoke Error", error, payload);
+      const body = Buffer.from(JSON.stringify(payload)).toString("base64");
+      const kind = payload.errorType.replace(/[^\x20-\x7e]/g, "?");
+      trailers = `Lambda-Runtime-Function-Error-Type: ${kind}\r\nLambda-Runtime-Function-Error-Body: ${body}\r\n`;
+    }
+    this.api.end(trailers);
+    await this.response;
+  }
+}
+
+async function runStreaming(api, handler, event, headers) {
+  const settle = { now() {}, callback() {} };
+  const size = handler.highWaterMark ? { highWaterMark: handler.highWaterMark } : {};
+  const stream = new ResponseStream(api, headers["lambda-runtime-aws-request-id"], size);
   const finished = new Promise((resolve, reject) => stream.on("finish", resolve).on("error", reject));
-  await handler(event, stream, context);
-  await finished;
-  return { contentType: stream.contentType, body: Buffer.concat(pieces) };
+  finished.catch(() => {});
+  try {
+    await handler(event, stream, contextOf(headers, settle));
+    await finished;
+  } catch (error) {
+    // Before the first byte it is a failure like any other.
+    if (!stream.response) throw error;
+    return stream.close(error === undefined ? new Error("unknown") : error);
+  }
+  return stream.close();
 }
 
 globalThis.awslambda = {
@@ -341,16 +421,14 @@ async function runOne(api, handler) {
   const id = requestId;
   let outcome, answer;
   try {
-    outcome = await run(handler, JSON.parse(body.toString("utf8")), headers);
-    if (outcome.error === undefined && !outcome.stream && !("error" in outcome)) answer = encode(outcome.result);
+    const event = JSON.parse(body.toString("utf8"));
+    if (handler[STREAMING]) return await runStreaming(api, handler, event, headers);
+    outcome = await run(handler, event, headers);
+    if (outcome.error === undefined && !("error" in outcome)) answer = encode(outcome.result);
   } catch (error) {
     outcome = { error };
   }
-  if (outcome.stream) {
-    const { contentType, body: bytes } = outcome.stream;
-    const type = `Content-Type: ${contentType}\r\nLambda-Runtime-Function-Response-Mode: streaming\r\n`;
-    await api.call("POST", `invocation/${id}/response`, bytes, type);
-  } else if (answer !== undefined) {
+  if (answer !== undefined) {
     await api.call("POST", `invocation/${id}/response`, answer, "Content-Type: application/json\r\n");
   } else {
     const payload = failure(outcome.error);

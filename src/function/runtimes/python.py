@@ -4,6 +4,7 @@ It speaks HTTP over one plain socket that stays open, which takes a fifth of wha
 Needs Python 3.8 and nothing else.
 """
 import importlib
+import importlib.machinery
 import json
 import logging
 import os
@@ -143,11 +144,38 @@ class WithRequestId(logging.Filter):
         return True
 
 
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line, with what the caller gave as `extra`."""
+    USUAL = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "aws_request_id"}
+
+    def format(self, record):
+        at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        line = {"timestamp": "%s.%03dZ" % (at, record.msecs), "level": record.levelname,
+                "message": record.getMessage(), "logger": record.name}
+        if record.exc_info and record.exc_info[0]:
+            kind, error, trace = record.exc_info
+            line.update(errorType=kind.__name__, errorMessage=str(error),
+                        stackTrace=traceback.format_list(traceback.extract_tb(trace)))
+        line.update((name, value) for name, value in record.__dict__.items() if name not in self.USUAL)
+        if record.aws_request_id:
+            line["requestId"] = record.aws_request_id
+        return json.dumps(line, ensure_ascii=False, default=str)
+
+
+JSON_LOGS = os.environ.get("AWS_LAMBDA_LOG_FORMAT") == "JSON"
+LEVELS = {"TRACE": "DEBUG", "FATAL": "CRITICAL", "WARN": "WARNING"}
+
+
 def set_up_logging():
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(Formatter(
-        "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n".rstrip("\n"),
-        "%Y-%m-%dT%H:%M:%S"))
+    if JSON_LOGS:
+        handler.setFormatter(JsonFormatter())
+        level = os.environ.get("AWS_LAMBDA_LOG_LEVEL", "INFO")
+        logging.getLogger().setLevel(LEVELS.get(level, level))
+    else:
+        handler.setFormatter(Formatter(
+            "[%(levelname)s]\t%(asctime)s.%(msecs)03dZ\t%(aws_request_id)s\t%(message)s\n".rstrip("\n"),
+            "%Y-%m-%dT%H:%M:%S"))
     handler.addFilter(WithRequestId())
     logging.getLogger().addHandler(handler)
 
@@ -204,6 +232,15 @@ def failure(error, request_id):
 
 def tell(error, payload):
     """The log's lines about an exception."""
+    if JSON_LOGS:
+        at = time.time()
+        line = {"timestamp": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at)) + ".%03dZ" % (at % 1 * 1000),
+                "level": "ERROR", "log_level": "ERROR"}
+        line.update((name, payload[name]) for name in ("errorMessage", "errorType", "stackTrace"))
+        if payload["requestId"]:
+            line["requestId"] = payload["requestId"]
+        sys.stdout.write(json.dumps(line, ensure_ascii=False) + "\n")
+        return
     lines = ["[ERROR] %s: %s" % (payload["errorType"], payload["errorMessage"])]
     if payload["errorMessage"] == "":
         lines = ["[ERROR] %s" % payload["errorType"]]
@@ -268,6 +305,20 @@ def run_one(api, handler):
     Request.id = ""
 
 
+def keep_the_cache_honest():
+    """The cache of compiled code knows a source by its size and the second of its last change: one that was
+    changed just now may change again unnoticed, so it is not kept."""
+    loader = importlib.machinery.SourceFileLoader
+    keep = getattr(loader, "_cache_bytecode", None)
+
+    def keep_what_is_settled(self, source_path, bytecode_path, data):
+        if time.time() - os.stat(source_path).st_mtime >= 2:
+            keep(self, source_path, bytecode_path, data)
+
+    if keep is not None:
+        loader._cache_bytecode = keep_what_is_settled
+
+
 def main():
     api = Api(os.environ["AWS_LAMBDA_RUNTIME_API"])
     set_up_logging()
@@ -276,6 +327,7 @@ def main():
         # The code folder stays as the user left it. Set here and not before, so that what Python itself has
         # imported until now comes from its own cache.
         sys.pycache_prefix = os.path.join(os.environ["LAMBDA_RUNTIME_DIR"], "pycache")
+    keep_the_cache_honest()
     try:
         handler = load(os.environ["_HANDLER"])
     except Exception as error:

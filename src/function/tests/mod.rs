@@ -17,14 +17,18 @@ use crate::random::Random;
 use crate::timeline::Timeline;
 
 mod environments;
+mod extensions;
 mod frozen;
+mod honest;
 mod kinds;
 mod left_behind;
+mod lines;
 mod memory;
 mod node;
 mod python;
 mod rooms;
 mod speed;
+mod streams;
 
 const ID: &str = "00000000-0000-4000-8000-000000000001";
 /// How long a test waits for what must happen.

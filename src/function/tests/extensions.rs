@@ -1,0 +1,134 @@
+//! Extensions, external and internal, and what they subscribe to.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+
+/// An external extension in Python: registers, subscribes if it is told to, and writes down what it gets.
+const EXTENSION: &str = r#"#!/usr/bin/env python3
+import http.client, http.server, json, os, sys, threading
+name, api = os.path.basename(sys.argv[0]), os.environ['AWS_LAMBDA_RUNTIME_API']
+folder = os.environ['NOTES']
+def note(text):
+    with open(os.path.join(folder, 'notes'), 'a') as notes: notes.write(text + '\n')
+def call(method, path, body=None, **headers):
+    connection = http.client.HTTPConnection(api)
+    connection.request(method, path, body, headers={name.replace('_', '-'): value for name, value in headers.items()})
+    answer = connection.getresponse()
+    return answer.status, answer.headers, answer.read().decode()
+print('extension starts', flush=True)
+if os.environ.get('EXIT'): sys.exit(int(os.environ['EXIT']))
+status, headers, body = call('POST', '/2020-01-01/extension/register', '{"events":["INVOKE","SHUTDOWN"]}',
+                             Lambda_Extension_Name=name, Lambda_Extension_Accept_Feature='accountId')
+note('registered %d %s' % (status, body))
+note('hidden %s' % [key for key in ('_HANDLER', 'LAMBDA_TASK_ROOT', 'AWS_LAMBDA_LOG_GROUP_NAME') if key in os.environ])
+me = headers['Lambda-Extension-Identifier']
+class Sink(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        for one in json.loads(self.rfile.read(int(self.headers['Content-Length']))):
+            note('told %s %s' % (one['type'], json.dumps(one['record'])))
+        self.send_response(200); self.send_header('Content-Length', '0'); self.end_headers()
+    def log_message(self, *words): pass
+server = http.server.HTTPServer(('127.0.0.1', 0), Sink)
+threading.Thread(target=server.serve_forever, daemon=True).start()
+wanted = {'schemaVersion': '2022-07-01', 'types': ['platform', 'function', 'extension'],
+          'buffering': {'timeoutMs': 25},
+          'destination': {'protocol': 'HTTP', 'URI': 'http://sandbox.localdomain:%d/x' % server.server_port}}
+note('subscribed %d %s' % call('PUT', '/2022-07-01/telemetry', json.dumps(wanted), Lambda_Extension_Identifier=me)[::2])
+while True:
+    status, headers, body = call('GET', '/2020-01-01/extension/event/next', Lambda_Extension_Identifier=me)
+    event = json.loads(body)
+    note('event %s %s' % (event['eventType'], ' '.join(event)))
+    if event['eventType'] == 'SHUTDOWN':
+        note('because %s' % event['shutdownReason'])
+        break
+"#;
+
+const HANDLER: &str = "import os\ndef handler(e, c):\n    print('handled')\n    \
+    if e == 'exit': os._exit(3)\n    return os.path.exists('/opt/extensions/watcher')\n";
+
+fn bench() -> Bench {
+    let mut bench = Bench::handler("python3.12", "app.handler", ("app.py", HANDLER));
+    bench.write("layer/extensions/watcher", EXTENSION);
+    let program = bench.path().join("layer/extensions/watcher");
+    std::fs::set_permissions(program, std::fs::Permissions::from_mode(0o755)).expect("made a program");
+    bench.spec.layers = vec![bench.path().join("layer")];
+    bench.spec.env.insert("NOTES".into(), bench.path().to_string_lossy().into_owned());
+    bench
+}
+
+fn notes(bench: &Bench) -> String {
+    std::fs::read_to_string(bench.path().join("notes")).unwrap_or_default()
+}
+
+#[tokio::test]
+async fn an_external_extension_lives_with_the_environment() {
+    if !installed("python3") {
+        return;
+    }
+    let bench = bench();
+    let reply = bench.reply("1").await;
+    let log = &reply.report.log;
+    assert!(log.contains("extension starts\n"), "{log}");
+    assert!(log.contains("EXTENSION\tName: watcher\tState: Ready\tEvents: [INVOKE,SHUTDOWN]\n"), "{log}");
+    assert!(
+        log.contains("TELEMETRY\tName: watcher\tState: Subscribed\tTypes: [Platform, Function, Extension]\n"),
+        "{log}"
+    );
+    bench.reply("2").await;
+    let told = ["told platform.report", "told platform.runtimeDone", "told function \"handled\""];
+    // It rests with its environment, so what it is told arrives with the next events.
+    let heard = async {
+        while !told.iter().all(|told| notes(&bench).matches(told).count() >= 2) {
+            bench.reply("3").await;
+        }
+    };
+    assert!(real::within(PATIENCE, heard).await.is_some(), "{}", notes(&bench));
+    bench.functions.stop().await;
+    let notes = notes(&bench);
+    let said = r#"registered 200 {"functionName":"f","functionVersion":"$LATEST","handler":"app.handler","accountId":"000000000000"}"#;
+    for expected in [
+        said,
+        "hidden []",
+        "subscribed 200 \"OK\"",
+        "event INVOKE eventType deadlineMs requestId invokedFunctionArn tracing\n",
+        "event SHUTDOWN eventType shutdownReason deadlineMs\nbecause spindown\n",
+        "told platform.initStart",
+        "told platform.initReport",
+        "told platform.telemetrySubscription",
+        "told platform.extension",
+        "told platform.start {\"requestId\"",
+    ] {
+        assert!(notes.contains(expected), "{expected}: {notes}");
+    }
+}
+
+#[tokio::test]
+async fn an_extension_hears_why_its_runtime_ended() {
+    if !installed("python3") {
+        return;
+    }
+    let bench = bench();
+    let failure = bench.failure("\"exit\"").await;
+    assert_eq!(failure.summary, "exit 3");
+    until("it has heard", || notes(&bench).contains("because failure\n")).await;
+    bench.reply("1").await;
+    assert_eq!(bench.functions.list()[0].cold_starts, 1, "the same environment");
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn an_extension_that_does_not_start_stops_its_environment() {
+    if !installed("python3") {
+        return;
+    }
+    let mut bench = bench();
+    bench.spec.env.insert("EXIT".into(), "5".into());
+    let failure = bench.failure("1").await;
+    let payload = json(&failure.payload);
+    assert_eq!(payload["errorType"], "Extension.Crash");
+    assert_eq!(payload["errorMessage"], format!("RequestId: {ID} Error: exit status 5"));
+    let log = failure.report.log;
+    assert!(log.contains("Phase: init\tStatus: error\tError Type: Extension.Crash\n"), "{log}");
+    bench.functions.stop().await;
+}

@@ -1,0 +1,170 @@
+//! Who waits for an environment, and how many there are.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use futures_util::future::join_all;
+
+use super::*;
+use crate::delivery::Throttle;
+
+const SLEEPER: &str =
+    "import time\ndef handler(e, c):\n    time.sleep(e / 1000)\n    return c.log_stream_name\n";
+
+fn sleeper(concurrency: usize) -> Bench {
+    let mut bench = Bench::handler("python3.12", "app.handler", ("app.py", SLEEPER));
+    bench.spec.concurrency = concurrency;
+    bench
+}
+
+fn once(bench: &Bench, event: &'static str) -> impl Future<Output = Option<Outcome>> {
+    let functions = bench.functions.clone();
+    async move { functions.invoke("f", Invocation::of(Bytes::from_static(event.as_bytes()), ID)).await }
+}
+
+#[tokio::test]
+async fn many_clients_of_a_quick_function_share_few_processes() {
+    if !installed("python3") {
+        return;
+    }
+    let bench = sleeper(1000);
+    bench.declare().await;
+    for _ in 0..5 {
+        let outcomes = join_all((0..32).map(|_| once(&bench, "0"))).await;
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Some(Outcome::Done(_)))), "{outcomes:?}");
+    }
+    let state = &bench.functions.list()[0];
+    assert!(state.cold_starts <= 8, "{} for 32 clients", state.cold_starts);
+    assert!(state.ok == 160 && state.warm_starts >= 150, "{state:?}");
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn a_slow_function_gets_as_many_as_it_needs() {
+    if !installed("python3") {
+        return;
+    }
+    let bench = sleeper(8);
+    bench.declare().await;
+    bench.reply("0").await;
+    join_all((0..8).map(|_| once(&bench, "2000"))).await;
+    assert!(bench.functions.list()[0].cold_starts >= 6, "{}", bench.functions.list()[0].cold_starts);
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn who_goes_away_in_line_loses_no_environment() {
+    if !installed("python3") {
+        return;
+    }
+    let bench = sleeper(1);
+    bench.declare().await;
+    bench.reply("0").await;
+    let done = AtomicUsize::new(0);
+    let impatient = async {
+        for wait in 0..40 {
+            // Goes away at another moment each time, some of them just when it is its turn.
+            real::within(Duration::from_micros(100 * wait), once(&bench, "0")).await;
+        }
+    };
+    let patient = join_all((0..40).map(|_| async {
+        if let Some(Outcome::Done(_)) = once(&bench, "1").await {
+            done.fetch_add(1, Ordering::Relaxed);
+        }
+    }));
+    assert!(real::within(PATIENCE, async { tokio::join!(impatient, patient) }).await.is_some());
+    assert_eq!(done.load(Ordering::Relaxed), 40);
+    assert_eq!(bench.functions.list()[0].busy, 0);
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_reserved_is_a_limit() {
+    if !installed("python3") {
+        return;
+    }
+    let bench = sleeper(10);
+    bench.functions.reserve(BTreeMap::from([("f".to_owned(), 2)]));
+    assert_eq!(bench.functions.unreserved(), 998);
+    bench.declare().await;
+    let outcomes = join_all((0..3).map(|_| once(&bench, "50"))).await;
+    let refused: Vec<_> = outcomes.iter().filter(|one| matches!(one, Some(Outcome::Throttled(_)))).collect();
+    assert!(matches!(refused[..], [Some(Outcome::Throttled(Throttle::Reserved))]), "{outcomes:?}");
+    bench.functions.reserve(BTreeMap::from([("f".to_owned(), 0)]));
+    assert!(matches!(once(&bench, "0").await, Some(Outcome::Throttled(Throttle::Zero))));
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn provisioned_environments_are_there_before_the_first_event() {
+    if !installed("python3") {
+        return;
+    }
+    let code = "import os\ndef handler(e, c):\n    if e == 'exit': os._exit(1)\n    \
+        return os.environ['AWS_LAMBDA_INITIALIZATION_TYPE']\n";
+    let mut bench = Bench::handler("python3.12", "app.handler", ("app.py", code));
+    bench.spec.concurrency = 5;
+    bench.declare().await;
+    assert_eq!(bench.functions.provisioned("f"), (0, 0));
+    bench.functions.provision(BTreeMap::from([("f".to_owned(), 2)]));
+    until("both are ready", || bench.functions.provisioned("f") == (2, 0)).await;
+    let reply = bench.reply("1").await;
+    assert_eq!(json(&reply.payload), "provisioned-concurrency");
+    assert!(
+        !reply.report.log.contains("Init Duration: ") || reply.report.init.is_none(),
+        "{}",
+        reply.report.log
+    );
+    bench.failure("\"exit\"").await;
+    until("the one that ended is replaced", || bench.functions.provisioned("f") == (2, 0)).await;
+    let pid = bench.functions.list()[0].environments[0].pid;
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(i32::try_from(pid).expect("an id")),
+        nix::sys::signal::Signal::SIGKILL,
+    )
+    .expect("killed");
+    until("the one that died is replaced", || {
+        let all = bench.functions.list()[0].environments.clone();
+        bench.functions.provisioned("f") == (2, 0) && all.iter().all(|one| one.pid != pid)
+    })
+    .await;
+    bench.functions.provision(BTreeMap::new());
+    until("they have ended", || bench.functions.provisioned("f") == (0, 0)).await;
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn code_that_does_not_start_leaves_the_old_one_serving() {
+    if !installed("python3") {
+        return;
+    }
+    let code = |result: &str| format!("def handler(e, c):\n    return '{result}'\n");
+    let bench = Bench::handler("python3.12", "app.handler", ("app.py", &code("one")));
+    assert_eq!(bench.result("1").await, "one");
+    let mut told = bench.timeline.follow();
+    bench.write("app.py", "def handler(e, c)\n");
+    let mut logs = String::new();
+    let noticed = async {
+        while !logs.contains("so the code from before goes on") {
+            let reply = bench.reply("1").await;
+            assert_eq!(json(&reply.payload), "one");
+            logs.push_str(&reply.report.log);
+        }
+    };
+    assert!(real::within(PATIENCE, noticed).await.is_some(), "{logs}");
+    assert!(logs.contains("Runtime.UserCodeSyntaxError"), "{logs}");
+    for _ in 0..3 {
+        assert_eq!(bench.result("1").await, "one");
+    }
+    assert_eq!(bench.functions.list()[0].cold_starts, 2, "it is tried once");
+    let mut notices = 0;
+    while let Ok(moment) = told.try_recv() {
+        let text = serde_json::to_string(&*moment).expect("JSON");
+        notices += usize::from(text.contains("\"notice\"") && text.contains("does not start"));
+    }
+    assert_eq!(notices, 1);
+    bench.write("app.py", &code("two"));
+    let changed = async { while bench.result("1").await != "two" {} };
+    assert!(real::within(PATIENCE, changed).await.is_some());
+    assert_eq!(bench.functions.list()[0].cold_starts, 3);
+    bench.functions.stop().await;
+}
