@@ -28,6 +28,8 @@ use crate::wire::Wire;
 
 pub mod destination;
 pub mod dispatcher;
+#[cfg(test)]
+mod dispatcher_tests;
 pub mod policy;
 pub mod queue;
 pub mod settlement;
