@@ -42,6 +42,9 @@ type Targets = HashMap<Arn, Arc<dyn Target>>;
 /// How long running attempts may take to end when dropwire stops.
 const STOP_MAX: Duration = Duration::from_secs(2);
 
+/// How long a loop that has nothing to do stays, in real time.
+const LINGER: Duration = Duration::from_millis(100);
+
 impl Dispatcher {
     /// A dispatcher without targets.
     pub fn new(queue: Arc<Queue>, clock: Clock, timeline: Timeline) -> Dispatcher {
@@ -180,10 +183,9 @@ impl Loop {
                 pause().await;
                 continue;
             }
-            if self.running.is_empty() && queue.leave(&self.arn, &bell) {
-                return;
-            }
             let due = queue.next_due(&self.arn);
+            // Events mostly come in swarms.
+            let is_idle = self.running.is_empty() && due.is_none();
             let alarm = async {
                 match due {
                     Some(due) => clock.sleep_until(due).await,
@@ -195,6 +197,11 @@ impl Loop {
                 Some(_) = self.running.join_next() => {}
                 // While all slots are taken, what falls due has to wait for one.
                 () = alarm, if self.running.len() < self.slots() => {}
+                () = real::sleep(LINGER), if is_idle => {
+                    if queue.leave(&self.arn, &bell) {
+                        return;
+                    }
+                }
                 () = stop.cancelled() => break,
             }
         }

@@ -28,11 +28,15 @@ use crate::wire::Wire;
 
 pub mod destination;
 pub mod dispatcher;
+#[cfg(test)]
+mod dispatcher_tests;
 pub mod policy;
 pub mod queue;
 pub mod settlement;
 #[cfg(test)]
 mod simulation;
+#[cfg(test)]
+mod speed_tests;
 pub mod stream;
 
 /// The number of a delivery's row.

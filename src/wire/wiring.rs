@@ -38,8 +38,12 @@ impl WiresBySource {
     /// These wires, and those that follow from them: one to each destination that is no queue, and one for the
     /// asynchronous invocations of each function that is a destination.
     pub fn of(declared: Vec<Wire>) -> WiresBySource {
-        let mut all = WiresBySource::default();
-        let mut made = Vec::new();
+        let count = declared.len();
+        let mut all = WiresBySource {
+            by_source: HashMap::with_capacity(count),
+            by_id: HashMap::with_capacity(2 * count),
+        };
+        let mut made = Vec::with_capacity(count);
         for wire in declared {
             made.extend(Occasion::ALL.into_iter().filter_map(|occasion| wire.to_destination(occasion)));
             all.add(wire);
@@ -55,7 +59,10 @@ impl WiresBySource {
 
     fn add(&mut self, wire: Wire) {
         let wire = Arc::new(wire);
-        self.by_source.entry(wire.source.clone()).or_default().push(wire.clone());
+        match self.by_source.get_mut(&wire.source) {
+            Some(wires) => wires.push(wire.clone()),
+            None => drop(self.by_source.insert(wire.source.clone(), vec![wire.clone()])),
+        }
         self.by_id.insert(wire.id.clone(), wire);
     }
 }

@@ -178,6 +178,52 @@ async fn success_and_failure_go_to_functions_buckets_and_queues() {
     simulator.stop().await;
 }
 
+#[tokio::test]
+async fn a_stream_that_gives_up_tells_a_topic_and_leaves_the_records_in_a_bucket() {
+    let project = Project::new(
+        r#"
+        [sim]
+        clock = "2026-01-05T09:00:00Z"
+        [table.orders]
+        key = "id:S"
+        [function.broken]
+        builtin = "fail"
+        args = { error = "Refused" }
+        [function.broken.wire.told]
+        table = "orders"
+        retries = 0
+        on_failure = "topic:alarms"
+        [function.other]
+        builtin = "fail"
+        args = { error = "Refused" }
+        [function.other.wire.kept]
+        table = "orders"
+        retries = 0
+        on_failure = "s3:records"
+        [function.alarm]
+        builtin = "echo"
+        on = "topic:alarms"
+        "#,
+    );
+    let simulator = project.start().await;
+    let fire = json!({"kind": "table", "table": "orders", "put": {"id": "o-1"}, "delete": null});
+    let (status, fired) = simulator.post("fire", fire).await;
+    assert_eq!(status, 200, "{fired}");
+    let taken = simulator.until_taken("alarm", 1).await;
+    let record = message(&taken[0]);
+    assert_eq!(record["requestContext"]["condition"], "RetryAttemptsExhausted");
+    assert!(record["DDBStreamBatchInfo"]["batchSize"] == 1 && record.get("payload").is_none(), "{record}");
+    simulator.app.quiet().await;
+    let folder = project.path("buckets/records/aws/lambda");
+    let mapping = std::fs::read_dir(&folder).expect("a folder").next().expect("one").expect("one").path();
+    let day = mapping.join("shardId-00000000000000000000-00000000/2026/01/05");
+    let object = std::fs::read_dir(&day).expect("the day").next().expect("an object").expect("an object");
+    let kept: Value =
+        serde_json::from_slice(&std::fs::read(object.path()).expect("bytes")).expect("a record");
+    assert_eq!(kept["payload"]["Records"][0]["dynamodb"]["Keys"], json!({"id": {"S": "o-1"}}));
+    simulator.stop().await;
+}
+
 /// Functions that are each other's destination keep invoking each other, as on AWS. Here each round takes the time
 /// of the retries, so a clock that stands ends it.
 #[tokio::test]

@@ -34,8 +34,12 @@ impl Queue {
     pub async fn rewire(&self, wires: Vec<Wire>) -> Result<(), StoreError> {
         let _alone = self.rewiring.lock().await;
         let wires = Arc::new(WiresBySource::of(wires));
-        self.learn(&wires).await?;
-        let Exchanged { until, new } = self.exchange(wires);
+        let fresh: Vec<Arc<Wire>> = {
+            let old = self.wiring.now();
+            wires.all().filter(|wire| old.get(&wire.id).is_none()).cloned().collect()
+        };
+        self.learn(&fresh).await?;
+        let Exchanged { until, new } = self.exchange(wires, fresh);
         self.put_orphans_back().await?;
         self.open_lines(&new).await;
         for (no, wire) in new {
@@ -48,10 +52,10 @@ impl Queue {
     }
 
     /// Gives a row to each wire that has none.
-    async fn learn(&self, wires: &WiresBySource) -> Result<(), StoreError> {
+    async fn learn(&self, wires: &[Arc<Wire>]) -> Result<(), StoreError> {
         let unknown: Vec<&str> = {
             let state = self.state();
-            let unknown = wires.all().filter(|wire| !state.known.contains_key(&wire.id));
+            let unknown = wires.iter().filter(|wire| !state.known.contains_key(&wire.id));
             unknown.map(|wire| wire.id.as_str()).collect()
         };
         if unknown.is_empty() {
@@ -66,7 +70,7 @@ impl Queue {
     }
 
     /// The wires take the place of the old ones, and the lines fit them.
-    fn exchange(&self, wires: Arc<WiresBySource>) -> Exchanged {
+    fn exchange(&self, wires: Arc<WiresBySource>, fresh: Vec<Arc<Wire>>) -> Exchanged {
         let mut guard = self.state();
         let state = &mut *guard;
         let old_wires = std::mem::replace(&mut state.wires, wires.clone());
@@ -83,18 +87,26 @@ impl Queue {
             }
             state.ring(&target);
         }
+        // One that was in force may be told only now to begin with what its stream keeps.
+        let begins = |wire: &&Arc<Wire>| {
+            state.known.get(&wire.id).is_some_and(|known| begins_at_horizon(wire, *known))
+        };
+        let streams = wires.all().filter(|wire| matches!(wire.policy, DeliveryPolicy::Stream(_)));
+        let begun: Vec<Arc<Wire>> = streams.filter(begins).cloned().collect();
+        let again = begun.into_iter().filter(|wire| old_wires.get(&wire.id).is_some());
         let mut new = Vec::new();
-        for wire in wires.all() {
+        for wire in fresh.into_iter().chain(again) {
             let Some(known) = state.known.get(&wire.id).copied() else { continue };
-            if old_wires.get(&wire.id).is_some() && !begins_at_horizon(wire, known) {
-                continue;
-            }
-            new.push((known.no, wire.clone()));
             if matches!(wire.policy, DeliveryPolicy::Stream(_)) {
-                state.lines.at(wire, known.no).closed = true;
+                state.lines.at(&wire, known.no).closed = true;
             }
+            new.push((known.no, wire));
         }
-        Exchanged { until: state.next_event, new }
+        let until = state.next_event;
+        drop(guard);
+        // Many wires take a while to let go of.
+        drop(old_wires);
+        Exchanged { until, new }
     }
 
     /// One question says for which of the new wires something waits; only those get to work.
