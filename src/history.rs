@@ -5,6 +5,7 @@ use sqlx::Row;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 
 use crate::clock::Timestamp;
+use crate::control::functions::InvocationShown;
 use crate::control::{AttemptShown, DeadLetter, DeliveryShown, EventListed, LogShown};
 use crate::delivery::queue::{StoreError, event_of};
 use crate::event::{Event, EventNo};
@@ -51,7 +52,11 @@ const DELIVERIES: &str =
 const ATTEMPTS: &str =
     "SELECT * FROM attempt WHERE wire = ?1 AND last >= ?2 AND first <= ?2 ORDER BY id LIMIT 200";
 const LOGS: &str = "SELECT * FROM attempt WHERE function = ?1 ORDER BY id DESC LIMIT ?2";
-const LAST_CALLED: &str = "SELECT first, last, at FROM attempt WHERE function = ?1 ORDER BY id DESC LIMIT 1";
+const LAST_CALLED: &str =
+    "SELECT first, last, at FROM attempt WHERE function = ?1 AND wire > 0 ORDER BY id DESC LIMIT 1";
+const INVOCATION: &str =
+    "SELECT * FROM attempt WHERE wire = 0 AND request_id >= ?1 AND request_id < ?1 || 'g'
+     ORDER BY id DESC LIMIT 1";
 const DEAD: &str = "SELECT d.*, w.id AS wire_id FROM dead d JOIN wire w ON w.no = d.wire
      WHERE (?1 IS NULL OR d.queue = ?1) AND (?2 IS NULL OR d.id = ?2) AND d.id > ?3 ORDER BY d.id LIMIT ?4";
 const DEAD_NAMED: &str = "SELECT id, deliveries, reason FROM dead
@@ -166,11 +171,21 @@ pub async fn listed(
 pub async fn logs(pool: &SqlitePool, function: &str, limit: i64) -> Result<Vec<LogShown>, StoreError> {
     let rows = sqlx::query(LOGS).bind(function).bind(limit).fetch_all(pool).await?;
     let shown = rows.iter().rev().map(|row| LogShown {
-        id: format!("{}.{}", EventNo(row.get("first")), row.get::<i64, _>("number")),
+        id: match row.get::<i64, _>("first") {
+            // A direct invocation belongs to no event.
+            0 => row.get::<&str, _>("request_id").split('-').next().unwrap_or_default().to_owned(),
+            first => format!("{}.{}", EventNo(first), row.get::<i64, _>("number")),
+        },
         at: Timestamp::from_micros(row.get("at")).iso_millis(),
         log: row.get("log"),
     });
     Ok(shown.collect())
+}
+
+/// A direct invocation by its request id, or the first digits of that.
+pub async fn invocation(pool: &SqlitePool, id: &str) -> Result<Option<InvocationShown>, StoreError> {
+    let row = sqlx::query(INVOCATION).bind(id).fetch_optional(pool).await?;
+    Ok(row.map(|row| InvocationShown { function: row.get("function"), attempt: attempt(&row) }))
 }
 
 /// The last event that a function was called with, and when.

@@ -1,13 +1,16 @@
 //! `dropwire show`: one event, its tries, and what was logged.
 
+use crate::control::functions::{FunctionShown, InvocationShown};
 use crate::control::{AttemptShown, DeliveryShown, EventShown};
 
 use super::client::{Client, encoded, event_id};
-use super::failure::Done;
+use super::failure::{Done, Failure};
 use super::page::{Page, aligned, fact};
 use super::story;
 use super::voice::Voice;
 use super::words;
+
+mod function;
 
 /// How many lines of a record or log are shown without being asked for all.
 const LINES_SHOWN: usize = 6;
@@ -17,9 +20,10 @@ const LINES_SHOWN: usize = 6;
 #[command(before_help = "Examples:
   dropwire show e7k2
   dropwire show e7k2 --event > event.json
-  dropwire show e7k2.1 --logs")]
+  dropwire show e7k2.1 --logs
+  dropwire show hello                  (a function: its versions, environments, counts)")]
 pub struct Args {
-    /// The event, or one attempt
+    /// The event, or one attempt; a function; a direct invocation
     id: String,
     /// Print the record, and nothing else
     #[arg(long, conflicts_with = "logs")]
@@ -32,7 +36,13 @@ pub struct Args {
 /// Shows it.
 pub async fn run(voice: &Voice, args: Args) -> Done {
     let client = Client::find(&voice.dir).await?;
-    let event: EventShown = client.get(&format!("events/{}", encoded(event_id(&args.id)))).await?;
+    let found: Result<EventShown, Failure> =
+        client.get(&format!("events/{}", encoded(event_id(&args.id)))).await;
+    let event = match found {
+        Ok(event) => event,
+        // It is no event: perhaps a function, or a direct invocation.
+        Err(failure) => return other(voice, &client, &args.id).await.unwrap_or(Err(failure)),
+    };
     if args.event {
         return voice.answer(&event.record, |_| format!("{:#}", event.record));
     }
@@ -42,6 +52,21 @@ pub async fn run(voice: &Voice, args: Args) -> Done {
         true => pretty(&event, page, attempt, log_lines),
         false => plain(&event, attempt, log_lines),
     })
+}
+
+/// A function or a direct invocation of this name, if there is one.
+async fn other(voice: &Voice, client: &Client, id: &str) -> Option<Done> {
+    if let Ok(shown) = client.get::<FunctionShown>(&format!("functions/{}", encoded(id))).await {
+        return Some(voice.answer(&shown, |page| match page.is_pretty() {
+            true => function::pretty(&shown, page),
+            false => function::plain(&shown),
+        }));
+    }
+    // Request ids are hexadecimal; anything shorter than what is printed names none.
+    let is_id = id.len() >= 8 && id.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+    let path = format!("invocations/{}", encoded(id));
+    let shown = client.get::<InvocationShown>(&path).await.ok().filter(|_| is_id)?;
+    Some(voice.answer(&shown, |page| function::invocation(&shown, page)))
 }
 
 fn pretty(event: &EventShown, page: Page, attempt: Option<u32>, log_lines: usize) -> String {

@@ -43,7 +43,7 @@ pub(super) async fn list(State(app): Here, Query(asked): Query<ListAsked>) -> An
         facts,
     };
     Ok(Json(match asked.kind.as_str() {
-        "functions" | "function" => listed_functions(&app),
+        "functions" | "function" => super::functions::listed(&app),
         "wires" | "wire" => listed_wires(&app),
         "buckets" | "bucket" => {
             let buckets = config.buckets.values();
@@ -78,25 +78,6 @@ pub(super) async fn list(State(app): Here, Query(asked): Query<ListAsked>) -> An
             return Err(Refused::senseless(message, "functions, wires, buckets, tables, topics or queues"));
         }
     }))
-}
-
-fn listed_functions(app: &App) -> Vec<Listed> {
-    let states = app.functions().list();
-    states
-        .into_iter()
-        .map(|f| Listed {
-            kind: "function".into(),
-            about: format!(
-                "{} · {} warm, {} busy · {} ok, {} failed",
-                f.kind, f.warm, f.busy, f.ok, f.failed
-            ),
-            facts: json!({
-                "kind": f.kind, "warm": f.warm, "busy": f.busy, "ok": f.ok, "failed": f.failed,
-                "cold_starts": f.cold_starts, "declared_at": f.origin,
-            }),
-            name: f.name,
-        })
-        .collect()
 }
 
 #[derive(Deserialize)]

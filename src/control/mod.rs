@@ -11,6 +11,7 @@ pub mod server;
 mod act;
 mod ask;
 mod dead;
+pub mod functions;
 
 pub use dead::{DeadChosen, DeadLetter};
 

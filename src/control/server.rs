@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 
-use super::{BASE, Listed, Refusal, act, ask};
+use super::{BASE, Listed, Refusal, act, ask, functions};
 use crate::app::App;
 use crate::config::{Asynchronous, resolve};
 
@@ -25,6 +25,8 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/events/{id}", get(ask::event))
         .route("/why/{id}", get(ask::why))
         .route("/why-missing/{function}", get(ask::why_missing))
+        .route("/functions/{name}", get(functions::function))
+        .route("/invocations/{id}", get(functions::invocation))
         .route("/logs/{function}", get(ask::logs))
         .route("/dead", get(ask::dead))
         .route("/follow", get(ask::follow))

@@ -150,6 +150,13 @@ pub struct FunctionState {
     pub origin: String,
 }
 
+impl FunctionState {
+    /// What tells this version from all others: `name`, or `name:3`.
+    pub fn key(&self) -> String {
+        crate::config::function_key(&self.name, &self.version)
+    }
+}
+
 impl Functions {
     /// No functions yet. `state` is the `.dropwire` folder: our runtimes are written below it.
     pub fn new(place: Place, clock: Clock, timeline: Timeline, random: Random, state: PathBuf) -> Functions {

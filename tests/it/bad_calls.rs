@@ -149,8 +149,9 @@ while True:
 
 /// Calls such a function twice: the payloads and errors of both.
 async fn misbehaving(how: &str) -> Vec<(bool, Value, String)> {
+    let timeout = if how == "late" { "1s" } else { "20s" };
     let wiring = format!(
-        "[function.bad]\nrun = \"python3 runtime.py {how}\"\ntimeout = \"1s\"\nmemory = \"256MB\"\nconcurrency = 1\n"
+        "[function.bad]\nrun = \"python3 runtime.py {how}\"\ntimeout = \"{timeout}\"\nmemory = \"256MB\"\nconcurrency = 1\n"
     );
     let project = Project::new(&wiring);
     project.write("runtime.py", RUNTIME);

@@ -204,13 +204,21 @@ def invoking():
 def concurrency():
     import concurrent.futures
     lam = client()
-    create(lam, "f", zipped(app__py="import time\ndef handler(e, c):\n    time.sleep(e.get('s', 0))\n    return 1"), Timeout=30)
+    create(lam, "f", zipped(app__py="""
+import os, time
+def handler(event, context):
+    if 's' in event:
+        open(os.environ['OUT'], 'w').close()
+        time.sleep(event['s'])
+    return 1
+"""), Timeout=30, Environment={"Variables": {"OUT": str(FOLDER / "runs")}})
     assert "ReservedConcurrentExecutions" not in lam.get_function_concurrency(FunctionName="f")
     lam.put_function_concurrency(FunctionName="f", ReservedConcurrentExecutions=1)
     until("the limit to be in force", lambda: lam.get_function(FunctionName="f")["Concurrency"]
           == {"ReservedConcurrentExecutions": 1})
     with concurrent.futures.ThreadPoolExecutor() as pool:
         first = pool.submit(invoke, lam, "f", {"s": 2})
+        until("it to run", (FOLDER / "runs").exists)
 
         def throttled():
             try:
