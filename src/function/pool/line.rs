@@ -13,8 +13,11 @@ use crate::clock::real;
 const PATIENCE_MIN: Duration = Duration::from_millis(1);
 /// How long the line waits for the first start before it starts as many as it needs: that function is a slow one.
 const PATIENCE_MAX: Duration = Duration::from_millis(250);
-/// How long there is a line without a break before each processor gets an environment, however fast the line moves.
-const LASTING: Duration = Duration::from_millis(200);
+/// How long there is a line without a break, at the least, before the processors get something to do in any case.
+const LASTING_MIN: Duration = Duration::from_millis(10);
+/// How many environments a line that lasts gets for each processor, however fast it moves; and in all.
+const PER_PROCESSOR: usize = 2;
+const LASTING_MAX: usize = 8;
 
 /// Where an invocation that waits gets its environment.
 pub type Waiter = oneshot::Sender<Result<Lease, String>>;
@@ -160,17 +163,26 @@ impl State {
         if self.starting >= self.busy.max(1) && waited < PATIENCE_MAX {
             return Some(PATIENCE_MAX.saturating_sub(waited));
         }
-        let patience = last.clamp(PATIENCE_MIN, PATIENCE_MAX);
-        if self.line.lasts() > LASTING.max(patience) && self.busy + self.starting < processors() {
+        if self.busy + self.starting == 0 {
             return Some(Duration::ZERO);
         }
-        let waited = self.started_at.map_or(waited, |at| waited.min(at.elapsed()));
-        Some(if self.busy + self.starting == 0 { Duration::ZERO } else { patience.saturating_sub(waited) })
+        let patience = last.clamp(PATIENCE_MIN, PATIENCE_MAX);
+        // A start that was over a moment ago may be all that was missing.
+        let settled = self.started_at.map_or(Duration::MAX, |at| at.elapsed());
+        let by_waiting = patience.saturating_sub(waited.min(settled));
+        if self.starting > 0 || self.busy >= enough() {
+            return Some(by_waiting);
+        }
+        let by_lasting = patience.max(LASTING_MIN).saturating_sub(self.line.lasts().min(settled));
+        Some(by_waiting.min(by_lasting))
     }
 }
 
-/// How many processors there are.
-fn processors() -> usize {
+/// How many environments are enough for a line that moves fast.
+fn enough() -> usize {
     static COUNT: OnceLock<usize> = OnceLock::new();
-    *COUNT.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
+    *COUNT.get_or_init(|| {
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        (processors * PER_PROCESSOR).min(LASTING_MAX)
+    })
 }

@@ -58,9 +58,8 @@ async fn measure(name: &str, bench: &Bench, (lanes, count): (usize, usize)) {
     eprintln!("{name}, {lanes} at once: {:.3} ms each, {rate:.0} a second", each.as_secs_f64() * 1000.0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "a measurement"]
-async fn warm_invocations() {
+/// A function that is this client.
+async fn compiled() -> Bench {
     let mut bench =
         Bench::of(FunctionKind::Run { command: vec!["./client".into()], build: None, watch: Vec::new() });
     bench.write("client.c", CLIENT);
@@ -71,6 +70,79 @@ async fn warm_invocations() {
     assert!(built.is_ok_and(|status| status.success()), "cc is needed");
     bench.spec.concurrency = 4;
     assert_eq!(bench.declare().await, []);
+    bench
+}
+
+/// Our own resident memory, kB.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn memory_stays_as_it_is() {
+    let bench = compiled().await;
+    let many = async |count: usize| {
+        for _ in 0..count {
+            let outcome = bench.functions.invoke("f", Invocation::of(Bytes::from_static(b"1"), ID)).await;
+            assert!(matches!(outcome, Some(Outcome::Done(_))), "{outcome:?}");
+        }
+    };
+    many(1000).await;
+    let before = resident();
+    many(99_000).await;
+    let after = resident();
+    eprintln!("resident after 1,000: {before} kB, after 100,000: {after} kB");
+    assert!(after <= before + before / 10);
+    bench.functions.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn cold_starts() {
+    let mut bench = compiled().await;
+    let mut times = Vec::new();
+    for round in 0..100 {
+        bench.spec.env.insert("ROUND".into(), round.to_string());
+        bench.declare().await;
+        let begun = Instant::now();
+        let outcome = bench.functions.invoke("f", Invocation::of(Bytes::from_static(b"1"), ID)).await;
+        times.push(begun.elapsed());
+        assert!(matches!(outcome, Some(Outcome::Done(_))), "{outcome:?}");
+    }
+    let mut spawns = Vec::new();
+    for _ in 0..100 {
+        let begun = Instant::now();
+        std::process::Command::new("/bin/true").status().expect("it runs");
+        spawns.push(begun.elapsed());
+    }
+    times.sort();
+    spawns.sort();
+    eprintln!(
+        "cold start: median {:?}, slowest {:?}; a bare process: median {:?}",
+        times[50], times[99], spawns[50]
+    );
+    bench.functions.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn many_functions() {
+    let bench = compiled().await;
+    let before = resident();
+    let spec = |number: usize| FunctionSpec { name: format!("f{number}"), ..bench.spec.clone() };
+    let begun = Instant::now();
+    bench.functions.replace((0..1000).map(|number| (format!("f{number}"), spec(number))).collect()).await;
+    eprintln!("1,000 functions: {:?}, {} kB", begun.elapsed(), resident() - before);
+    bench.functions.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "a measurement"]
+async fn warm_invocations() {
+    let bench = compiled().await;
     for lanes in [1, 4] {
         measure("compiled", &bench, (lanes, 3000)).await;
     }
