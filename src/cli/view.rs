@@ -4,6 +4,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use clap::Parser;
+use futures_util::FutureExt;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::banner;
@@ -19,6 +20,8 @@ use super::voice::Voice;
 
 /// Written at once when this much is pending.
 const PENDING_MAX: usize = 32 * 1024;
+/// How long the view looks away after it has shown what there was: nobody reads faster.
+const REST: Duration = Duration::from_millis(10);
 /// How long the last moments may take to come after everything is done.
 const LAST_WORDS: Duration = Duration::from_millis(50);
 
@@ -89,6 +92,7 @@ impl<'a> View<'a> {
         until: impl Future<Output = ()>,
     ) -> Result<End, Failure> {
         tokio::pin!(until);
+        let mut resting = false;
         loop {
             let key = tokio::select! {
                 biased;
@@ -98,18 +102,19 @@ impl<'a> View<'a> {
                     self.drain().await?;
                     return Ok(End::Reached);
                 }
-                fed = self.feed.next() => {
-                    if self.take(fed) { self.flush()?; return Ok(End::Over); }
+                fed = self.feed.next(), if !resting => {
+                    let over = self.take_all(fed)?;
+                    self.flush()?;
+                    if over { return Ok(End::Over); }
+                    // Whoever tells very much would have to wake us for each of it.
+                    resting = true;
                     None
                 }
-                () = std::future::ready(()), if !self.pending.is_empty() => {
-                    self.flush()?;
+                () = crate::clock::real::sleep(REST), if resting => {
+                    resting = false;
                     None
                 }
             };
-            if self.pending.len() > PENDING_MAX {
-                self.flush()?;
-            }
             match key {
                 None => {}
                 Some(Key::Quit) => return Ok(End::Quit),
@@ -119,6 +124,18 @@ impl<'a> View<'a> {
                 }
             }
         }
+    }
+
+    /// Puts this and all that has been told since on the pending lines; whether that was the last.
+    fn take_all(&mut self, fed: Fed) -> Result<bool, Failure> {
+        let mut over = self.take(fed);
+        while let Some(fed) = self.feed.next().now_or_never().filter(|_| !over) {
+            over = self.take(fed);
+            if self.pending.len() > PENDING_MAX {
+                self.flush()?;
+            }
+        }
+        Ok(over)
     }
 
     /// Puts what a feed gave on the pending lines; whether it was the last.
