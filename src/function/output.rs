@@ -104,7 +104,7 @@ impl Output {
 
     /// A line of ours among those of the processes.
     pub fn note(&self, text: &str) {
-        self.lines().line(text);
+        self.lines().keep(text);
     }
 
     fn lines(&self) -> MutexGuard<'_, Lines> {
@@ -162,10 +162,14 @@ impl Lines {
 
     fn line(&mut self, line: &str) {
         let line = line.strip_suffix('\r').unwrap_or(line);
-        self.kept.push(line);
         if let Some((telemetry, kind)) = &self.live.telemetry {
             telemetry.tell_line(kind, line);
         }
+        self.keep(line);
+    }
+
+    fn keep(&mut self, line: &str) {
+        self.kept.push(line);
         if self.live.timeline.is_followed() {
             let id = (!self.label.is_empty()).then(|| self.label.clone());
             let moment = Moment::Line { id, function: self.live.function.clone(), text: line.to_owned() };

@@ -167,7 +167,10 @@ async fn answer(guests: &Guests, path: &str, request: Request<Incoming>) -> Resp
     match call.strip_prefix("invocation/").and_then(|rest| rest.rsplit_once('/')) {
         Some((id, "response")) => response(desk, id, request).await,
         Some((id, "error")) => error(desk, id, request).await,
-        _ => not_found(path),
+        _ => {
+            read(request.into_body(), RESPONSE_MAX).await.ok();
+            not_found(path)
+        }
     }
 }
 
@@ -216,6 +219,8 @@ async fn response(desk: &Arc<Desk>, id: &str, request: Request<Incoming>) -> Res
         None => false,
         Some(mode) if mode.eq_ignore_ascii_case(b"streaming") => true,
         Some(_) => {
+            // Unread, it would take the connection with it.
+            read(request.into_body(), RESPONSE_MAX).await.ok();
             let message = "Invalid function response mode";
             return refused(StatusCode::BAD_REQUEST, "InvalidFunctionResponseMode", message);
         }

@@ -2,7 +2,7 @@
 //! batches, over HTTP or TCP.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -18,6 +18,8 @@ use super::happening::Happening;
 use super::world::World;
 use crate::clock::real;
 
+/// How many records of a start are kept for those who subscribe late.
+const BACKLOG_MAX: usize = 1000;
 /// How many records wait for a subscriber at the most.
 const WAITING_MAX: usize = 10_000;
 
@@ -89,9 +91,16 @@ fn local(uri: &str) -> Option<String> {
 /// What is told in one environment, and to whom.
 pub struct Telemetry {
     world: Arc<World>,
-    subscribers: Mutex<Vec<Subscriber>>,
-    /// Whether there are any: asked for every line.
+    state: Mutex<State>,
+    /// Whether there is anybody who gets it, or may get it later: asked for every line.
     heard: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    subscribers: Vec<Subscriber>,
+    /// What was told before anybody could subscribe; none any more when nobody can.
+    backlog: Option<Vec<(&'static str, Value)>>,
 }
 
 struct Subscriber {
@@ -101,10 +110,17 @@ struct Subscriber {
 }
 
 impl Telemetry {
-    /// Nobody subscribes yet.
+    /// Nobody has subscribed yet; who does before [`Telemetry::close`] gets what was told until then as well.
     pub fn new(world: &Arc<World>) -> Telemetry {
-        let (subscribers, heard) = (Mutex::default(), AtomicBool::new(false));
-        Telemetry { world: Arc::clone(world), subscribers, heard }
+        let state = Mutex::new(State { subscribers: Vec::new(), backlog: Some(Vec::new()) });
+        Telemetry { world: Arc::clone(world), state, heard: AtomicBool::new(true) }
+    }
+
+    /// Nobody can subscribe any more.
+    pub fn close(&self) {
+        let mut state = self.state();
+        state.backlog = None;
+        self.heard.store(!state.subscribers.is_empty(), Ordering::Relaxed);
     }
 
     /// Whether anybody listens.
@@ -128,36 +144,49 @@ impl Telemetry {
         self.world.spawn(async move {
             ending.run_until_cancelled(sender.run(records)).await;
         });
-        let mut subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
-        subscribers.push(Subscriber { types, to, dropped });
+        let subscriber = Subscriber { types, to, dropped };
+        let mut state = self.state();
+        state.backlog.iter().flatten().for_each(|(kind, record)| subscriber.send(kind, record));
+        state.subscribers.push(subscriber);
         self.heard.store(true, Ordering::Relaxed);
     }
 
     /// Tells what the platform does.
     pub fn tell(&self, happening: &Happening) {
         if self.is_heard() {
-            self.send("platform", &happening.json(real::now()));
+            self.send("platform", happening.json(real::now()));
         }
     }
 
     /// Tells a line: of the `function`, or of an `extension`.
-    pub fn tell_line(&self, kind: &str, line: &str) {
+    pub fn tell_line(&self, kind: &'static str, line: &str) {
         if self.is_heard() {
             // A line that is JSON by itself is told as that.
             let record = serde_json::from_str::<Value>(line).ok().filter(Value::is_object);
             let record = record.unwrap_or_else(|| Value::from(line));
-            self.send(kind, &json!({ "time": real::now().to_string(), "type": kind, "record": record }));
+            self.send(kind, json!({ "time": real::now().to_string(), "type": kind, "record": record }));
         }
     }
 
+    fn send(&self, kind: &'static str, record: Value) {
+        let mut state = self.state();
+        state.subscribers.iter().for_each(|one| one.send(kind, &record));
+        if let Some(backlog) = state.backlog.as_mut().filter(|backlog| backlog.len() < BACKLOG_MAX) {
+            backlog.push((kind, record));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Subscriber {
     fn send(&self, kind: &str, record: &Value) {
-        let subscribers = self.subscribers.lock().unwrap_or_else(PoisonError::into_inner);
-        for one in subscribers.iter().filter(|one| one.types.iter().any(|wanted| wanted == kind)) {
-            if one.to.try_send(record.clone()).is_err() {
-                one.dropped.0.fetch_add(1, Ordering::Relaxed);
-                let bytes = record.to_string().len();
-                one.dropped.1.fetch_add(u64::try_from(bytes).unwrap_or(0), Ordering::Relaxed);
-            }
+        if self.types.iter().any(|wanted| wanted == kind) && self.to.try_send(record.clone()).is_err() {
+            self.dropped.0.fetch_add(1, Ordering::Relaxed);
+            let bytes = record.to_string().len();
+            self.dropped.1.fetch_add(u64::try_from(bytes).unwrap_or(0), Ordering::Relaxed);
         }
     }
 }

@@ -235,6 +235,7 @@ impl Environment {
         }
         self.happen(&run.telemetry, &Happening::InitRuntimeDone { start, status: &status });
         self.happen(&run.telemetry, &Happening::InitReport { start, status: &status, took });
+        run.telemetry.close();
         ended.map_err(InitFailure::Failed)?;
         self.init = (phase == Phase::Init && !self.card.provisioned).then_some(took);
         self.card.set_cold_start(took);

@@ -112,6 +112,7 @@ async fn an_extension_hears_why_its_runtime_ended() {
     let failure = bench.failure("\"exit\"").await;
     assert_eq!(failure.summary, "exit 3");
     until("it has heard", || notes(&bench).contains("because failure\n")).await;
+    until("all has ended", || bench.functions.list()[0].environments[0].state == "reset").await;
     bench.reply("1").await;
     assert_eq!(bench.functions.list()[0].cold_starts, 1, "the same environment");
     bench.functions.stop().await;

@@ -26,7 +26,7 @@ fn python() -> Bench {
 /// Whether rooms can be made on this machine.
 fn have_rooms() -> bool {
     let tried = std::process::Command::new("unshare")
-        .args(["--user", "--map-current-user", "--mount", "mount", "-t", "tmpfs", "none", "/tmp"])
+        .args(["--user", "--map-root-user", "--mount", "mount", "-t", "tmpfs", "none", "/tmp"])
         .status();
     cfg!(target_os = "linux") && tried.is_ok_and(|status| status.success())
 }
