@@ -21,7 +21,7 @@
 //! 4. The [`delivery::dispatcher`] takes the delivery and asks its target, a [`function`], to attempt it: the child
 //!    process that waits for its next event gets it over the Lambda Runtime API.
 //! 5. The [`delivery::policy`] says what the outcome means: delivered, tried again at some time, given up. That is
-//!    written down, shared with other commits.
+//!    written down, shared with other commits, together with what its [`delivery::destination`]s are told.
 //! 6. Whoever watches reads the [`timeline`], live, or [`history`], afterwards; [`control`] serves both.
 //!
 //! # Modules in reading order
