@@ -59,9 +59,10 @@ const INVOCATION: &str =
      ORDER BY id DESC LIMIT 1";
 const DEAD: &str = "SELECT d.*, w.id AS wire_id FROM dead d JOIN wire w ON w.no = d.wire
      WHERE (?1 IS NULL OR d.queue = ?1) AND (?2 IS NULL OR d.id = ?2) AND d.id > ?3 ORDER BY d.id LIMIT ?4";
-const DEAD_NAMED: &str = "SELECT id, deliveries, reason FROM dead
-     WHERE (?1 IS NULL OR queue = ?1)
-       AND (?2 = '[]' OR id IN (SELECT value FROM json_each(?2))) ORDER BY id";
+const DEAD_NAMED: &str = "SELECT id, deliveries, reason FROM dead WHERE ?1 IS NULL OR queue = ?1 ORDER BY id";
+const DEAD_THESE: &str =
+    "SELECT d.id, d.deliveries, d.reason FROM json_each(?2) j CROSS JOIN dead d ON d.id = j.value
+     WHERE ?1 IS NULL OR d.queue = ?1 ORDER BY d.id";
 const DEAD_COUNT: &str = "SELECT count(*) FROM dead WHERE queue = ?1";
 const COUNTS: &str = "SELECT (SELECT coalesce(max(no), 0) FROM event),
      (SELECT count(*) FROM delivery WHERE state = 0), (SELECT count(*) FROM delivery WHERE state = 1),
@@ -212,8 +213,10 @@ pub struct Letters {
 
 /// These dead letters, oldest first.
 pub async fn dead(pool: &SqlitePool, which: &Letters) -> Result<Vec<DeadLetter>, StoreError> {
+    // One that is named is found at its place, not by going through all of them.
+    let (after, limit) = which.id.map_or((which.after, which.limit), |id| (id.saturating_sub(1), 1));
     let asked = sqlx::query(DEAD).bind(which.queue.as_deref()).bind(which.id);
-    let rows = asked.bind(which.after).bind(which.limit).fetch_all(pool).await?;
+    let rows = asked.bind(after).bind(limit).fetch_all(pool).await?;
     Ok(rows.iter().map(dead_letter).collect())
 }
 
@@ -233,7 +236,10 @@ pub async fn dead_named(
     queue: Option<&str>,
     ids: &[i64],
 ) -> Result<Vec<Named>, StoreError> {
-    let rows = sqlx::query(DEAD_NAMED).bind(queue).bind(json!(ids).to_string()).fetch_all(pool).await?;
+    let rows = match ids {
+        [] => sqlx::query(DEAD_NAMED).bind(queue).fetch_all(pool).await?,
+        ids => sqlx::query(DEAD_THESE).bind(queue).bind(json!(ids).to_string()).fetch_all(pool).await?,
+    };
     let named = rows.iter().map(|row| Named {
         id: row.get("id"),
         deliveries: serde_json::from_str(row.get("deliveries")).unwrap_or_default(),
