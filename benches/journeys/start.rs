@@ -7,6 +7,7 @@ use dropwire::clock::real;
 use super::world::{Folder, median};
 
 const ROUNDS: usize = 7;
+const FUNCTIONS: usize = 1000;
 
 pub async fn run() {
     let mut empty = Vec::new();
@@ -25,7 +26,22 @@ pub async fn run() {
     }
     println!("start with an existing state    median {:.0} ms", median(existing));
     idle(&folder).await;
+    many_functions().await;
     known_files(&folder).await;
+}
+
+/// The functions of the wiring file, each with a wire.
+async fn many_functions() {
+    let folder = Folder::new().await;
+    let function = |i| format!("[function.f{i}]\nrun = \"true\"\non = \"s3:uploads\"\n");
+    folder.write(1, &(0..FUNCTIONS).map(function).collect::<String>());
+    drop(folder.start().await);
+    let mut started = Vec::new();
+    for _ in 0..ROUNDS {
+        started.push(folder.start().await.answered.as_secs_f64() * 1e3);
+    }
+    println!("start with {FUNCTIONS} functions      median {:.0} ms", median(started));
+    idle(&folder).await;
 }
 
 async fn idle(folder: &Folder) {

@@ -35,8 +35,6 @@ pub mod queue;
 pub mod settlement;
 #[cfg(test)]
 mod simulation;
-#[cfg(test)]
-mod speed_tests;
 pub mod stream;
 
 /// The number of a delivery's row.

@@ -27,7 +27,6 @@ mod memory;
 mod node;
 mod python;
 mod rooms;
-mod speed;
 mod streams;
 
 const ID: &str = "00000000-0000-4000-8000-000000000001";

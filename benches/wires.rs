@@ -1,5 +1,6 @@
-//! What thousands of wires cost. Measurements, not tests: `cargo test --release --lib delivery::speed -- --ignored
-//! --nocapture`.
+//! What thousands of wires cost: to wire them, to wire one more, to start again, in memory, and while they deliver.
+//!
+//! Run with `cargo bench --bench wires`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,16 +8,16 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 
-use super::dispatcher::Dispatcher;
-use super::policy::AsyncPolicy;
-use super::queue::Queue;
-use super::{Outcome, Parcel, Reply, Target};
-use crate::arn::{Arn, Place};
-use crate::clock::Clock;
-use crate::event::Event;
-use crate::store::Store;
-use crate::timeline::Timeline;
-use crate::wire::Wire;
+use dropwire::arn::{Arn, Place};
+use dropwire::clock::Clock;
+use dropwire::delivery::dispatcher::Dispatcher;
+use dropwire::delivery::policy::AsyncPolicy;
+use dropwire::delivery::queue::Queue;
+use dropwire::delivery::{Outcome, Parcel, Reply, Target};
+use dropwire::event::Event;
+use dropwire::store::Store;
+use dropwire::timeline::Timeline;
+use dropwire::wire::Wire;
 
 /// Takes everything at once.
 struct Sink(AtomicU64);
@@ -131,12 +132,13 @@ async fn measured(count: usize, to: &Arn) {
     );
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "a measurement"]
-async fn a_thousand_wires() {
-    let (queue, topic) = (Arn::queue(&Place::default(), "q"), Arn::topic(&Place::default(), "t"));
-    for count in [1, 10, 1000, 10_000] {
-        measured(count, &queue).await;
-    }
-    measured(1000, &topic).await;
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    runtime.expect("a runtime").block_on(async {
+        let (queue, topic) = (Arn::queue(&Place::default(), "q"), Arn::topic(&Place::default(), "t"));
+        for count in [1, 10, 1000, 10_000] {
+            measured(count, &queue).await;
+        }
+        measured(1000, &topic).await;
+    });
 }
