@@ -260,7 +260,7 @@ W207: a setting does not go with what it stands next to.
 A wire's options belong to its kind of source: `events`, `prefix`, `suffix` and `glob` to buckets; `batch`, `window`,
 `start`, `bisect` and `report_failures` to tables; `scope` to topics; `filter` to tables and topics. `retries`, `age`,
 `dlq` and `on_failure` go with all, `backoff` and `on_success` with buckets and topics. A function's `runtime` and
-`code` go with `handler`, `build` and `watch` with `run`, `args` with `builtin`.
+`code` go with `handler`, `build` and `watch` with `run`, `storage` and `layers` with both, `args` with `builtin`.
 ",
     ),
     (

@@ -39,9 +39,16 @@ const KEYS: &[&str] = &[
     "on_failure",
     "on_success",
 ];
-/// Keys that mean something for one way only.
-const BELONGS: &[(&str, &str)] =
-    &[("runtime", "handler"), ("code", "handler"), ("args", "builtin"), ("watch", "run"), ("build", "run")];
+/// Keys that mean something for some ways only.
+const BELONGS: &[(&str, &[&str])] = &[
+    ("runtime", &["handler"]),
+    ("code", &["handler"]),
+    ("args", &["builtin"]),
+    ("watch", &["run"]),
+    ("build", &["run"]),
+    ("storage", &["handler", "run"]),
+    ("layers", &["handler", "run"]),
+];
 /// The longest a function may take on AWS.
 const LONGEST: Duration = Duration::from_secs(900);
 /// What the platform sets itself. AWS refuses these keys, and so do we.
@@ -264,10 +271,11 @@ fn only_way<'a>(reader: &mut Reader, draft: &mut Draft, section: &Section<'a>) -
 
 /// W207 for keys that belong to another way of running.
 fn fitting_keys(reader: &mut Reader, section: &Section, way: &str) {
-    for (key, home) in BELONGS {
-        let belongs = *home == way || (*home == "handler" && way == "runtime");
+    for (key, homes) in BELONGS {
+        let belongs = homes.contains(&way) || (homes.contains(&"handler") && way == "runtime");
         if let Some(setting) = section.get(key).filter(|_| !belongs) {
-            let title = format!("`{key}` goes with `{home}`; {} has `{way}`", section.what);
+            let homes = homes.join("` and `");
+            let title = format!("`{key}` goes with `{homes}`; {} has `{way}`", section.what);
             reader.complain(Complaint::new("W207", title).at(&setting.key_span, "take it away"));
         }
     }

@@ -80,6 +80,8 @@ fn how_a_function_is_started() {
     check_function("exec = \"sh\"\ncode = \"functions/f\"", "W207", "code");
     check_function("exec = \"sh\"\nwatch = [\"*.rs\"]", "W207", "watch");
     check_function("exec = \"sh\"\nargs = { }", "W207", "args");
+    check_function("exec = \"sh\"\nstorage = \"1024MB\"", "W207", "storage");
+    check_function("attach = true\nlayers = []", "W207", "layers");
     check_function("builtin = \"ehco\"", "W102", "\"ehco\"");
     check_function("builtin = \"echo\"\nargs = { error = \"E\" }", "W101", "error");
     check_function("url = \"https://127.0.0.1/\"", "W902", "\"https://127.0.0.1/\"");
