@@ -1,5 +1,6 @@
 //! The sources that the wiring file declares: opened, run, begun anew when they cannot go on, ended when they are gone.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -11,17 +12,25 @@ use crate::source::dynamodb::{self, Table};
 use crate::source::s3::{self, Bucket};
 use crate::source::{EventSource, Outlet};
 
+/// Ends the sources that are declared otherwise, or not at all.
+fn keep<S>(sources: &mut BTreeMap<String, Sourced<S>>, is_same: impl Fn(&str) -> bool) {
+    sources.retain(|name, running| {
+        let same = is_same(name);
+        if !same {
+            running.stop.cancel();
+        }
+        same
+    });
+}
+
 impl App {
     pub(super) async fn exchange_buckets(self: &Arc<App>, config: &Config) {
         let old = self.config();
-        self.parts().buckets.retain(|name, running| {
+        let is_same = |name: &str| {
             let (now, was) = (config.buckets.get(name), old.buckets.get(name));
-            let same = now.zip(was).is_some_and(|(now, was)| now.is_like(was)) && config.sim == old.sim;
-            if !same {
-                running.stop.cancel()
-            }
-            same
-        });
+            now.zip(was).is_some_and(|(now, was)| now.is_like(was)) && config.sim == old.sim
+        };
+        keep(&mut self.parts().buckets, is_same);
         for (name, spec) in &config.buckets {
             if self.parts().buckets.contains_key(name) {
                 continue;
@@ -49,14 +58,11 @@ impl App {
 
     pub(super) async fn exchange_tables(self: &Arc<App>, config: &Config) {
         let old = self.config();
-        self.parts().tables.retain(|name, running| {
+        let is_same = |name: &str| {
             let (now, was) = (config.tables.get(name), old.tables.get(name));
-            let same = now.zip(was).is_some_and(|(now, was)| now.is_like(was)) && config.sim == old.sim;
-            if !same {
-                running.stop.cancel()
-            }
-            same
-        });
+            now.zip(was).is_some_and(|(now, was)| now.is_like(was)) && config.sim == old.sim
+        };
+        keep(&mut self.parts().tables, is_same);
         for (name, spec) in &config.tables {
             if self.parts().tables.contains_key(name) {
                 continue;
