@@ -72,6 +72,17 @@ impl Interrupts {
     }
 }
 
+/// How much of what has been told was taken.
+#[derive(PartialEq, Eq)]
+enum Taken {
+    /// All there was.
+    All,
+    /// As much as is shown at once; there may be more.
+    Much,
+    /// The last there will ever be.
+    Last,
+}
+
 impl<'a> View<'a> {
     /// A view of this feed.
     pub fn new(voice: &'a Voice, feed: Feed, detail: Detail) -> View<'a> {
@@ -103,11 +114,11 @@ impl<'a> View<'a> {
                     return Ok(End::Reached);
                 }
                 fed = self.feed.next(), if !resting => {
-                    let over = self.take_all(fed)?;
+                    let taken = self.take_all(fed);
                     self.flush()?;
-                    if over { return Ok(End::Over); }
+                    if taken == Taken::Last { return Ok(End::Over); }
                     // Whoever tells very much would have to wake us for each of it.
-                    resting = true;
+                    resting = taken == Taken::All;
                     None
                 }
                 () = crate::clock::real::sleep(REST), if resting => {
@@ -126,16 +137,16 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Puts this and all that has been told since on the pending lines; whether that was the last.
-    fn take_all(&mut self, fed: Fed) -> Result<bool, Failure> {
+    /// Puts this and what has been told since on the pending lines, up to a good deal at once: keys want to be heard.
+    fn take_all(&mut self, fed: Fed) -> Taken {
         let mut over = self.take(fed);
-        while let Some(fed) = self.feed.next().now_or_never().filter(|_| !over) {
-            over = self.take(fed);
-            if self.pending.len() > PENDING_MAX {
-                self.flush()?;
+        while !over && self.pending.len() < PENDING_MAX {
+            match self.feed.next().now_or_never() {
+                Some(fed) => over = self.take(fed),
+                None => return Taken::All,
             }
         }
-        Ok(over)
+        if over { Taken::Last } else { Taken::Much }
     }
 
     /// Puts what a feed gave on the pending lines; whether it was the last.
