@@ -40,6 +40,8 @@ pub async fn run(voice: &Voice, args: Args) -> Done {
         client.get(&format!("events/{}", encoded(event_id(&args.id)))).await;
     let event = match found {
         Ok(event) => event,
+        // Neither a function nor a direct invocation has a record.
+        Err(failure) if args.event => return Err(failure),
         // It is no event: perhaps a function, or a direct invocation.
         Err(failure) => return other(voice, &client, &args.id).await.unwrap_or(Err(failure)),
     };
