@@ -26,9 +26,10 @@ struct Alias {
 #[async_trait]
 impl Target for Alias {
     async fn attempt(&self, parcel: &Parcel) -> Outcome {
-        let version = self.lambda.resolve(&self.target).ok();
-        match version.and_then(|resolved| self.functions.get(&resolved.key)) {
-            Some(function) => function.attempt(parcel).await,
+        let resolved = self.lambda.resolve(&self.target).ok();
+        let led = resolved.and_then(|to| Some((self.functions.get(&to.key)?, to.version)));
+        match led {
+            Some((function, version)) => function.attempt(parcel).await.by_version(&version),
             None => {
                 let lambda::Target { name, qualifier } = &self.target;
                 let alias = qualifier.as_deref().unwrap_or(LATEST);

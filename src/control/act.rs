@@ -195,7 +195,7 @@ pub(super) async fn invoke(
         Outcome::Throttled(_) => return Err(Refused::failed(format!("`{function}` is at its concurrency"))),
         Outcome::Unavailable(why) => return Err(Refused::failed(why)),
     };
-    let Report { duration, init, log } = report;
+    let Report { duration, init, log, .. } = report;
     Ok(Json(Invoked {
         request_id,
         ok,

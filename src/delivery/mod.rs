@@ -72,7 +72,27 @@ pub struct Parcel {
 impl Outcome {
     /// Whether the target ran: only then it was an attempt.
     pub fn ran(&self) -> bool {
-        matches!(self, Outcome::Done(_) | Outcome::Failed(_))
+        self.report().is_some()
+    }
+    /// What was measured, if the target ran.
+    pub fn report(&self) -> Option<&Report> {
+        match self {
+            Outcome::Done(reply) => Some(&reply.report),
+            Outcome::Failed(failure) => Some(&failure.report),
+            Outcome::Throttled(_) | Outcome::Unavailable(_) => None,
+        }
+    }
+    /// The same, of this version of the function.
+    pub fn by_version(mut self, version: &str) -> Outcome {
+        let report = match &mut self {
+            Outcome::Done(reply) => Some(&mut reply.report),
+            Outcome::Failed(failure) => Some(&mut failure.report),
+            Outcome::Throttled(_) | Outcome::Unavailable(_) => None,
+        };
+        if let Some(report) = report {
+            report.version = Some(version.to_owned());
+        }
+        self
     }
 }
 
@@ -161,6 +181,8 @@ pub struct Report {
     pub init: Option<Duration>,
     /// What the function wrote, with START, END and REPORT lines.
     pub log: String,
+    /// The version that an alias led to.
+    pub version: Option<String>,
 }
 
 /// What deliveries go to.

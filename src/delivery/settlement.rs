@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::destination::Sending;
 use super::policy::DeliveryPolicy;
 use super::queue::at_once;
-use super::{Outcome, Parcel, Reason, Report, Settle, Throttle};
+use super::{Outcome, Parcel, Reason, Settle, Throttle};
 use crate::clock::Timestamp;
 use crate::store::Rows;
 use crate::timeline::{Moment, millis};
@@ -69,7 +69,7 @@ impl Settlement {
 
     /// What followers are told.
     pub fn moment(&self) -> Moment {
-        let (parcel, report) = (&self.parcel, self.report());
+        let (parcel, report) = (&self.parcel, self.outcome.report());
         Moment::Ended {
             id: parcel.shown_id(),
             function: parcel.wire.leads_to(),
@@ -112,14 +112,6 @@ impl Settlement {
             }
             Outcome::Throttled(_) => Some("throttled: the function is at its concurrency".into()),
             Outcome::Unavailable(why) => Some(why.clone()),
-        }
-    }
-
-    fn report(&self) -> Option<&Report> {
-        match &self.outcome {
-            Outcome::Done(reply) => Some(&reply.report),
-            Outcome::Failed(failure) => Some(&failure.report),
-            Outcome::Throttled(_) | Outcome::Unavailable(_) => None,
         }
     }
 
@@ -169,7 +161,7 @@ impl Settlement {
     }
 
     fn attempt_row(&self, wire: i64) -> Value {
-        let (parcel, report) = (&self.parcel, self.report());
+        let (parcel, report) = (&self.parcel, self.outcome.report());
         let last = parcel.deliveries.last().unwrap_or(parcel.first());
         let micros = |d: std::time::Duration| i64::try_from(d.as_micros()).unwrap_or(i64::MAX);
         json!([

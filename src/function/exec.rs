@@ -120,7 +120,7 @@ async fn follow(
     let (request_id, memory_mb) = (call.request_id, spec.memory_mb);
     let measured = Measured { request_id, duration, memory_mb, used_mb, init: None, status };
     log.push_str(&logs::end_and_report(&measured));
-    let report = Report { duration, init: None, log };
+    let report = Report { duration, log, ..Report::default() };
     match (answer, ended) {
         (Some(answer), _) => outcome::answered(answer, report),
         (None, Some((exit, _))) => outcome::exited(request_id, exit, report),

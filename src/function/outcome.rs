@@ -68,7 +68,7 @@ pub fn concluded(
     let status = answer.as_ref().map_or(Status::Timeout, status);
     let measured = Measured { request_id, duration, memory_mb, used_mb: 0, init: None, status };
     log.push_str(&logs::end_and_report(&measured));
-    let report = Report { duration, init: None, log };
+    let report = Report { duration, log, ..Report::default() };
     match answer {
         Some(answer) => answered(answer, report),
         None => timed_out(request_id, limit, report),

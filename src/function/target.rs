@@ -37,7 +37,8 @@ impl Target for Function {
         let (request_id, shown_id) = (parcel.request_id(), parcel.shown_id());
         let (request_id, shown_id) = (request_id.as_str(), shown_id.as_str());
         let (payload, attempt) = (parcel.payload(), parcel.attempt());
-        self.run(&Call { request_id, shown_id, payload, attempt, ..Call::default() }).await
+        let arn = Some(parcel.wire.target.as_str());
+        self.run(&Call { request_id, shown_id, payload, attempt, arn, ..Call::default() }).await
     }
 
     fn concurrency(&self) -> usize {

@@ -95,7 +95,7 @@ fn invoked(ended: &Parcel, outcome: &Outcome, condition: &'static str, at: Times
         },
         request_payload: raw(&ended.payload()),
         // Both are missing when the function never ran.
-        response_context: response.map(|_| response_context(ended, function_error)),
+        response_context: response.map(|_| response_context(ended, outcome, function_error)),
         response_payload: response.map(|payload| raw(payload)),
     }
 }
@@ -115,7 +115,7 @@ fn batch(lost: &Parcel, outcome: &Outcome, reason: Reason, at: Timestamp) -> Bat
             condition,
             approximate_invoke_count: count,
         },
-        response_context: (!is_aged).then(|| response_context(lost, Some(function_error))),
+        response_context: (!is_aged).then(|| response_context(lost, outcome, Some(function_error))),
         version: "1.0",
         timestamp: at.iso_millis(),
         batch: json!({
@@ -136,10 +136,11 @@ pub(super) const SHARD_ID: &str = "shardId-00000000000000000000-00000000";
 
 const LATEST: &str = "$LATEST";
 
-fn response_context(ended: &Parcel, function_error: Option<Value>) -> ResponseContext {
-    // A version is its own number; which one an alias led to is not told here.
+fn response_context(ended: &Parcel, outcome: &Outcome, function_error: Option<Value>) -> ResponseContext {
+    // A version is its own number; which one an alias led to is told with the outcome.
     let number = |qualifier: &&str| qualifier.bytes().all(|b| b.is_ascii_digit());
-    let version = ended.wire.target.qualifier().filter(number).unwrap_or(LATEST);
+    let led_to = outcome.report().and_then(|report| report.version.as_deref());
+    let version = led_to.or(ended.wire.target.qualifier().filter(number)).unwrap_or(LATEST);
     ResponseContext { status_code: 200, executed_version: version.to_owned(), function_error }
 }
 

@@ -124,7 +124,7 @@ impl Environment {
             self.log.push_str(&happening.lines(&spec.logging.format, real::now()));
         }
         let log = std::mem::take(&mut self.log);
-        let report = Report { duration, init, log };
+        let report = Report { duration, init, log, ..Report::default() };
         match end {
             End::Answer(answer) => outcome::answered(answer, report),
             End::Exit(exit) => outcome::exited(request_id, exit, report),
