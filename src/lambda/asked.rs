@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
+use super::errors::invalid;
 use crate::aws::{AwsError, Call};
 
 /// The longest client context, in bytes of base64.
@@ -32,15 +33,33 @@ pub struct Asked {
     pub client_context: Option<String>,
 }
 
-/// What the headers ask for.
-pub fn asked(call: &Call) -> Result<Asked, AwsError> {
-    let kind = match call.header("x-amz-invocation-type") {
-        None | Some("" | "RequestResponse") => Kind::RequestResponse,
-        Some("Event") => Kind::Event,
-        Some("DryRun") => Kind::DryRun,
-        Some(other) => {
-            return Err(no_member(other, "invocationType", "[RequestResponse, Event, DryRun]"));
+impl Kind {
+    fn word(self) -> &'static str {
+        match self {
+            Kind::RequestResponse => "RequestResponse",
+            Kind::Event => "Event",
+            Kind::DryRun => "DryRun",
         }
+    }
+}
+
+/// Headers that ask for what there is not, with why.
+const REFUSED: [(&str, &str, &str); 2] = [
+    ("x-amz-tenant-id", "TenantId", "environments are not kept apart by tenant here"),
+    ("x-amz-durable-execution-name", "DurableExecutionName", "there are no durable executions here yet"),
+];
+
+/// What the headers ask for, of an operation that answers in these ways.
+pub fn asked(call: &Call, kinds: &[Kind]) -> Result<Asked, AwsError> {
+    if let Some((_, member, why)) = REFUSED.iter().find(|(header, ..)| call.header(header).is_some()) {
+        return Err(invalid(format!("dropwire does not take {member}: {why}")));
+    }
+    let kind = match call.header("x-amz-invocation-type") {
+        None | Some("") => Kind::RequestResponse,
+        Some(asked) => *kinds.iter().find(|kind| kind.word() == asked).ok_or_else(|| {
+            let words: Vec<&str> = kinds.iter().map(|kind| kind.word()).collect();
+            no_member(asked, "invocationType", &format!("[{}]", words.join(", ")))
+        })?,
     };
     let tail = match call.header("x-amz-log-type") {
         None | Some("" | "None") => false,
@@ -66,7 +85,7 @@ fn constraint(value: &str, field: &str, must: &str) -> AwsError {
 }
 
 /// The client context as the function gets it: decoded JSON.
-pub fn client_context(header: Option<&str>) -> Result<Option<String>, AwsError> {
+fn client_context(header: Option<&str>) -> Result<Option<String>, AwsError> {
     let Some(encoded) = header.filter(|text| !text.is_empty()) else { return Ok(None) };
     if encoded.len() > CONTEXT_MAX {
         return Err(constraint(

@@ -23,6 +23,14 @@ pub fn conflict(message: impl Into<String>) -> AwsError {
     AwsError::new(409, "ResourceConflictException", message)
 }
 
+/// It cannot be done now.
+pub const NOT_NOW: &str = "The operation cannot be performed at this time.";
+
+/// The function was made a moment ago, and is not there yet.
+pub fn pending() -> AwsError {
+    conflict(format!("{NOT_NOW} The function is currently in the following state: Pending"))
+}
+
 /// The thing has changed since the caller looked at it; `look` is the operation to look again.
 pub fn stale(look: &str) -> AwsError {
     let message = format!(

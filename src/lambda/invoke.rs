@@ -12,13 +12,15 @@ use serde_json::json;
 use tokio_util::task::TaskTracker;
 
 use super::asked::{Kind, asked, payload};
+use super::errors::pending;
 use super::journal::Journal;
-use super::names::Target;
+use super::names::{Target, is_version};
 use super::to_its_end::ToItsEnd;
 use super::{Lambda, Resolved};
-use crate::arn::Arn;
+use crate::arn::{Arn, Place};
 use crate::aws::{Answer, AwsError, Call};
 use crate::clock::{Clock, real};
+use crate::config::LATEST;
 use crate::delivery::queue::Queue;
 use crate::delivery::{Outcome, Report, Throttle};
 use crate::event::Event;
@@ -70,7 +72,7 @@ impl Invoker {
 
     /// `Invoke`
     pub async fn invoke(&self, call: Call, target: &Target) -> Result<Answer, AwsError> {
-        let asked = asked(&call)?;
+        let asked = asked(&call, &[Kind::RequestResponse, Kind::Event, Kind::DryRun])?;
         let resolved = self.ready(target).await?;
         let payload = payload(&call.body)?;
         let too_large = |most| Err(too_large(most, "InvokeFunction"));
@@ -108,13 +110,14 @@ impl Invoker {
 
     /// Where an invocation goes, once the function is there: one that was made a moment ago is waited for.
     pub async fn ready(&self, target: &Target) -> Result<Resolved, AwsError> {
-        let lambda = &self.0.lambda;
+        let Parts { lambda, functions, .. } = &*self.0;
         let resolved = lambda.resolve(target)?;
-        if lambda.is_pending(&resolved.name) {
-            real::within(PENDING_MAX, lambda.until_applied(&resolved.name)).await;
-            return lambda.resolve(target);
+        if !lambda.is_pending(&resolved.name) && functions.get(&resolved.key).is_some() {
+            return Ok(resolved);
         }
-        Ok(resolved)
+        real::within(PENDING_MAX, lambda.until_in_force()).await;
+        let resolved = lambda.resolve(target)?;
+        functions.get(&resolved.key).map(|_| resolved).ok_or_else(pending)
     }
 
     /// Puts an invocation into the queue. Durable when it returns.
@@ -124,15 +127,18 @@ impl Invoker {
         resolved: &Resolved,
         (request_id, payload): (&str, Bytes),
     ) -> Result<(), AwsError> {
-        let place = self.0.lambda.place();
-        let function = Arn::function(place, &resolved.name);
-        let function = match &target.qualifier {
-            Some(qualifier) if qualifier != crate::config::LATEST => function.qualified(qualifier),
-            _ => function,
-        };
+        let Parts { lambda, queue, .. } = &*self.0;
+        let function = called(lambda.place(), target, resolved);
+        // Without a wire it would be lost.
+        if queue.wires().from(&function).is_empty() {
+            real::within(PENDING_MAX, lambda.until_in_force()).await;
+            if queue.wires().from(&function).is_empty() {
+                return Err(pending());
+            }
+        }
         let text = String::from_utf8_lossy(&payload).into_owned();
         let event = Event::invocation(function, request_id, text, self.0.clock.now());
-        let stored = self.0.queue.emit(vec![event], Vec::new()).await;
+        let stored = queue.emit(vec![event], Vec::new()).await;
         stored.map(drop).map_err(|error| AwsError::new(500, "ServiceException", error.to_string()))
     }
 
@@ -206,6 +212,16 @@ impl Invoker {
     }
 }
 
+/// What an asynchronous invocation is an event of: the function, or the version or alias that was called.
+fn called(place: &Place, target: &Target, resolved: &Resolved) -> Arn {
+    let function = Arn::function(place, &resolved.name);
+    match target.qualifier.as_deref() {
+        None | Some(LATEST) => function,
+        Some(number) if is_version(number) => function.qualified(&resolved.version),
+        Some(alias) => function.qualified(alias),
+    }
+}
+
 /// `Root=1-…` of a whole trace header.
 pub fn root_of(trace_id: &str) -> &str {
     trace_id.split(';').find(|part| part.starts_with("Root=")).unwrap_or(trace_id)
@@ -273,7 +289,8 @@ mod tests {
 
     #[test]
     fn a_tail_is_the_end_of_the_log() {
-        assert_eq!(BASE64.decode(tail_of(&"x".repeat(5000))).expect("base64").len(), 4096);
+        let (first, last) = ("a".repeat(904), "b".repeat(4096));
+        assert_eq!(BASE64.decode(tail_of(&(first + &last))).expect("base64"), last.as_bytes());
         assert_eq!(tail_of("a"), "YQ==");
     }
 

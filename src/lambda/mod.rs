@@ -166,8 +166,8 @@ impl Lambda {
     }
 
     /// Waits until nothing of this function waits to be applied. Whoever calls says how long at most.
-    pub async fn until_applied(&self, name: &str) {
-        self.registry.until_applied(name).await;
+    pub async fn until_in_force(&self) {
+        self.registry.until_in_force().await;
     }
 
     /// Whether something of this function waits to be applied.

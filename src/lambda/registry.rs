@@ -111,14 +111,12 @@ impl Registry {
         self.shared.settled.send_replace(generation);
     }
 
-    /// Waits until nothing of this function waits to be applied.
-    pub async fn until_applied(&self, name: &str) {
+    /// Waits until the app has applied everything that has been changed so far.
+    pub async fn until_in_force(&self) {
+        let wanted = self.world().generation;
         let mut settled = self.shared.settled.subscribe();
-        while !self.world().is_settled(name) {
-            if settled.changed().await.is_err() {
-                return;
-            }
-        }
+        // It fails when nobody is left who could apply anything.
+        settled.wait_for(|generation| *generation >= wanted).await.ok();
     }
 }
 

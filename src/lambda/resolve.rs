@@ -23,8 +23,6 @@ pub struct Resolved {
     pub version: String,
     /// The ARN by which it was invoked, with the qualifier that was given.
     pub invoked_arn: Arn,
-    /// It is `$LATEST` of a function of the wiring file.
-    pub declared: bool,
 }
 
 /// A function's HTTP address.
@@ -108,7 +106,6 @@ impl Lambda {
             key: function_key(&target.name, &version),
             name: target.name.clone(),
             invoked_arn: target.arn(self.place()),
-            declared: version == LATEST && world.declared.contains_key(&target.name),
             version,
         })
     }

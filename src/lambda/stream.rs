@@ -7,7 +7,7 @@ use http::StatusCode;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use super::asked;
+use super::asked::{Asked, Kind, asked, payload};
 use super::invoke::{self, Invoker, SYNC_MAX};
 use super::names::Target;
 use crate::aws::{Answer, AwsError, Body, Call, event_stream};
@@ -22,20 +22,18 @@ const CONTENT_TYPE: &str = "application/vnd.amazon.eventstream";
 impl Invoker {
     /// `InvokeWithResponseStream`
     pub async fn invoke_with_response_stream(&self, call: Call, target: &Target) -> Result<Answer, AwsError> {
-        let context = asked::client_context(call.header("x-amz-client-context"))?;
-        let dry = call.header("x-amz-invocation-type") == Some("DryRun");
-        let tail = call.header("x-amz-log-type") == Some("Tail");
+        let Asked { kind, tail, client_context } = asked(&call, &[Kind::RequestResponse, Kind::DryRun])?;
         let resolved = self.ready(target).await?;
-        let payload = asked::payload(&call.body)?;
+        let payload = payload(&call.body)?;
         if payload.len() > SYNC_MAX {
             return Err(invoke::too_large(SYNC_MAX, "InvokeWithResponseStream"));
         }
-        if dry {
+        if kind == Kind::DryRun {
             return Ok(Answer::empty(StatusCode::NO_CONTENT));
         }
         let mut invocation = Invocation::of(payload, &call.request_id);
         invocation.arn = Some(resolved.invoked_arn.as_str().to_owned());
-        invocation.client_context = context;
+        invocation.client_context = client_context;
         invocation.trace_id = Some(self.trace_id(&call));
         let (mut pieces, outcome) = self.streaming(&resolved, invocation);
         let mut outcome = Box::pin(outcome);

@@ -11,7 +11,7 @@ use super::check::Constraints;
 use super::code::Hold;
 use super::create::put_version;
 use super::declared::code_to_copy;
-use super::errors::{broken, conflict, invalid, no_function, stale};
+use super::errors::{NOT_NOW, broken, conflict, invalid, no_function, pending, stale};
 use super::names::NameRule;
 use super::read::listing;
 use super::request::Request;
@@ -45,11 +45,8 @@ pub fn fingerprint(version: &Version) -> String {
 impl World {
     /// A failure while something is going on with the function's `$LATEST`.
     pub fn must_be_idle(&self, place: &crate::arn::Place, name: &str) -> Result<(), AwsError> {
-        const NOT_NOW: &str = "The operation cannot be performed at this time.";
         match self.phase(name, 0) {
-            Some(Phase::Creating) => {
-                Err(conflict(format!("{NOT_NOW} The function is currently in the following state: Pending")))
-            }
+            Some(Phase::Creating) => Err(pending()),
             Some(_) => Err(conflict(format!(
                 "{NOT_NOW} An update is in progress for resource: {}",
                 Arn::function(place, name)

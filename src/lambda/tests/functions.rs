@@ -37,7 +37,7 @@ async fn a_function_is_created_pending_and_becomes_active() {
     let busy =
         service.fails(409, "PUT", &format!("{FUNCTIONS}/f/configuration"), json!({"Timeout": 6})).await;
     assert!(busy.ends_with("The function is currently in the following state: Pending"), "{busy}");
-    tokio::join!(service.lambda.until_applied("f"), async { service.apply() });
+    tokio::join!(service.lambda.until_in_force(), async { service.apply() });
     let shown = service.ok(200, "GET", &format!("{FUNCTIONS}/f"), Value::Null).await;
     let configuration = &shown["Configuration"];
     assert_eq!(configuration["State"], "Active");

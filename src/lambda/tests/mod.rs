@@ -15,6 +15,7 @@ use crate::clock::Timestamp;
 
 mod aliases;
 mod functions;
+mod invoking;
 mod layers;
 mod mappings;
 mod neighbours;

@@ -61,7 +61,7 @@ async fn a_declared_function_is_shown_and_its_code_measured() {
     assert_eq!(service.lambda.specs().keys().collect::<Vec<_>>(), ["made"]);
     let target = Target::unqualified("declared");
     let resolved = service.lambda.resolve(&target).expect("it is there");
-    assert!(resolved.declared && resolved.key == "declared");
+    assert_eq!(resolved.key, "declared");
     let missing = service.lambda.resolve(&Target::unqualified("x")).expect_err("it is not");
     assert_eq!(
         missing.message,
