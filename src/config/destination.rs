@@ -6,7 +6,7 @@ use super::check;
 use super::complaint::Complaint;
 use super::parse::Draft;
 use super::reader::{Placed, Reader, Section, Setting};
-use super::{Asynchronous, names};
+use super::{Asynchronous, LATEST, names};
 use crate::arn::{Arn, Place};
 
 /// What a destination is, with its name.
@@ -41,7 +41,8 @@ impl Destination {
             "topic" => Some(Destination::Topic(name())),
             "s3" => Some(Destination::Bucket(name())),
             "function" => {
-                let qualifier = arn.qualifier().map_or(String::new(), |qualifier| format!(":{qualifier}"));
+                let qualifier = arn.qualifier().filter(|qualifier| *qualifier != LATEST);
+                let qualifier = qualifier.map_or(String::new(), |qualifier| format!(":{qualifier}"));
                 Some(Destination::Function(name() + &qualifier))
             }
             _ => None,
@@ -245,5 +246,7 @@ mod tests {
             Destination::Function("f:prod".into()),
             "arn:aws:lambda:us-east-1:000000000000:function:f:prod",
         );
+        let latest = Arn::function(&Place::default(), "f").qualified(LATEST);
+        assert_eq!(Destination::of(&latest), Some(Destination::Function("f".into())));
     }
 }

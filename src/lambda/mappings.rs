@@ -9,12 +9,12 @@ use super::check::Constraints;
 use super::destinations::{self, Purpose};
 use super::errors::{conflict, invalid};
 use super::mapping_request::{MappingRequest, SourceKind, kind, no_source};
-use super::names::{NameRule, Target, parse_name, qualified};
+use super::names::{NameRule, Target, is_version, parse_name, qualified};
 use super::read::listing;
 use super::request::Request;
 use super::shown::epoch;
 use super::things::{Key, Kind, Mapping, Thing};
-use super::world::{Edit, Phase, World};
+use super::world::{Edit, Phase, World, version_text};
 use super::{Lambda, accepted, ok, tags};
 use crate::arn::{Arn, Place};
 use crate::aws::{Answer, AwsError};
@@ -25,17 +25,22 @@ use crate::event::pattern::{Dialect, Pattern};
 use crate::wire::{Filter, Wire};
 
 impl Lambda {
-    /// The enabled mappings as wires.
+    /// The mappings as wires. One that is disabled takes its records all the same, and leads nowhere for a while: they
+    /// wait for it to be enabled.
     pub fn mappings(&self) -> Vec<Wire> {
         let world = self.registry.world();
-        let enabled = world.mappings.iter().filter(|(_, mapping)| mapping.enabled);
-        enabled.filter_map(|(id, mapping)| wire(self.place(), id, mapping)).collect()
+        let mappings = world.mappings.iter();
+        mappings.filter_map(|(id, mapping)| wire(self.place(), id, mapping)).collect()
     }
 
     /// The function of a mapping, which must be there.
     fn mapped(&self, world: &World, name: &str) -> Result<Target, AwsError> {
-        let target = parse_name(name, None, NameRule::Wide, self.place())?;
-        world.find(self.place(), &target).map_err(|_| invalid("Function does not exist"))?;
+        let mut target = parse_name(name, None, NameRule::Wide, self.place())?;
+        let (number, _) =
+            world.find(self.place(), &target).map_err(|_| invalid("Function does not exist"))?;
+        if target.qualifier.as_deref().is_some_and(is_version) {
+            target.qualifier = Some(version_text(number));
+        }
         Ok(target)
     }
 
@@ -266,6 +271,15 @@ fn last_result(world: &World, mapping: &Mapping) -> &'static str {
     }
 }
 
+/// A qualifier that no function has.
+const NOWHERE: &str = "$DISABLED";
+
+/// Where a mapping leads.
+fn target(place: &Place, mapping: &Mapping) -> Arn {
+    let qualifier = mapping.qualifier.as_deref().filter(|qualifier| *qualifier != LATEST);
+    qualified(place, &mapping.function, if mapping.enabled { qualifier } else { Some(NOWHERE) })
+}
+
 /// A mapping as a wire. None if its source is no stream of a table, or a filter is none; creating it has refused both.
 fn wire(place: &Place, id: &str, mapping: &Mapping) -> Option<Wire> {
     let stream = Arn::parse(&mapping.source)?;
@@ -278,7 +292,8 @@ fn wire(place: &Place, id: &str, mapping: &Mapping) -> Option<Wire> {
         batch: usize::try_from(mapping.batch).ok()?,
         window: Duration::from_secs(mapping.window.into()),
         retries: u32::try_from(mapping.retries).ok(),
-        age_max: u64::try_from(mapping.age_max).map_or(RETENTION, Duration::from_secs),
+        // A stream keeps nothing longer, whatever is asked for.
+        age_max: u64::try_from(mapping.age_max).map_or(RETENTION, Duration::from_secs).min(RETENTION),
         bisect: mapping.bisect,
         report_failures: mapping.report_failures,
         backoff: Vec::new(),
@@ -287,7 +302,7 @@ fn wire(place: &Place, id: &str, mapping: &Mapping) -> Option<Wire> {
         id: format!("esm/{id}"),
         source: Arn::table(place, table),
         filter: if patterns.is_empty() { Filter::All } else { Filter::Record(patterns) },
-        target: qualified(place, &mapping.function, mapping.qualifier.as_deref()),
+        target: target(place, mapping),
         policy: DeliveryPolicy::Stream(policy),
         dead_letters: None,
         on_failure: mapping.on_failure.as_deref().and_then(Arn::parse),

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::check::{Constraints, is_account, is_partition, is_region};
-use super::errors::{invalid, validation};
+use super::errors::{NOT_THERE, invalid, missing, validation};
 use super::names::{NameRule, parse_name};
 use super::request::Request;
 use super::things::{Head, Key, Mapping, Thing};
@@ -93,7 +93,9 @@ impl Lambda {
                 Edit::put(Key::of(name, ""), Thing::Head(head))
             }
             Tagged::Mapping(id) => {
-                let mapping = Mapping { tags, ..(**world.mapping(id)?).clone() };
+                // One that is being deleted is not brought back.
+                let mapping = world.mappings.get(id).ok_or_else(|| missing(NOT_THERE))?;
+                let mapping = Mapping { tags, ..(**mapping).clone() };
                 Edit::put(Key::of(id, ""), Thing::Mapping(mapping))
             }
         })

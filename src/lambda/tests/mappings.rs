@@ -1,6 +1,7 @@
 //! Event source mappings become wires, go through their states, and stay when their function goes.
 
 use super::*;
+use crate::arn::Arn;
 use crate::delivery::policy::DeliveryPolicy;
 
 const MAPPINGS: &str = "/2015-03-31/event-source-mappings";
@@ -92,13 +93,18 @@ async fn a_mapping_is_disabled_enabled_and_deleted() {
     let id = made["UUID"].as_str().expect("an id");
     let path = format!("{MAPPINGS}/{id}");
     service.apply();
+    let leads_to = || service.lambda.mappings()[0].target.clone();
+    let function = Arn::function(&Place::default(), "f");
+    assert_eq!(leads_to(), function);
     let state = async || service.ok(200, "GET", &path, Value::Null).await["State"].clone();
     assert_eq!(service.ok(202, "PUT", &path, json!({"Enabled": false})).await["State"], "Disabling");
-    assert!(service.lambda.mappings().is_empty());
+    // Its records wait.
+    assert_eq!((leads_to().unqualified(), leads_to().qualifier()), (function.clone(), Some("$DISABLED")));
     service.apply();
     assert_eq!(state().await, "Disabled");
     assert_eq!(service.ok(202, "PUT", &path, json!({"Enabled": true})).await["State"], "Enabling");
     service.apply();
+    assert_eq!(leads_to(), function);
     service.ok(204, "DELETE", &format!("{FUNCTIONS}/f"), Value::Null).await;
     let shown = service.ok(200, "GET", &path, Value::Null).await;
     assert_eq!(shown["LastProcessingResult"], "PROBLEM: Function call failed");
@@ -110,6 +116,19 @@ async fn a_mapping_is_disabled_enabled_and_deleted() {
         service.fails(404, "GET", &path, Value::Null).await,
         "The resource you requested does not exist."
     );
+}
+
+#[tokio::test]
+async fn a_mapping_leads_to_the_version_that_it_names() {
+    let service = service().await;
+    service.ok(201, "POST", &format!("{FUNCTIONS}/f/versions"), json!({})).await;
+    service.apply();
+    let asked = json!({"FunctionName": "f:01", "MaximumRecordAgeInSeconds": 604_800});
+    service.ok(202, "POST", MAPPINGS, with(mapping(), asked)).await;
+    let wires = service.lambda.mappings();
+    assert_eq!(wires[0].target, Arn::function(&Place::default(), "f").qualified("1"));
+    let DeliveryPolicy::Stream(policy) = &wires[0].policy else { panic!("a stream") };
+    assert_eq!(policy.age_max, crate::delivery::stream::RETENTION);
 }
 
 #[tokio::test]
@@ -187,4 +206,10 @@ async fn mappings_are_listed_and_tagged() {
     );
     service.ok(204, "POST", &tags, json!({"Tags": {"a": "1"}})).await;
     assert_eq!(service.ok(200, "GET", &tags, Value::Null).await, json!({"Tags": {"a": "1"}}));
+    service.apply();
+    let path = format!("{MAPPINGS}/{}", made["UUID"].as_str().expect("an id"));
+    service.ok(202, "DELETE", &path, Value::Null).await;
+    // Whoever tags it while it goes does not bring it back.
+    service.fails(404, "POST", &tags, json!({"Tags": {"b": "2"}})).await;
+    assert!(service.lambda.mappings().is_empty());
 }
