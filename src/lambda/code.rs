@@ -86,8 +86,13 @@ impl CodeStore {
     pub fn keep_copy(&self, owner: &str, root: &Path) -> Result<Hold, ArchiveError> {
         let measured = measure(root).map_err(ArchiveError::Disk)?;
         let size = measured.size;
-        self.keep(owner, measured.sha256, |beside| {
+        self.keep(owner, measured.sha256.clone(), |beside| {
             copy_files(root, &beside.join(FILES)).map_err(ArchiveError::Disk)?;
+            let copied = measure(&beside.join(FILES)).map_err(ArchiveError::Disk)?;
+            if copied.sha256 != measured.sha256 {
+                let why = "its files changed while they were copied: try again";
+                return Err(ArchiveError::Disk(io::Error::other(why)));
+            }
             Ok((size, size))
         })
     }

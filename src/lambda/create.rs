@@ -114,9 +114,12 @@ impl Lambda {
         let tags = asked.tags.take().unwrap_or_default();
         let publish = asked.publish.unwrap_or_default();
         let shown =
-            self.registry.change(|world| self.decide_create(world, &name, version, tags, publish)).await?;
+            self.registry.change(|world| self.decide_create(world, &name, version, tags, publish)).await;
+        let brought = hold.code.clone();
         drop(hold);
-        Ok(created(&shown))
+        // It is not used if somebody else was faster.
+        self.retire(&name, vec![brought]).await;
+        Ok(created(&shown?))
     }
 
     fn may_create(&self, world: &World, name: &str, settings: &Settings) -> Result<(), AwsError> {

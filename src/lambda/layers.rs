@@ -204,8 +204,11 @@ impl Lambda {
             let version = Edit::put(Key::of(&name, &number.to_string()), Thing::LayerVersion(layer.clone()));
             Ok((number, vec![head, version]))
         });
-        let number = change.await?;
+        let number = change.await;
         drop(hold);
+        // It is not used if it could not be written down.
+        self.retire(&owner(&name), vec![layer.code.clone()]).await;
+        let number = number?;
         Ok(created(&self.shown_whole_layer(&name, number, &layer)))
     }
 

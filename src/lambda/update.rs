@@ -60,10 +60,11 @@ impl Lambda {
             after.settings.architecture = architecture.unwrap_or(after.settings.architecture);
             Ok(self.decide_update(world, &name, after, &terms))
         });
-        let shown = shown.await?;
+        let (shown, brought) = (shown.await, hold.code.clone());
         drop(hold);
-        self.retire(&name, vec![before]).await;
-        Ok(ok(&shown))
+        // What was brought is not used if it was refused after all, or only tried.
+        self.retire(&name, vec![before, brought]).await;
+        Ok(ok(&shown?))
     }
 
     pub(super) async fn update_configuration(&self, request: &Request<'_>) -> Result<Answer, AwsError> {
