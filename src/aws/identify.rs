@@ -31,15 +31,8 @@ const TARGETS: [(&str, &str); 6] = [
 
 /// Lambda's paths begin with the date of an API version and one of these.
 fn is_lambda(path: &str) -> bool {
-    const SECOND: [&str; 7] = [
-        "functions",
-        "event-source-mappings",
-        "layers",
-        "tags",
-        "account-settings",
-        "code-signing-configs",
-        "layers-by-arn",
-    ];
+    const SECOND: [&str; 6] =
+        ["functions", "event-source-mappings", "layers", "tags", "account-settings", "code-signing-configs"];
     let mut parts = path.trim_start_matches('/').split('/');
     let date = parts.next().unwrap_or_default();
     let is_date = date.len() == 10
@@ -47,8 +40,7 @@ fn is_lambda(path: &str) -> bool {
             .bytes()
             .enumerate()
             .all(|(at, b)| if at == 4 || at == 7 { b == b'-' } else { b.is_ascii_digit() });
-    is_date
-        && parts.next().is_some_and(|second| SECOND.contains(&second.split('?').next().unwrap_or_default()))
+    is_date && parts.next().is_some_and(|second| SECOND.contains(&second))
 }
 
 #[cfg(test)]

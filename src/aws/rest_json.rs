@@ -20,7 +20,7 @@ pub fn members<T: DeserializeOwned>(call: &Call) -> Result<T, AwsError> {
 }
 
 /// The codes whose text Lambda writes with a capital (semantics: wire protocols).
-const CAPITAL: [&str; 3] = ["ResourceNotFoundException", "ServiceException", "RecursiveInvocationException"];
+const CAPITAL: [&str; 2] = ["ResourceNotFoundException", "ServiceException"];
 
 /// A failure: `x-amzn-ErrorType`, and a body with its text.
 pub fn failure(error: &AwsError) -> Answer {

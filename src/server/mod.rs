@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::app::{App, StartError};
-use crate::aws::{self, Answer, AwsError, AwsService, Call, identify, rest_json, sigv4};
+use crate::aws::{self, Answer, AwsError, AwsService, Call, identify, rest_json, sigv4, xml};
 use crate::clock::real;
 use crate::control::{self, BASE, CODE};
 use door::{Door, Visit};
@@ -143,6 +143,7 @@ impl Server {
         let asked = identify::service(request.uri().path(), &query, request.headers());
         let Some(asked) = asked else { return self.control(request).await };
         let answer = match self.services.iter().find(|service| service.name() == asked) {
+            None if xml::speaks(&asked) => xml::failure(&asked, &unknown_service(&asked), &request_id),
             None => rest_json::failure(&unknown_service(&asked)),
             Some(service) => {
                 let (method, path) = (request.method().clone(), request.uri().path().to_owned());
