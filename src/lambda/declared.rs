@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -73,13 +74,21 @@ impl Lambda {
         let look = move || {
             let fingerprint = fingerprint(&kind, &roots);
             match known {
-                Some((before, code)) if before == fingerprint => (fingerprint, code),
+                Some((before, code)) if before == fingerprint => (fingerprint, Ok(code)),
                 _ => (fingerprint, code_of(&kind, &roots)),
             }
         };
         let (fingerprint, code) = tokio::task::spawn_blocking(look)
             .await
             .map_err(|_| broken("the code could not be read; dropwire is stopping"))?;
+        let code = match code {
+            Ok(code) => code,
+            Err(error) => {
+                let text = format!("cannot read the code of function {name}, so it has no checksum: {error}");
+                self.ground.timeline.notice(self.ground.clock.now(), "warning", text);
+                return Ok(version);
+            }
+        };
         self.measures().insert(name.to_owned(), Measure { fingerprint, code: code.clone() });
         Ok(Arc::new(Version { code, ..(*version).clone() }))
     }
@@ -176,17 +185,17 @@ fn fingerprint(kind: &str, roots: &[PathBuf]) -> u64 {
 }
 
 /// Checksum and size of a function's files; of what it is if it has none.
-fn code_of(kind: &str, roots: &[PathBuf]) -> CodeRef {
+fn code_of(kind: &str, roots: &[PathBuf]) -> io::Result<CodeRef> {
     if let [root] = roots {
-        return measure(root).unwrap_or_default();
+        return measure(root);
     }
     let mut parts = vec![kind.as_bytes().to_vec()];
     let mut size = 0;
     for root in roots {
-        let code = measure(root).unwrap_or_default();
+        let code = measure(root)?;
         parts.push(code.sha256.into_bytes());
         size += code.size;
     }
     let parts: Vec<&[u8]> = parts.iter().map(Vec::as_slice).collect();
-    CodeRef { sha256: STANDARD.encode(random::digest(&parts)), size, unzipped: size }
+    Ok(CodeRef { sha256: STANDARD.encode(random::digest(&parts)), size, unzipped: size })
 }

@@ -98,8 +98,8 @@ impl Lambda {
         let asked = request.call.query("RevisionId");
         let change = self.registry.change(|world| {
             let layer = self.layer_there(world, name, number).ok_or_else(|| self.no_layer(name, number))?;
-            let policy = after(layer.policy.as_ref())?;
             must_be_revision(layer.policy.as_ref(), asked, LOOK)?;
+            let policy = after(layer.policy.as_ref())?;
             let layer = LayerVersion { policy, ..(*layer).clone() };
             Ok(((), vec![Edit::put(Key::of(name, &number.to_string()), Thing::LayerVersion(layer))]))
         });

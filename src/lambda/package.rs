@@ -51,6 +51,11 @@ impl CodeRequest {
         constraints.shape(&format!("{field}s3Bucket"), self.bucket.as_deref(), &BUCKET);
         constraints.length(&format!("{field}s3Key"), self.key.as_deref(), 1, 1024);
         constraints.finish()?;
+        if self.image_uri.is_some() && field.is_empty() {
+            return Err(invalid(
+                "Please don't provide ImageUri when updating a function with packageType Zip.",
+            ));
+        }
         if self.image_uri.is_some() {
             return Err(invalid(
                 "dropwire does not take ImageUri: functions here are made of zip files, not of container images",

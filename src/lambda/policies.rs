@@ -209,8 +209,8 @@ impl Lambda {
                 return Err(missing(format!("No policy found for: {}", target.arn(self.place()))));
             }
             let before = world.function(&target.name).policies.get(&part);
-            let after = without_statement(before, &sid, self.revision())?;
             must_be_revision(before, asked, "GetPolicy")?;
+            let after = without_statement(before, &sid, self.revision())?;
             let key = Key::of(&target.name, &part);
             Ok((
                 (),

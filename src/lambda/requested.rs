@@ -290,6 +290,7 @@ fn check_variables(variables: &BTreeMap<String, String>) -> Result<(), AwsError>
         "LAMBDA_RUNTIME_DIR",
         "LAMBDA_TASK_ROOT",
     ];
+    const WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
     const UNABLE: &str = "Lambda was unable to configure your environment variables because the environment variables \
                           you have provided";
     let reserved: Vec<&str> = RESERVED.into_iter().filter(|name| variables.contains_key(*name)).collect();
@@ -298,6 +299,11 @@ fn check_variables(variables: &BTreeMap<String, String>) -> Result<(), AwsError>
             "{UNABLE} contains reserved keys that are currently not supported for modification. Reserved keys used in \
              this request: {}",
             reserved.join(", ")
+        )));
+    }
+    if variables.contains_key(WRAPPER) {
+        return Err(invalid(format!(
+            "dropwire does not take {WRAPPER}: runtimes are started without a wrapper here"
         )));
     }
     let measured = serde_json::to_string(variables).unwrap_or_default();

@@ -44,7 +44,11 @@ impl AwsService for LambdaService {
         if invokes {
             return (SYNC_MAX + INVOKE_SLACK, too_large(SYNC_MAX, "InvokeFunction"));
         }
-        let operation = if *method == Method::POST { "CreateFunction" } else { "UpdateFunctionCode" };
+        let operation = match () {
+            () if *method == Method::PUT => "UpdateFunctionCode",
+            () if path.contains("/layers/") => "PublishLayerVersion",
+            () => "CreateFunction",
+        };
         let message =
             format!("Request must be smaller than {REQUEST_MAX} bytes for the {operation} operation");
         (REQUEST_MAX, AwsError::new(413, "RequestEntityTooLargeException", message))

@@ -142,11 +142,16 @@ impl FunctionUrls {
     }
 }
 
+/// The longest prelude, in bytes: statuses, headers and cookies are not longer.
+const PRELUDE_MAX: usize = 64 * 1024;
+
 /// The beginning of a streamed response: its content type, and perhaps a prelude with status and headers.
 #[derive(Default)]
 struct Opening {
     content_type: Option<String>,
     gathered: BytesMut,
+    /// So many bytes of it hold no end of a prelude.
+    looked_through: usize,
 }
 
 impl Opening {
@@ -160,7 +165,14 @@ impl Opening {
         if kind != WITH_PRELUDE {
             return Some(Answer::empty(StatusCode::OK).with("content-type", kind));
         }
-        let end = self.gathered.windows(PRELUDE_END.len()).position(|window| window == PRELUDE_END)?;
+        // The end may have begun in the piece before.
+        let from = self.looked_through.saturating_sub(PRELUDE_END.len() - 1);
+        self.looked_through = self.gathered.len();
+        let mut windows = self.gathered[from..].windows(PRELUDE_END.len());
+        let Some(end) = windows.position(|window| window == PRELUDE_END) else {
+            return (self.gathered.len() > PRELUDE_MAX).then(url_event::failed);
+        };
+        let end = from + end;
         let prelude = self.gathered.split_to(end);
         drop(self.gathered.split_to(PRELUDE_END.len()));
         let prelude: Value = serde_json::from_slice(&prelude).unwrap_or_default();
@@ -248,6 +260,11 @@ mod tests {
         assert!(staged.take(Piece::Bytes(Bytes::from_static(b"{\"statusCode\":201}\0\0\0\0"))).is_none());
         let answer = staged.take(Piece::Bytes(Bytes::from_static(b"\0\0\0\0body"))).expect("complete");
         assert_eq!((answer.status.as_u16(), staged.rest()), (201, Bytes::from_static(b"body")));
+        let mut endless = Opening::default();
+        assert!(endless.take(Piece::Bytes(Bytes::from(vec![b' '; PRELUDE_MAX]))).is_none());
+        assert!(endless.take(Piece::ContentType(WITH_PRELUDE.into())).is_none());
+        let answer = endless.take(Piece::Bytes(Bytes::from_static(b" "))).expect("given up");
+        assert_eq!(answer.status.as_u16(), 502);
     }
 
     #[test]
