@@ -87,6 +87,33 @@ pub fn function_key(name: &str, version: &str) -> String {
     if version == LATEST { name.to_owned() } else { format!("{name}:{version}") }
 }
 
+/// The environment variables that the platform sets itself. AWS refuses to have them set, and so do we.
+pub const RESERVED_VARIABLES: [&str; 17] = [
+    "AWS_ACCESS_KEY",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_DEFAULT_REGION",
+    "AWS_EXECUTION_ENV",
+    "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
+    "AWS_LAMBDA_FUNCTION_NAME",
+    "AWS_LAMBDA_FUNCTION_VERSION",
+    "AWS_LAMBDA_INITIALIZATION_TYPE",
+    "AWS_LAMBDA_LOG_GROUP_NAME",
+    "AWS_LAMBDA_LOG_STREAM_NAME",
+    "AWS_LAMBDA_RUNTIME_API",
+    "AWS_REGION",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SECRET_KEY",
+    "AWS_SESSION_TOKEN",
+    "LAMBDA_RUNTIME_DIR",
+    "LAMBDA_TASK_ROOT",
+];
+
+/// Whether AWS takes this as the name of an environment variable: a letter, then letters, digits and `_`.
+pub fn is_variable(name: &str) -> bool {
+    let plain = name.bytes().all(|sign| sign.is_ascii_alphanumeric() || sign == b'_');
+    plain && name.len() >= 2 && name.as_bytes()[0].is_ascii_alphabetic()
+}
+
 /// How a function's log is written (`LoggingConfig`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Logging {

@@ -8,7 +8,8 @@ use super::complaint::Complaint;
 use super::parse::{Draft, DraftWire};
 use super::reader::{Placed, Reader, Section, Setting};
 use super::{
-    Builtin, FunctionKind, FunctionSpec, WireSpec, destination, names, programs, units, wire_tables, wires,
+    Builtin, FunctionKind, FunctionSpec, RESERVED_VARIABLES, WireSpec, destination, is_variable, names,
+    programs, units, wire_tables, wires,
 };
 
 /// The keys that each say how a function runs; `runtime` says the same as `handler`.
@@ -51,22 +52,6 @@ const BELONGS: &[(&str, &[&str])] = &[
 ];
 /// The longest a function may take on AWS.
 const LONGEST: Duration = Duration::from_secs(900);
-/// What the platform sets itself. AWS refuses these keys, and so do we.
-const RESERVED: &[&str] = &[
-    "_HANDLER",
-    "_X_AMZN_TRACE_ID",
-    "AWS_ACCESS_KEY",
-    "AWS_ACCESS_KEY_ID",
-    "AWS_DEFAULT_REGION",
-    "AWS_EXECUTION_ENV",
-    "AWS_REGION",
-    "AWS_SECRET_ACCESS_KEY",
-    "AWS_SECRET_KEY",
-    "AWS_SESSION_TOKEN",
-    "LAMBDA_RUNTIME_DIR",
-    "LAMBDA_TASK_ROOT",
-];
-
 /// Reads `[function.NAME]` and its wires into the draft.
 pub(super) fn function(reader: &mut Reader, draft: &mut Draft, setting: &Setting) {
     let name = setting.key.to_owned();
@@ -179,11 +164,9 @@ fn environment(reader: &mut Reader, setting: &Setting) -> BTreeMap<String, Strin
     };
     for variable in section.settings() {
         let key = variable.key;
-        let mut signs = key.chars();
-        let shaped = signs.next().is_some_and(|first| first.is_ascii_alphabetic())
-            && key.len() >= 2
-            && signs.all(|sign| sign.is_ascii_alphanumeric() || sign == '_');
-        let reserved = RESERVED.contains(&key) || key.starts_with("AWS_LAMBDA_");
+        let shaped = is_variable(key);
+        let is_ours = ["_HANDLER", "_X_AMZN_TRACE_ID"].contains(&key) || key.starts_with("AWS_LAMBDA_");
+        let reserved = is_ours || RESERVED_VARIABLES.contains(&key);
         if reserved || !shaped {
             let title = format!("{} cannot set `{key}`", setting.of);
             let label = if reserved {

@@ -31,7 +31,8 @@ pub use complaint::{Complaint, Complaints};
 pub use destination::Destination;
 pub use explain::{codes, explain};
 pub use function_spec::{
-    Asynchronous, Builtin, FunctionKind, FunctionSpec, LATEST, LogFormat, Logging, function_key,
+    Asynchronous, Builtin, FunctionKind, FunctionSpec, LATEST, LogFormat, Logging, RESERVED_VARIABLES,
+    function_key, is_variable,
 };
 
 /// Globs over file names that editors, browsers and systems leave behind; `ignore` of a bucket replaces them.

@@ -12,6 +12,7 @@ use super::runtimes;
 use super::settings::{LoggingSettings, Settings, Vpc};
 use super::shapes::{ANY_ARN, HANDLER, LAYER_VERSION, LOG_GROUP, ROLE};
 use crate::aws::AwsError;
+use crate::config::{RESERVED_VARIABLES, is_variable};
 
 /// The options that creating a function and updating its configuration share. What is missing stays as it is.
 #[derive(Debug, Default, Deserialize)]
@@ -265,35 +266,12 @@ impl LoggingRequest {
     }
 }
 
-fn is_variable(name: &str) -> bool {
-    let plain = name.bytes().all(|sign| sign.is_ascii_alphanumeric() || sign == b'_');
-    plain && name.len() >= 2 && name.as_bytes()[0].is_ascii_alphabetic()
-}
-
 fn check_variables(variables: &BTreeMap<String, String>) -> Result<(), AwsError> {
-    const RESERVED: [&str; 17] = [
-        "AWS_ACCESS_KEY",
-        "AWS_ACCESS_KEY_ID",
-        "AWS_DEFAULT_REGION",
-        "AWS_EXECUTION_ENV",
-        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE",
-        "AWS_LAMBDA_FUNCTION_NAME",
-        "AWS_LAMBDA_FUNCTION_VERSION",
-        "AWS_LAMBDA_INITIALIZATION_TYPE",
-        "AWS_LAMBDA_LOG_GROUP_NAME",
-        "AWS_LAMBDA_LOG_STREAM_NAME",
-        "AWS_LAMBDA_RUNTIME_API",
-        "AWS_REGION",
-        "AWS_SECRET_ACCESS_KEY",
-        "AWS_SECRET_KEY",
-        "AWS_SESSION_TOKEN",
-        "LAMBDA_RUNTIME_DIR",
-        "LAMBDA_TASK_ROOT",
-    ];
     const WRAPPER: &str = "AWS_LAMBDA_EXEC_WRAPPER";
     const UNABLE: &str = "Lambda was unable to configure your environment variables because the environment variables \
                           you have provided";
-    let reserved: Vec<&str> = RESERVED.into_iter().filter(|name| variables.contains_key(*name)).collect();
+    let reserved: Vec<&str> =
+        RESERVED_VARIABLES.into_iter().filter(|name| variables.contains_key(*name)).collect();
     if !reserved.is_empty() {
         return Err(invalid(format!(
             "{UNABLE} contains reserved keys that are currently not supported for modification. Reserved keys used in \

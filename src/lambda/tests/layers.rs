@@ -96,7 +96,9 @@ async fn a_layer_can_be_shared() {
     );
     let wrong = with(asked, json!({"Action": "lambda:Invoke"}));
     assert!(service.fails(400, "POST", &policy, wrong).await.contains("Value 'lambda:Invoke' at 'action'"));
+    service.fails(412, "DELETE", &format!("{policy}/s?RevisionId=other"), Value::Null).await;
     service.ok(204, "DELETE", &format!("{policy}/s"), Value::Null).await;
+    service.fails(404, "GET", &policy, Value::Null).await;
     let missing = service.fails(404, "GET", &format!("{LAYERS}/l/versions/9/policy"), Value::Null).await;
     assert_eq!(missing, "Layer version arn:aws:lambda:us-east-1:000000000000:layer:l:9 does not exist.");
 }

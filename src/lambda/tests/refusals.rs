@@ -52,6 +52,26 @@ async fn code_can_lie_in_a_bucket() {
 }
 
 #[tokio::test]
+async fn what_would_be_ignored_is_refused() {
+    let service = Service::new().await;
+    let variables = json!({"Environment": {"Variables": {"AWS_LAMBDA_EXEC_WRAPPER": "/opt/wrapper"}}});
+    let text = service.fails(400, "POST", FUNCTIONS, with(function("f"), variables)).await;
+    assert!(text.starts_with("dropwire does not take AWS_LAMBDA_EXEC_WRAPPER"), "{text}");
+    service.create("f").await;
+    let text = service.fails(400, "PUT", &format!("{FUNCTIONS}/f/code"), json!({"ImageUri": "i:1"})).await;
+    assert_eq!(text, "Please don't provide ImageUri when updating a function with packageType Zip.");
+}
+
+#[tokio::test]
+async fn code_that_was_only_tried_is_not_kept() {
+    let service = Service::new().await;
+    service.create("f").await;
+    let tried = json!({"ZipFile": zip("index.js", "other"), "DryRun": true});
+    service.ok(200, "PUT", &format!("{FUNCTIONS}/f/code"), tried).await;
+    assert_eq!(service.lambda.retired.lock().expect("a lock").len(), 1);
+}
+
+#[tokio::test]
 async fn what_is_no_request_is_told_so() {
     let service = Service::new().await;
     for body in ["{", "[]", "nonsense", "\u{1}"] {
