@@ -176,9 +176,9 @@ impl Environment {
     pub fn until_exit(&self) -> Option<impl Future<Output = ()> + Send + 'static> {
         self.run.as_ref().map(|run| run.watch_exit())
     }
-    /// Waits until the extensions are done with the last event too. False if that takes longer than an
-    /// invocation may; none if they are.
-    pub fn until_quiet(&self) -> Option<impl Future<Output = bool> + Send + 'static> {
+    /// Waits until the extensions are done with the last event too, or why its processes have to end instead; none
+    /// if there is nothing to wait for.
+    pub fn until_quiet(&self) -> Option<impl Future<Output = Option<Cause>> + Send + 'static> {
         let limit = self.maker.world.limit_of(&self.maker.spec);
         self.run.as_ref().and_then(|run| run.until_quiet(limit))
     }

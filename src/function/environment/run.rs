@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::select_all;
 use tokio::task::JoinSet;
 
-use super::End;
+use super::{Cause, End};
 use crate::clock::real;
 use crate::function::desk::Desk;
 use crate::function::frost::Frost;
@@ -105,12 +105,28 @@ impl Run {
         self.runtime.exit_watch()
     }
 
-    /// Waits until the extensions are done with the last event too; false if that takes longer than `limit`. None
-    /// if no extension gets events: then the runtime may be late on its own account.
-    pub fn until_quiet(&self, limit: Duration) -> Option<impl Future<Output = bool> + Send + 'static> {
+    /// Waits until the extensions are done with the last event too; why all of it has to end if they never are:
+    /// that takes longer than `limit`, or one of its processes has ended. None if no extension gets events: then
+    /// the runtime may be late on its own account.
+    pub fn until_quiet(
+        &self,
+        limit: Duration,
+    ) -> Option<impl Future<Output = Option<Cause>> + Send + 'static> {
         let desk = Arc::clone(&self.desk);
-        let waits = desk.extensions.hear_invocations() && !desk.is_quiet();
-        waits.then_some(async move { real::within(limit, desk.until_quiet()).await.is_some() })
+        if !desk.extensions.hear_invocations() || desk.is_quiet() {
+            return None;
+        }
+        let processes = self.extensions.iter().map(|(_, process)| process).chain([&self.runtime]);
+        let exits: Vec<_> = processes.map(|process| Box::pin(process.exit_watch())).collect();
+        Some(async move {
+            tokio::select! {
+                biased;
+                () = desk.until_quiet() => None,
+                _ = select_all(exits) => Some(Cause::Failure),
+                _ = desk.extensions.until_failed() => Some(Cause::Failure),
+                () = real::sleep(limit) => Some(Cause::Timeout),
+            }
+        })
     }
 
     /// Waits until all external extensions have ended.

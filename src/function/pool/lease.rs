@@ -6,6 +6,10 @@ use super::Pool;
 use crate::function::environment::{Cause, Environment, Handled};
 use crate::function::world::Call;
 
+/// What the next log says when an extension kept its environment for too long.
+const LATE: &str =
+    "dropwire: an extension did not ask for its next event in time; its environment was started anew\n";
+
 /// An environment in the hands of one invocation, or on the way there. However it is dropped, the pool gets it back.
 pub struct Lease {
     environment: Option<Environment>,
@@ -42,10 +46,13 @@ impl Lease {
         } else if let Some(quiet) = environment.until_quiet() {
             let (mut environment, pool) = (self.environment.take(), Arc::clone(&self.pool));
             self.pool.maker.world.spawn(async move {
-                if !quiet.await
+                if let Some(cause) = quiet.await
                     && let Some(environment) = &mut environment
                 {
-                    environment.end_processes(Cause::Timeout).await;
+                    if cause == Cause::Timeout {
+                        environment.tell(LATE);
+                    }
+                    environment.end_processes(cause).await;
                 }
                 drop(Lease { environment, pool });
             });

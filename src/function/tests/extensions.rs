@@ -42,6 +42,7 @@ while True:
     if event['eventType'] == 'SHUTDOWN':
         note('because %s' % event['shutdownReason'])
         break
+    if os.environ.get('LATE'): threading.Event().wait()
 "#;
 
 const HANDLER: &str = "import os\ndef handler(e, c):\n    print('handled')\n    \
@@ -131,5 +132,40 @@ async fn an_extension_that_does_not_start_stops_its_environment() {
     assert_eq!(payload["errorMessage"], format!("RequestId: {ID} Error: exit status 5"));
     let log = failure.report.log;
     assert!(log.contains("Phase: init\tStatus: error\tError Type: Extension.Crash\n"), "{log}");
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn an_extension_hears_of_a_runtime_that_ended_after_its_answer() {
+    if !installed("python3") {
+        return;
+    }
+    let mut bench = bench();
+    let command = vec!["python3".into(), "runtime.py".into()];
+    bench.spec.kind = FunctionKind::Run { command, build: None, watch: Vec::new() };
+    bench.write("runtime.py", super::honest::RUNTIME);
+    // Longer than the test waits: what is noticed is not that time is up.
+    bench.spec.timeout = Some(PATIENCE * 2);
+    bench.spec.concurrency = 1;
+    bench.reply("\"exit\"").await;
+    until("it has heard", || notes(&bench).contains("because failure\n")).await;
+    bench.reply("1").await;
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn an_extension_that_is_late_is_told_in_the_log() {
+    if !installed("python3") {
+        return;
+    }
+    let mut bench = bench();
+    bench.spec.env.insert("LATE".into(), "1".into());
+    bench.spec.timeout = Some(Duration::from_secs(2));
+    bench.spec.concurrency = 1;
+    let late = "dropwire: an extension did not ask for its next event in time";
+    assert!(!bench.reply("1").await.report.log.contains(late));
+    let log = bench.reply("2").await.report.log;
+    assert!(log.contains(late), "{log}");
+    assert_eq!(bench.functions.list()[0].cold_starts, 1, "the same environment");
     bench.functions.stop().await;
 }

@@ -6,7 +6,7 @@ use nix::unistd::Pid;
 use super::*;
 
 /// A runtime that does with each event what it says.
-const RUNTIME: &str = r#"
+pub(super) const RUNTIME: &str = r#"
 import http.client, json, os, socket, sys, time
 api = os.environ['AWS_LAMBDA_RUNTIME_API']
 connection = http.client.HTTPConnection(api)
