@@ -5,6 +5,9 @@
 //! there are none; and when an answer comes the kernel is asked for the most that there ever was, so that a short
 //! spike counts as well. What counts against the limit is memory of their own, not the parts of files that are
 //! mapped: those can be given back.
+//!
+//! A child that has not become another program yet shares its parent's memory, or shows it as its own for a moment.
+//! So such a child counts with its share alone, and all children only if there is too much twice in a row.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -14,6 +17,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::platform::page_kb;
 use super::process::Process;
 
 /// How often environments with an event are looked at.
@@ -22,8 +26,8 @@ const TICK: Duration = Duration::from_millis(10);
 const CHILDREN_TICKS: u32 = 4;
 /// How old the last exact look may be: nobody takes megabytes in that time.
 const FRESH: Duration = Duration::from_millis(2);
-/// The size of a page, in kB.
-const PAGE_KB: u64 = 4;
+/// In how many looks in a row there is too much, children included, before it counts.
+const LOOKS_OVER: u32 = 2;
 /// How deep a tree of processes is followed.
 const DEPTH_MAX: u32 = 8;
 
@@ -148,9 +152,12 @@ struct Looks {
     /// The most that the process has used in all, and of it the most in files.
     used: u64,
     files: u64,
-    /// The most that its children have used in all, and of their own.
+    /// The most that its children have used in all.
     children: u64,
-    children_own: u64,
+    /// What those of them that have not become another program had at the last look.
+    forked: HashMap<u32, u64>,
+    /// In how many looks in a row it had too much together with its children.
+    over: u32,
     exact: Option<Instant>,
 }
 
@@ -197,21 +204,39 @@ impl Memory {
     fn look(&self, children: bool) {
         let statm = self.statm.as_ref().and_then(read).unwrap_or_default();
         let mut pages = statm.split(' ').skip(1).filter_map(|number| number.parse::<u64>().ok());
-        let (resident, shared) = (pages.next().unwrap_or(0) * PAGE_KB, pages.next().unwrap_or(0) * PAGE_KB);
+        let mut kb = || pages.next().unwrap_or(0) * page_kb();
+        let (resident, shared) = (kb(), kb());
         let mut looks = self.looks();
         looks.used = looks.used.max(resident);
         // Shared memory counts as a file here, which only the exact look tells apart.
         looks.files = looks.files.max(shared);
         if children {
-            let (used, own) = of_children(self.id, 0);
-            looks.children = looks.children.max(used);
-            looks.children_own = looks.children_own.max(own);
+            self.look_at_children(&mut looks);
         }
         self.judge(&mut looks);
     }
 
+    fn look_at_children(&self, looks: &mut Looks) {
+        let mut children = Vec::new();
+        add_children(&mut children, self.id, 0);
+        let before = std::mem::take(&mut looks.forked);
+        for child in children.iter_mut().filter(|child| child.is_forked) {
+            looks.forked.insert(child.id, child.own);
+            // New ones count from the next look on.
+            child.own = child.own.min(before.get(&child.id).copied().unwrap_or(0));
+            child.most = child.most.min(child.own);
+        }
+        looks.children = looks.children.max(children.iter().map(|child| child.most).sum());
+        let all = |own: &dyn Fn(u32) -> u64| -> u64 {
+            own(self.id) + children.iter().map(|child| child.own.min(own(child.id))).sum::<u64>()
+        };
+        // The exact numbers take the kernel longer.
+        let is_over = !children.is_empty() && all(&own) > self.limit_kb && all(&share) > self.limit_kb;
+        looks.over = if is_over { looks.over + 1 } else { 0 };
+    }
+
     fn judge(&self, looks: &mut Looks) {
-        if looks.used.saturating_sub(looks.files) + looks.children_own > self.limit_kb {
+        if looks.used.saturating_sub(looks.files) > self.limit_kb || looks.over >= LOOKS_OVER {
             self.exceeded.store(true, Ordering::Release);
             self.process.kill();
         }
@@ -235,24 +260,62 @@ fn field(status: &str, name: &str) -> u64 {
     line.split_whitespace().next().and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-/// The most that the children of a process use in all, and of their own.
-fn of_children(id: u32, depth: u32) -> (u64, u64) {
-    let (mut used, mut own) = (0, 0);
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{id}/task")) else { return (0, 0) };
+/// A child at one look, in kB.
+struct Child {
+    id: u32,
+    /// Whether it runs its parent's program still.
+    is_forked: bool,
+    /// What it adds to the most that was used, and what it has of its own now.
+    most: u64,
+    own: u64,
+}
+
+/// Adds the children of a process, and theirs.
+fn add_children(found: &mut Vec<Child>, id: u32, depth: u32) {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{id}/task")) else { return };
     for task in tasks.flatten() {
         let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
-        for child in children.split_whitespace().filter_map(|child| child.parse().ok()) {
-            let status = std::fs::read_to_string(format!("/proc/{child}/status")).unwrap_or_default();
-            let most = field(&status, "VmHWM:");
-            used += most;
-            own += most.saturating_sub(field(&status, "RssFile:"));
+        for id in children.split_whitespace().filter_map(|child| child.parse().ok()) {
+            let is_forked = is_forked(&text_of(id, "stat"));
+            let (most, own) = match is_forked {
+                // The rest counts with its parent.
+                true => (field(&text_of(id, "smaps_rollup"), "Private_Dirty:"), share(id)),
+                false => (field(&text_of(id, "status"), "VmHWM:"), own(id)),
+            };
+            found.push(Child { id, is_forked, most, own });
             if depth < DEPTH_MAX {
-                let (below, below_own) = of_children(child, depth + 1);
-                (used, own) = (used + below, own + below_own);
+                add_children(found, id, depth + 1);
             }
         }
     }
-    (used, own)
+}
+
+/// Whether a process has not become another program since it was forked, as its `stat` says.
+fn is_forked(stat: &str) -> bool {
+    const FORKED_NOT_EXECUTED: u64 = 0x40;
+    // The name may hold anything; what follows it is the state, five numbers, and the flags.
+    let flags = stat.rsplit_once(") ").and_then(|(_, rest)| rest.split(' ').nth(6));
+    flags.and_then(|flags| flags.parse::<u64>().ok()).is_some_and(|flags| flags & FORKED_NOT_EXECUTED != 0)
+}
+
+/// What a process has of its own now, in kB, with what it shares with its parent.
+fn own(id: u32) -> u64 {
+    let status = text_of(id, "status");
+    field(&status, "RssAnon:") + field(&status, "RssShmem:")
+}
+
+/// The same, with only its share of what is shared; with all of it where the kernel does not tell.
+fn share(id: u32) -> u64 {
+    let rollup = text_of(id, "smaps_rollup");
+    if rollup.contains("Pss_Anon:") {
+        field(&rollup, "Pss_Anon:") + field(&rollup, "Pss_Shmem:")
+    } else {
+        own(id)
+    }
+}
+
+fn text_of(id: u32, name: &str) -> String {
+    std::fs::read_to_string(format!("/proc/{id}/{name}")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -266,5 +329,11 @@ mod tests {
             (field(status, "VmHWM:"), field(status, "RssFile:"), field(status, "No:")),
             (40340, 34016, 0)
         );
+    }
+
+    #[test]
+    fn who_has_become_another_program_is_told_from_its_state() {
+        let stat = |flags: u64| format!("42 (a) b) S 1 42 42 0 -1 {flags} 100 0 0 0");
+        assert!(is_forked(&stat(0x40_0040)) && !is_forked(&stat(0x40_0000)) && !is_forked(""));
     }
 }

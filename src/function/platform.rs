@@ -51,6 +51,13 @@ pub fn user_and_group() -> (u32, u32) {
     unsafe { (libc::geteuid(), libc::getegid()) }
 }
 
+/// The size of a page of memory, in kB.
+pub fn page_kb() -> u64 {
+    // SAFETY: the call takes a number and gives one.
+    let bytes = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    u64::try_from(bytes).map_or(4, |bytes| bytes / 1024)
+}
+
 /// The child may have so many files open, and no more.
 pub fn limit_files(command: &mut tokio::process::Command, most: u64) {
     // SAFETY: getrlimit and setrlimit are async-signal-safe, and the closure allocates nothing.

@@ -53,6 +53,36 @@ async fn what_a_function_starts_counts_as_well() {
 }
 
 #[tokio::test]
+async fn what_children_share_with_their_parent_counts_once() {
+    if !cfg!(target_os = "linux") || !installed("python3") {
+        return;
+    }
+    let code = "import os, subprocess, time\nkept = b'x' * (70 << 20)\n\
+        def wait(pids):\n\
+        \x20   for pid in pids: os.waitpid(pid, 0)\n\
+        def fork(work):\n\
+        \x20   pid = os.fork()\n\
+        \x20   if pid: return pid\n\
+        \x20   work()\n\
+        \x20   os._exit(0)\n\
+        def handler(event, context):\n\
+        \x20   end = time.monotonic() + 2\n\
+        \x20   while event == 'run' and time.monotonic() < end: subprocess.run(['/bin/true'])\n\
+        \x20   if event == 'fork': wait([fork(lambda: time.sleep(1)) for _ in range(4)])\n\
+        \x20   if event == 'take': wait([fork(lambda: (b'y' * (100 << 20), time.sleep(60)))])\n\
+        \x20   return event\n";
+    let bench = Bench::handler("python3.12", "app.handler", ("app.py", code));
+    for event in ["run", "fork"] {
+        let result = bench.reply(&format!("\"{event}\"")).await;
+        assert_eq!(json(&result.payload), event);
+        let used = result.report.log.split("Max Memory Used: ").nth(1).unwrap_or_default();
+        assert!(!used.starts_with("128 MB"), "{event}: {used}");
+    }
+    check(&bench.failure("\"take\"").await);
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
 async fn a_small_function_of_node_fits() {
     if !installed("node") {
         return;
