@@ -80,6 +80,10 @@ impl Pool {
     /// Sees to it that the line gets what it needs, until there is no line.
     pub(super) fn watch_line(self: &Arc<Pool>, state: &mut State) {
         if std::mem::replace(&mut state.line.is_watched, true) {
+            // Whoever looks after it sleeps while there is a start for everybody; now there is none for this one.
+            if state.line.len() == state.starting + 1 {
+                self.changed.notify_waiters();
+            }
             return;
         }
         let (pool, ending) = (Arc::clone(self), self.maker.world.ending.clone());

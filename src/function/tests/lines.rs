@@ -52,6 +52,30 @@ async fn a_slow_function_gets_as_many_as_it_needs() {
 }
 
 #[tokio::test]
+async fn who_comes_while_there_is_a_start_for_everybody_gets_one_too() {
+    let mut bench = Bench::script("exec sleep 1000");
+    bench.spec.concurrency = 8;
+    bench.declare().await;
+    let starts = async |count| {
+        // Before the first start is over: that would change much.
+        let started = until("it starts", || bench.functions.list()[0].cold_starts >= count);
+        assert!(real::within(Duration::from_secs(8), started).await.is_some(), "{count}");
+    };
+    let come = async {
+        starts(2).await;
+        tokio::select! {
+            outcome = once(&bench, "1") => panic!("it never answers: {outcome:?}"),
+            () = starts(3) => {}
+        }
+    };
+    tokio::select! {
+        outcomes = join_all((0..2).map(|_| once(&bench, "1"))) => panic!("they never answer: {outcomes:?}"),
+        () = come => {}
+    }
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
 async fn who_goes_away_in_line_loses_no_environment() {
     if !installed("python3") {
         return;
