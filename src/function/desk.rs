@@ -47,8 +47,11 @@ struct Waiter {
 impl Waiter {
     /// The other side may have died without our having noticed: the kernel knows.
     fn is_gone(&self) -> bool {
-        let closed =
-            |stream: &Arc<TcpStream>| matches!(stream.peek(&mut [0]), Ok(0)) || stream.take_error().is_err();
+        let closed = |stream: &Arc<TcpStream>| match stream.peek(&mut [0]) {
+            Ok(count) => count == 0,
+            // A connection that was reset is an error too.
+            Err(error) => error.kind() != std::io::ErrorKind::WouldBlock,
+        };
         self.sender.is_closed() || self.connection.as_ref().is_some_and(closed)
     }
 }
@@ -347,16 +350,20 @@ mod tests {
 
     #[test]
     fn who_died_waiting_without_a_word_gets_no_event() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let client = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
-        let (connection, _) = listener.accept().expect("accepted");
-        connection.set_nonblocking(true).expect("set");
-        let desk = Desk::default();
-        let _waits = desk.next(Some(Arc::new(connection)));
-        drop(client);
-        let _answer = desk.put(event("a"));
-        assert!(desk.handed_at().is_none(), "nobody is there");
-        assert_eq!(id_of(desk.next(None)).as_deref(), Some("a"));
+        for unread in [&b""[..], b"x"] {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+            let client = TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
+            let (mut connection, _) = listener.accept().expect("accepted");
+            connection.set_nonblocking(true).expect("set");
+            // Who ends with something unread resets the connection.
+            std::io::Write::write_all(&mut connection, unread).expect("written");
+            let desk = Desk::default();
+            let _waits = desk.next(Some(Arc::new(connection)));
+            drop(client);
+            let _answer = desk.put(event("a"));
+            assert!(desk.handed_at().is_none(), "nobody is there");
+            assert_eq!(id_of(desk.next(None)).as_deref(), Some("a"));
+        }
     }
 
     #[test]
