@@ -149,11 +149,17 @@ async fn reply(guests: &Guests, connection: Connection, request: Request<Incomin
 
 async fn answer(guests: &Guests, path: &str, request: Request<Incoming>) -> Response<Full<Bytes>> {
     let desk = &guests.desk;
-    if let Some(call) = path.strip_prefix(EXTENSION) {
-        return extension::reply(guests, call, request).await;
-    }
-    if TELEMETRY.contains(&path) {
-        return extension::subscribe(guests, request).await;
+    let call = path.strip_prefix(EXTENSION);
+    if call.is_some() || TELEMETRY.contains(&path) {
+        if guests.telemetry.is_none() {
+            // Somebody else's process: nobody would tell its extensions anything.
+            read(request.into_body(), RESPONSE_MAX).await.ok();
+            return not_found(path);
+        }
+        return match call {
+            Some(call) => extension::reply(guests, call, request).await,
+            None => extension::subscribe(guests, request).await,
+        };
     }
     let Some(call) = path.strip_prefix(RUNTIME) else {
         return if path.ends_with("/ping") { text(StatusCode::OK, "pong") } else { not_found(path) };

@@ -197,3 +197,28 @@ async fn a_process_of_somebody_else_is_attached() {
     assert!(nope.starts_with("404 "));
     bench.functions.stop().await;
 }
+
+#[tokio::test]
+async fn a_process_of_somebody_else_can_have_no_extensions() {
+    let bench = Bench::of(FunctionKind::Attach);
+    assert_eq!(bench.declare().await, []);
+    let port = std::fs::read_to_string(bench.path().join(".dropwire/attach/f")).expect("the port is kept");
+    let port: u16 = port.trim().parse().expect("a port");
+    let answers = tokio::task::spawn_blocking(move || {
+        let mut connection = BufReader::new(TcpStream::connect(("127.0.0.1", port)).expect("connected"));
+        let register = "POST /2020-01-01/extension/register HTTP/1.1\r\nLambda-Extension-Name: inner";
+        [register, "PUT /2022-07-01/telemetry HTTP/1.1"].map(|head| {
+            let body = r#"{"events":["INVOKE"]}"#;
+            let call = format!("{head}\r\nHost: x\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            connection.get_mut().write_all(call.as_bytes()).expect("asked");
+            receive(&mut connection)
+        })
+    });
+    for (head, body) in answers.await.expect("served") {
+        assert!(
+            head.starts_with("HTTP/1.1 404 ") && body.contains("the Runtime API has no call"),
+            "{head}{body}"
+        );
+    }
+    bench.functions.stop().await;
+}
