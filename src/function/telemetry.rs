@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 
 use super::happening::Happening;
 use super::world::World;
-use crate::clock::real;
+use crate::clock::{Timestamp, real};
 
 /// How many records of a start are kept for those who subscribe late.
 const BACKLOG_MAX: usize = 1000;
@@ -153,8 +153,13 @@ impl Telemetry {
 
     /// Tells what the platform does.
     pub fn tell(&self, happening: &Happening) {
+        self.tell_at(happening, real::now());
+    }
+
+    /// Tells what the platform did then, in real time.
+    pub fn tell_at(&self, happening: &Happening, at: Timestamp) {
         if self.is_heard() {
-            self.send("platform", happening.json(real::now()));
+            self.send("platform", happening.json(at));
         }
     }
 

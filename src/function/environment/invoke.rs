@@ -40,7 +40,8 @@ impl Environment {
         let Some(run) = &self.run else { return Handled::Gone };
         run.output.label(call.shown_id);
         let event = Arc::new(maker.world.event(call, &maker.spec, limit));
-        let until = real::now().plus(limit).as_millis();
+        let (now, asked) = (real::now(), Instant::now());
+        let until = now.plus(limit).as_millis();
         run.frost.hold();
         run.memory.begin();
         if run.desk.extensions.hear_invocations() {
@@ -49,11 +50,12 @@ impl Environment {
         let mut answer = run.desk.put(Arc::clone(&event));
         let _closed = Closing(&event);
         let Some(at) = until_handed(run, &mut answer, limit).await else { return Handled::Gone };
-        let end = until_end(run, &mut answer, limit.saturating_sub(at.elapsed())).await;
+        let handed = now.plus(at.duration_since(asked));
         let started =
             Happening::Start { request_id: call.request_id, version: &maker.spec.version, arn: &event.arn };
-        run.telemetry.tell(&started);
-        self.log.push_str(&started.lines(&maker.spec.logging.format, real::now()));
+        run.telemetry.tell_at(&started, handed);
+        self.log.push_str(&started.lines(&maker.spec.logging.format, handed));
+        let end = until_end(run, &mut answer, limit.saturating_sub(at.elapsed())).await;
         self.conclude(end, call, begun.unwrap_or(at)).await
     }
 

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
+use crate::clock::Timestamp;
 
 /// An external extension in Python: registers, subscribes if it is told to, and writes down what it gets.
 const EXTENSION: &str = r#"#!/usr/bin/env python3
@@ -26,7 +27,7 @@ me = headers['Lambda-Extension-Identifier']
 class Sink(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         for one in json.loads(self.rfile.read(int(self.headers['Content-Length']))):
-            note('told %s %s' % (one['type'], json.dumps(one['record'])))
+            note('told %s %s at %s' % (one['type'], json.dumps(one['record']), one['time']))
         self.send_response(200); self.send_header('Content-Length', '0'); self.end_headers()
     def log_message(self, *words): pass
 server = http.server.HTTPServer(('127.0.0.1', 0), Sink)
@@ -45,7 +46,7 @@ while True:
     if os.environ.get('LATE'): threading.Event().wait()
 "#;
 
-const HANDLER: &str = "import os\ndef handler(e, c):\n    print('handled')\n    \
+const HANDLER: &str = "import os, time\ndef handler(e, c):\n    print('handled')\n    time.sleep(0.01)\n    \
     if e == 'exit': os._exit(3)\n    return os.path.exists('/opt/extensions/watcher')\n";
 
 fn bench() -> Bench {
@@ -102,6 +103,13 @@ async fn an_external_extension_lives_with_the_environment() {
     ] {
         assert!(notes.contains(expected), "{expected}: {notes}");
     }
+    let times = |what: &str| -> Vec<Timestamp> {
+        let told = notes.lines().filter(|line| line.starts_with(what));
+        told.filter_map(|line| line.rsplit_once(" at ").and_then(|(_, at)| Timestamp::parse(at))).collect()
+    };
+    let (started, handled) = (times("told platform.start "), times("told function \"handled\""));
+    assert!(!handled.is_empty() && started.len() >= handled.len(), "{notes}");
+    assert!(started.iter().zip(&handled).all(|(start, line)| start <= line), "{notes}");
 }
 
 #[tokio::test]
