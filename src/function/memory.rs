@@ -271,13 +271,15 @@ struct Child {
 }
 
 /// Adds the children of a process, and theirs.
-fn add_children(found: &mut Vec<Child>, id: u32, depth: u32) {
-    let Ok(tasks) = std::fs::read_dir(format!("/proc/{id}/task")) else { return };
+fn add_children(found: &mut Vec<Child>, parent: u32, depth: u32) {
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{parent}/task")) else { return };
     for task in tasks.flatten() {
         let children = std::fs::read_to_string(task.path().join("children")).unwrap_or_default();
         for id in children.split_whitespace().filter_map(|child| child.parse().ok()) {
             let is_forked = is_forked(&text_of(id, "stat"));
             let (most, own) = match is_forked {
+                // All of it is its parent's, until it runs another program.
+                true if text_of(id, "smaps_rollup") == text_of(parent, "smaps_rollup") => (0, 0),
                 // The rest counts with its parent.
                 true => (field(&text_of(id, "smaps_rollup"), "Private_Dirty:"), share(id)),
                 false => (field(&text_of(id, "status"), "VmHWM:"), own(id)),
