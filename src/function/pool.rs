@@ -191,16 +191,22 @@ impl Pool {
             }
         }
         let failed = environment.is_reset().then(|| environment.log().to_owned());
-        let serves = self.finish_reload(&mut state, version, failed.as_deref());
-        if serves {
+        self.finish_reload(&mut state, version, failed.as_deref());
+        let mut ended = Vec::new();
+        if !state.reload.serves(version) || state.is_one_too_many(&environment) {
+            state.provisioned_alive -= usize::from(environment.is_provisioned());
+            ended.push(environment);
+        } else {
             if environment.is_provisioned() {
                 self.watch_life(&environment);
             }
             environment.rest();
             state.rest(environment);
         }
+        ended.append(&mut self.follow_reload(&mut state));
         self.serve_line(state);
         self.changed.notify_waiters();
+        self.end_all(ended);
     }
 
     /// No environment can be started: who waits hears why, if there is no other to wait for.
@@ -210,11 +216,13 @@ impl Pool {
             let count = if state.busy == 0 { state.line.len() } else { 1 };
             refused.extend((0..count).filter_map(|_| state.line.leave()));
         }
+        let ended = self.follow_reload(&mut state);
         self.serve_line(state);
         for waiter in refused {
             waiter.send(Err(text.to_owned())).ok();
         }
         self.changed.notify_waiters();
+        self.end_all(ended);
     }
 
     /// A provisioned environment that dies is replaced.
@@ -241,7 +249,8 @@ impl Pool {
         state.busy -= 1;
         let is_dead = !environment.is_warm() && (!environment.is_reset() || environment.is_provisioned());
         let is_old = !state.reload.serves(environment.version());
-        if is_dead || is_old || state.retired || environment.is_interrupted() {
+        let is_of_no_use = is_dead || is_old || environment.is_interrupted();
+        if is_of_no_use || state.retired || state.is_one_too_many(&environment) {
             state.provisioned_alive -= usize::from(environment.is_provisioned());
             self.replenish(&mut state);
             self.changed.notify_waiters();
@@ -350,6 +359,11 @@ impl State {
             ended.push(environment);
         }
         None
+    }
+
+    /// Whether this provisioned environment is more than there are to be.
+    fn is_one_too_many(&self, environment: &Environment) -> bool {
+        environment.is_provisioned() && self.provisioned_alive > self.provisioned
     }
 
     /// Lets an environment wait. One that has no processes is used last.

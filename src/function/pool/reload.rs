@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::{Pool, State};
+use super::{Environment, Pool, State};
 
 /// Which versions of the code there are.
 #[derive(Debug, Default)]
@@ -16,6 +16,8 @@ pub struct Reload {
     coming: Option<u64>,
     /// One that did not start.
     refused: Option<u64>,
+    /// The newest one that anybody has heard of, maybe while another one was being started.
+    heard: u64,
 }
 
 impl Reload {
@@ -35,7 +37,8 @@ impl Reload {
     /// Hears which version the code has now, and whether there are environments of the last one that could go on.
     /// True if an environment of the new version has to be started first.
     fn hear(&mut self, version: u64, old_ones: bool) -> bool {
-        if self.coming.is_some() || version == self.serving || self.refused == Some(version) && old_ones {
+        self.heard = self.heard.max(version);
+        if self.coming.is_some() || version <= self.serving || self.refused == Some(version) && old_ones {
             return false;
         }
         if self.serving == 0 || !old_ones {
@@ -90,6 +93,20 @@ impl Pool {
         world.timeline.notice(world.clock.now(), "error", text);
         false
     }
+
+    /// After a start is over: what has changed meanwhile is started for those who wait, and the environments of
+    /// another version than that which serves now are to end.
+    pub(super) fn follow_reload(self: &Arc<Pool>, state: &mut State) -> Vec<Environment> {
+        if !state.line.is_empty() {
+            self.begin_reload(state, state.reload.heard);
+        }
+        let (serving, old): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut state.idle).into_iter().partition(|idle| state.reload.serves(idle.version()));
+        state.idle = serving;
+        state.provisioned_alive -= old.iter().filter(|old| old.is_provisioned()).count();
+        self.replenish(state);
+        old
+    }
 }
 
 #[cfg(test)]
@@ -107,6 +124,17 @@ mod tests {
         assert!(!reload.hear(2, true), "and is not tried again");
         assert!(reload.hear(3, true), "until the next change");
         assert!(reload.conclude(3, true, true) && reload.serves(3));
+    }
+
+    #[test]
+    fn what_changes_while_new_code_is_started_is_not_forgotten() {
+        let mut reload = Reload::default();
+        reload.hear(1, false);
+        assert!(reload.hear(2, true) && !reload.hear(3, true) && reload.wanted() == 2);
+        assert!(reload.conclude(2, true, true));
+        assert!(reload.hear(reload.heard, true) && reload.wanted() == 3);
+        assert!(reload.conclude(3, true, true) && !reload.hear(2, true), "who looked before that is late");
+        assert!(reload.serves(3));
     }
 
     #[test]

@@ -192,3 +192,127 @@ async fn code_that_does_not_start_leaves_the_old_one_serving() {
     assert_eq!(bench.functions.list()[0].cold_starts, 3);
     bench.functions.stop().await;
 }
+
+/// A handler that answers with this, and starts only when there is a file `go` if it is told to wait.
+fn version(result: &str, waits: bool) -> String {
+    let wait = "open('begun', 'w').close()\nwhile not os.path.exists('go'): time.sleep(0.005)\n";
+    let wait = if waits { wait } else { "" };
+    format!("import os, time\n{wait}def handler(e, c):\n    time.sleep(e)\n    return '{result}'\n")
+}
+
+#[tokio::test]
+async fn provisioned_environments_end_with_what_asked_for_them() {
+    if !installed("python3") {
+        return;
+    }
+    let mut bench = Bench::handler("python3.12", "app.handler", ("app.py", &version("one", true)));
+    bench.spec.concurrency = 5;
+    bench.declare().await;
+    let provision = |count| bench.functions.provision(BTreeMap::from([("f".to_owned(), count)]));
+    provision(1);
+    until("it starts", || bench.path().join("begun").exists()).await;
+    provision(0);
+    bench.write("go", "");
+    until("it ends after its start", || bench.functions.list()[0].environments.is_empty()).await;
+    provision(1);
+    until("it is ready", || bench.functions.provisioned("f") == (1, 0)).await;
+    let busy = async {
+        until("it has an event", || bench.functions.provisioned("f") == (1, 1)).await;
+        provision(0);
+    };
+    let (outcome, ()) = tokio::join!(once(&bench, "0.5"), busy);
+    assert!(matches!(outcome, Some(Outcome::Done(_))), "{outcome:?}");
+    until("it ends after its event", || bench.functions.list()[0].environments.is_empty()).await;
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn provisioned_environments_are_as_many_after_code_that_did_not_start() {
+    if !installed("python3") {
+        return;
+    }
+    let mut bench = Bench::handler("python3.12", "app.handler", ("app.py", &version("one", false)));
+    bench.spec.concurrency = 5;
+    bench.declare().await;
+    let provision = |count| bench.functions.provision(BTreeMap::from([("f".to_owned(), count)]));
+    provision(1);
+    until("it is ready", || bench.functions.provisioned("f") == (1, 0)).await;
+    let mut told = bench.timeline.follow();
+    // The provisioned one is the first that fails.
+    let wait = "while not os.path.exists('go'): time.sleep(0.005)\n";
+    let asked = "os.environ['AWS_LAMBDA_INITIALIZATION_TYPE'] == 'on-demand'";
+    bench.write("app.py", &format!("import os, time\nif {asked}:\n    {wait}raise ValueError\n"));
+    until("the change is heard", || {
+        provision(1);
+        bench.functions.list()[0].cold_starts == 2
+    })
+    .await;
+    provision(2);
+    let refused = async {
+        while !serde_json::to_string(&*told.recv().await.expect("a moment"))
+            .expect("JSON")
+            .contains("does not start")
+        {}
+    };
+    assert!(real::within(PATIENCE, refused).await.is_some());
+    bench.write("go", "");
+    bench.write("app.py", &version("two", false));
+    let changed = async { while bench.result("0").await != "two" {} };
+    assert!(real::within(PATIENCE, changed).await.is_some());
+    until("all are there again", || bench.functions.provisioned("f") == (2, 0)).await;
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn old_environments_end_once_new_code_has_started() {
+    if !installed("python3") {
+        return;
+    }
+    let bench = Bench::handler("python3.12", "app.handler", ("app.py", &version("one", false)));
+    bench.declare().await;
+    let both = until("both are there", || bench.functions.list()[0].environments.len() == 2);
+    let sleep = || async {
+        while bench.functions.list()[0].environments.len() < 2 {
+            once(&bench, "0.5").await;
+        }
+    };
+    tokio::join!(both, sleep(), sleep());
+    bench.write("app.py", &version("two", false));
+    let changed = async { while bench.result("0").await != "two" {} };
+    assert!(real::within(PATIENCE, changed).await.is_some());
+    until("the new one is alone", || bench.functions.list()[0].environments.len() == 1).await;
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn code_that_changes_while_other_new_code_starts_is_what_the_next_event_gets() {
+    if !installed("python3") {
+        return;
+    }
+    let bench = Bench::handler("python3.12", "app.handler", ("app.py", &version("one", false)));
+    assert_eq!(bench.result("0").await, "one");
+    let code = crate::function::code::Code::of(&bench.spec);
+    let before = code.version();
+    bench.write("app.py", &version("two", true));
+    until("the change is told", || code.version() != before).await;
+    let second = code.version();
+    let changed = async {
+        until("it starts", || bench.path().join("begun").exists()).await;
+        bench.write("app.py", &version("three", false));
+        until("the change is told", || code.version() != second).await;
+        let next = async {
+            // It has joined the line before the start is over.
+            real::sleep(Duration::from_millis(100)).await;
+            bench.write("go", "");
+        };
+        tokio::join!(bench.result("0"), next).0
+    };
+    let waits = async {
+        while !bench.path().join("go").exists() {
+            once(&bench, "0").await;
+        }
+    };
+    let (result, ()) = tokio::join!(changed, waits);
+    assert_eq!(result, "three");
+    bench.functions.stop().await;
+}
