@@ -49,12 +49,15 @@ impl Environment {
         }
         let mut answer = run.desk.put(Arc::clone(&event));
         let _closed = Closing(&event);
-        let Some(at) = until_handed(run, &mut answer, limit).await else { return Handled::Gone };
-        let handed = now.plus(at.duration_since(asked));
+        let handed = until_handed(run, &mut answer, limit).await;
+        // What a new runtime said before it ended is all that there is to find out why.
+        let ended = run.runtime.exited().filter(|_| begun.is_some() || self.is_cold());
+        let Some(at) = handed.or(ended.map(|_| asked)) else { return Handled::Gone };
+        let taken = now.plus(at.duration_since(asked));
         let started =
             Happening::Start { request_id: call.request_id, version: &maker.spec.version, arn: &event.arn };
-        run.telemetry.tell_at(&started, handed);
-        self.log.push_str(&started.lines(&maker.spec.logging.format, handed));
+        run.telemetry.tell_at(&started, taken);
+        self.log.push_str(&started.lines(&maker.spec.logging.format, taken));
         let end = until_end(run, &mut answer, limit.saturating_sub(at.elapsed())).await;
         self.conclude(end, call, begun.unwrap_or(at)).await
     }

@@ -189,3 +189,21 @@ async fn lines_are_told_while_they_are_written() {
     }
     bench.functions.stop().await;
 }
+
+#[tokio::test]
+async fn a_runtime_that_ends_before_its_first_event_has_its_log_shown() {
+    if !installed("python3") {
+        return;
+    }
+    let code = "import os, socket, sys, time\n\
+        raw = socket.create_connection(os.environ['AWS_LAMBDA_RUNTIME_API'].split(':'))\n\
+        raw.sendall(b'GET /2018-06-01/runtime/invocation/next HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n')\n\
+        raw.close()\ntime.sleep(0.2)\nraise ValueError('why')\n";
+    let command = vec!["python3".into(), "runtime.py".into()];
+    let bench = Bench::of(FunctionKind::Run { command, build: None, watch: Vec::new() });
+    bench.write("runtime.py", code);
+    let failure = bench.failure("1").await;
+    assert_eq!(failure.summary, "exit 1");
+    assert!(failure.report.log.contains("ValueError: why"), "{}", failure.report.log);
+    bench.functions.stop().await;
+}
