@@ -133,12 +133,33 @@ mod linux {
             mount(Some(c"dropwire"), &room.tmp, Some(c"tmpfs"), flags, Some(&room.options))?;
             if let Some(layers) = &room.opt {
                 mount(Some(layers), c"/opt", None, libc::MS_BIND, None)?;
+                // Where that cannot be, a room with layers that can be written is better than none.
+                let read_only = libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY | kept(c"/opt");
+                mount(None, c"/opt", None, read_only, None).ok();
             }
             if room.over_tmp {
                 mount(Some(&room.tmp), c"/tmp", None, libc::MS_BIND, None)?;
             }
             Ok(())
         }
+    }
+
+    /// The flags of a mount that one without privileges has to keep.
+    unsafe fn kept(path: &CStr) -> libc::c_ulong {
+        // SAFETY: a statvfs may be all zeros, and the pointers are valid for the call.
+        let found = unsafe {
+            let mut found: libc::statvfs = std::mem::zeroed();
+            if libc::statvfs(path.as_ptr(), &mut found) == 0 { found.f_flag } else { 0 }
+        };
+        let flags = [
+            (libc::ST_NOSUID, libc::MS_NOSUID),
+            (libc::ST_NODEV, libc::MS_NODEV),
+            (libc::ST_NOEXEC, libc::MS_NOEXEC),
+            (libc::ST_NOATIME, libc::MS_NOATIME),
+            (libc::ST_NODIRATIME, libc::MS_NODIRATIME),
+            (libc::ST_RELATIME, libc::MS_RELATIME),
+        ];
+        flags.iter().filter(|(shown, _)| found & shown != 0).fold(0, |all, (_, flag)| all | flag)
     }
 
     unsafe fn write(path: &CStr, text: &[u8]) -> io::Result<()> {

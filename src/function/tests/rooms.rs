@@ -99,6 +99,20 @@ async fn tmp_is_its_own_where_nothing_else_needs_it() {
 }
 
 #[tokio::test]
+async fn layers_cannot_be_written() {
+    if !installed("python3") || !have_rooms() || !Path::new("/opt").is_dir() {
+        return;
+    }
+    let code = "def handler(event, context):\n    try: open('/opt/there', 'w')\n    \
+        except OSError as error: return error.strerror\n";
+    let mut bench = Bench::handler("python3.12", "app.handler", ("app.py", code));
+    bench.write("layer/there", "kept");
+    bench.spec.layers = vec![bench.path().join("layer")];
+    assert_eq!(bench.result("1").await, "Read-only file system");
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
 async fn what_a_killed_dropwire_left_is_swept() {
     let bench = Bench::script("true");
     let state = bench.path().join("old");
