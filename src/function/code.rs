@@ -4,7 +4,7 @@
 //! The kernel tells us of changes in the watched folders; only then are the code files looked at again, and
 //! only a change of their sizes or times counts. So a function may write into its own folder. What counts as
 //! code: Python and Node sources, native modules, `package.json`, `bootstrap`; for `run` the files that its
-//! command names and those that match `watch`. Hidden folders, `node_modules`, `__pycache__`, `target` and
+//! command names and those that match `watch`; and all files of layers. Hidden folders, `node_modules`, `__pycache__`, `target` and
 //! virtual environments are not looked into.
 
 use std::collections::BTreeMap;
@@ -33,6 +33,8 @@ const SKIPPED: [&str; 5] = ["node_modules", "__pycache__", "target", "venv", "en
 pub struct Code {
     root: PathBuf,
     scope: Scope,
+    /// Folders of which every file counts.
+    layers: Vec<PathBuf>,
     told: Arc<AtomicBool>,
     seen: Mutex<Option<Seen>>,
 }
@@ -71,7 +73,8 @@ impl Code {
             }
             _ => Scope::Nothing,
         };
-        Code { root: task_root(spec), scope, told: Arc::default(), seen: Mutex::default() }
+        let layers = spec.layers.clone();
+        Code { root: task_root(spec), scope, layers, told: Arc::default(), seen: Mutex::default() }
     }
 
     /// A number that is another one after each change of the code.
@@ -148,6 +151,7 @@ impl Code {
                 }
             }
         }
+        self.layers.iter().for_each(|layer| look.folder(layer, true, &|_| true));
         look.folders.sort();
         look.folders.dedup();
         look.finish()

@@ -46,7 +46,8 @@ async fn a_slow_function_gets_as_many_as_it_needs() {
     let bench = sleeper(8);
     bench.declare().await;
     bench.reply("0").await;
-    join_all((0..8).map(|_| once(&bench, "2000"))).await;
+    let outcomes = join_all((0..8).map(|_| once(&bench, "2000"))).await;
+    assert!(outcomes.iter().all(|outcome| matches!(outcome, Some(Outcome::Done(_)))), "{outcomes:?}");
     assert!(bench.functions.list()[0].cold_starts >= 6, "{}", bench.functions.list()[0].cold_starts);
     bench.functions.stop().await;
 }
@@ -314,5 +315,26 @@ async fn code_that_changes_while_other_new_code_starts_is_what_the_next_event_ge
     };
     let (result, ()) = tokio::join!(changed, waits);
     assert_eq!(result, "three");
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn a_changed_layer_is_changed_code() {
+    if !installed("python3") {
+        return;
+    }
+    let code = "import inner\ndef handler(e, c):\n    return inner.SAID\n";
+    let mut bench = Bench::handler("python3.12", "app.handler", ("app.py", code));
+    let layer = tempfile::tempdir().expect("a folder");
+    let write = |text: &str| {
+        std::fs::create_dir_all(layer.path().join("python")).expect("made");
+        std::fs::write(layer.path().join("python/inner.py"), text).expect("written");
+    };
+    write("SAID = 'one'\n");
+    bench.spec.layers = vec![layer.path().to_owned()];
+    assert_eq!(bench.result("1").await, "one");
+    write("SAID = 'other'\n");
+    let changed = async { while bench.result("1").await != "other" {} };
+    assert!(real::within(PATIENCE, changed).await.is_some());
     bench.functions.stop().await;
 }
