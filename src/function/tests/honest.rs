@@ -111,7 +111,12 @@ async fn who_was_killed_while_it_waited_gets_no_event() {
     for _ in 0..10 {
         let pid = bench.result("1").await.as_i64().and_then(|pid| i32::try_from(pid).ok()).expect("an id");
         kill(Pid::from_raw(pid), Signal::SIGKILL).expect("killed");
-        while runs(&pid.to_string()) {}
+        let gone = async {
+            while runs(&pid.to_string()) {
+                tokio::task::yield_now().await;
+            }
+        };
+        assert!(real::within(PATIENCE, gone).await.is_some());
         // At once: nobody may have noticed yet.
         assert_ne!(bench.result("1").await, pid);
     }

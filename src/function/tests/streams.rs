@@ -95,7 +95,16 @@ async fn a_stream_that_nobody_reads_comes_to_its_end() {
     let outcome = real::within(PATIENCE, bench.functions.invoke("f", invocation)).await;
     assert!(matches!(outcome, Some(Some(Outcome::Done(_)))), "{outcome:?}");
     // Without a stream the answer is collected.
-    std::fs::write(bench.path().join("seen"), "2").expect("written");
+    let seen = async {
+        for count in ["2", "3"].into_iter().cycle() {
+            std::fs::write(bench.path().join("seen"), count).expect("written");
+            real::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::select! {
+        reply = bench.reply("1") => assert_eq!(reply.payload, "onetwothree"),
+        () = seen => {}
+    }
     bench.functions.stop().await;
 }
 
