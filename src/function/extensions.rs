@@ -46,14 +46,14 @@ struct Member {
     pending: Option<Message>,
 }
 
-/// An extension has said that it cannot go on.
+/// An extension cannot go on: it said so, or could not even begin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExtensionFailure {
     /// Its name.
     pub name: String,
-    /// `Extension.InitError` or `Extension.ExitError`.
+    /// `Extension.InitError`, `Extension.ExitError` or `Extension.LaunchError`.
     pub kind: &'static str,
-    /// The error type that it gave.
+    /// The error type that it gave, or why it could not begin.
     pub said: String,
 }
 

@@ -185,9 +185,9 @@ impl Start {
         let child = {
             let _inside = runtime.enter();
             match (command.spawn(), room.filter(|room| room.is_open())) {
-                (Err(_), Some(room)) => {
+                (Err(error), Some(room)) => {
                     // It is the room's fault if it works without.
-                    room.give_up();
+                    room.give_up(error);
                     command.spawn().inspect_err(|_| room.is_blameless())
                 }
                 (child, _) => child,

@@ -12,7 +12,9 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use nix::errno::Errno;
 
 use super::platform;
 use super::world::World;
@@ -43,6 +45,8 @@ pub struct Room {
     /// How user and group are mapped, if it takes a namespace of users.
     pub user: Option<(CString, CString)>,
     doors: OnceLock<Doors>,
+    /// Why it could not be made.
+    refusal: Mutex<Option<io::Error>>,
 }
 
 /// The way into a room that exists. It exists as long as they are held.
@@ -62,26 +66,50 @@ impl Room {
     pub fn doors(&self) -> Option<&Doors> {
         self.doors.get()
     }
-    /// It cannot be made: children do without, and so do all others.
-    pub fn give_up(&self) {
+    /// It cannot be made, for this reason: children do without.
+    pub fn give_up(&self, why: io::Error) {
+        *self.refusal() = Some(why);
         self.open.store(false, Ordering::Release);
     }
     /// The program cannot be started with or without it.
     pub fn is_blameless(&self) {
+        *self.refusal() = None;
         self.open.store(true, Ordering::Release);
     }
-    /// This process is the first one that lives here, or does without.
-    pub fn settle(&self, process: u32) {
+    /// This process is the first one that lives here, or does without. What people are to be told of the latter: once,
+    /// if it will be so for all others.
+    pub fn settle(&self, process: u32) -> Option<String> {
         if !self.is_open() {
-            self.works.store(false, Ordering::Relaxed);
-            return;
+            let why = self.refusal().take()?;
+            let (lasts, known) = (lasts(&why), !self.works.load(Ordering::Relaxed));
+            if lasts {
+                self.works.store(false, Ordering::Relaxed);
+            }
+            let whose = if lasts { "functions have" } else { "an environment has" };
+            return (!known).then(|| {
+                format!(
+                    "{whose} no /tmp and /opt to themselves, because this system did not allow the mounts: {why}; \
+                     TMPDIR says where temporary files go, and layers are on the paths all the same"
+                )
+            });
         }
         let open = |name: &str| File::open(format!("/proc/{process}/ns/{name}"));
         if let Ok(mounts) = open("mnt") {
             let user = self.user.as_ref().and_then(|_| open("user").ok());
             self.doors.get_or_init(|| Doors { user, mounts });
         }
+        None
     }
+
+    fn refusal(&self) -> MutexGuard<'_, Option<io::Error>> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a room that could not be made for this reason can never be made.
+fn lasts(why: &io::Error) -> bool {
+    let never = [Errno::EPERM, Errno::EACCES, Errno::ENOSYS, Errno::EINVAL, Errno::ENOSPC];
+    why.raw_os_error().is_some_and(|code| never.contains(&Errno::from_raw(code)))
 }
 
 impl Place {
@@ -110,6 +138,7 @@ impl Place {
             opt: opt.as_deref().map(text).transpose()?,
             user: mapped()?,
             doors: OnceLock::new(),
+            refusal: Mutex::default(),
         };
         Ok(Place { folder, room: Arc::new(room) })
     }
@@ -221,6 +250,31 @@ fn used(folder: &Path) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_room_that_cannot_be_made_is_told_once() {
+        let works = Arc::new(AtomicBool::new(true));
+        let room = || Room {
+            works: works.clone(),
+            open: AtomicBool::new(true),
+            folder: CString::default(),
+            tmp: CString::default(),
+            options: CString::default(),
+            over_tmp: false,
+            opt: None,
+            user: None,
+            doors: OnceLock::new(),
+            refusal: Mutex::default(),
+        };
+        let refused = |why: Errno| {
+            let room = room();
+            room.give_up(io::Error::from_raw_os_error(why as i32));
+            (room.settle(0).is_some(), works.load(Ordering::Relaxed))
+        };
+        // A machine that is busy for a moment says nothing of the next one.
+        assert_eq!([refused(Errno::EAGAIN), refused(Errno::EAGAIN)], [(true, true); 2]);
+        assert_eq!([refused(Errno::EPERM), refused(Errno::EPERM)], [(true, false), (false, false)]);
+    }
 
     #[test]
     fn what_is_needed_is_not_covered() {

@@ -16,7 +16,9 @@ use super::card::Card;
 use super::run::{Run, until_first_exit};
 use super::words::{cannot_run, command, words};
 use crate::clock::real;
+use crate::config::FunctionSpec;
 use crate::function::desk::Desk;
+use crate::function::extensions::{EXTENSIONS_MAX, ExtensionFailure};
 use crate::function::frost::Frost;
 use crate::function::interpreter::is_program;
 use crate::function::maker::Maker;
@@ -74,21 +76,21 @@ pub async fn start(ground: Ground<'_>, limit: Duration) -> Result<(Run, Option<E
     };
     let api = RuntimeApi::listen(guests, 0).await.map_err(refused)?;
     let variables = variables_of(maker, card, (place, &api));
-    let (mut extensions, mut said, mut failed) = (Vec::new(), None, None);
-    let programs = external(&spec.layers);
+    let (mut guests, mut said) = (Extensions::default(), None);
+    let programs = external(spec)?;
     if !programs.is_empty() {
         let (theirs, reading) = Output::pipe(live("extension")).map_err(refused)?;
         readers.spawn(reading);
         programs.iter().for_each(|(name, _)| desk.extensions.expect(name));
-        for (name, program) in programs {
-            let shown = variables.iter().filter(|(name, _)| variables::is_shown_to_extensions(name));
-            let process = launch(maker, &[program.into()], (place, &theirs), shown).await?;
-            extensions.push((name, process));
-        }
+        guests = start_extensions(maker, programs, (place, &theirs), &variables).await;
         theirs.close_ends();
         said = Some(theirs);
-        failed = until_registered(&desk, &extensions, limit.saturating_sub(begun.elapsed())).await;
+        if guests.failed.is_none() {
+            let left = limit.saturating_sub(begun.elapsed());
+            guests.failed = until_registered(&desk, &guests.started, left).await;
+        }
     }
+    let Extensions { started: extensions, failed } = guests;
     let runtime = launch(maker, &words, (place, &output), variables.iter()).await?;
     output.close_ends();
     card.set_pid(runtime.id());
@@ -130,6 +132,34 @@ fn variables_of(
     variables::of(&setting, &[("AWS_LAMBDA_RUNTIME_API", &api.address().to_string())])
 }
 
+/// The external extensions, as far as they could be started.
+#[derive(Default)]
+struct Extensions {
+    started: Vec<(String, Process)>,
+    failed: Option<End>,
+}
+
+async fn start_extensions(
+    maker: &Maker,
+    programs: Vec<(String, PathBuf)>,
+    (place, output): (&Place, &Output),
+    variables: &BTreeMap<OsString, OsString>,
+) -> Extensions {
+    let mut extensions = Extensions::default();
+    for (name, program) in programs {
+        let shown = variables.iter().filter(|(name, _)| variables::is_shown_to_extensions(name));
+        match launch(maker, &[program.into()], (place, output), shown).await {
+            Ok(process) => extensions.started.push((name, process)),
+            Err(said) => {
+                let kind = "Extension.LaunchError";
+                extensions.failed = Some(End::Extension(ExtensionFailure { name, kind, said }));
+                break;
+            }
+        }
+    }
+    extensions
+}
+
 /// Starts one process of an environment.
 async fn launch<'a>(
     maker: &Maker,
@@ -144,7 +174,9 @@ async fn launch<'a>(
     platform::limit_files(&mut command, FILES_MAX);
     let process = maker.world.spawner.start_in(command, Some(place.room())).await;
     let process = process.map_err(|error| cannot_run(words, &error))?;
-    place.room().settle(process.id());
+    if let Some(text) = place.room().settle(process.id()) {
+        maker.world.timeline.notice(maker.world.clock.now(), "warning", text);
+    }
     Ok(process)
 }
 
@@ -162,10 +194,10 @@ async fn until_registered(desk: &Desk, launched: &[(String, Process)], limit: Du
     }
 }
 
-/// The external extensions of these layers: every program in their `extensions` folders, by name.
-fn external(layers: &[PathBuf]) -> Vec<(String, PathBuf)> {
+/// The external extensions of a function's layers: every program in their `extensions` folders, by name.
+fn external(spec: &FunctionSpec) -> Result<Vec<(String, PathBuf)>, String> {
     let mut found = std::collections::BTreeMap::new();
-    for layer in layers {
+    for layer in &spec.layers {
         let Ok(entries) = layer.join("extensions").read_dir() else { continue };
         for path in entries.flatten().map(|entry| entry.path()).filter(|path| is_program(path)) {
             if let Some(name) = path.file_name() {
@@ -174,5 +206,11 @@ fn external(layers: &[PathBuf]) -> Vec<(String, PathBuf)> {
             }
         }
     }
-    found.into_iter().collect()
+    if found.len() > EXTENSIONS_MAX {
+        let (name, count) = (&spec.name, found.len());
+        return Err(format!(
+            "function {name}: its layers bring {count} extensions, and {EXTENSIONS_MAX} are the most"
+        ));
+    }
+    Ok(found.into_iter().collect())
 }

@@ -64,6 +64,37 @@ fn notes(bench: &Bench) -> String {
 }
 
 #[tokio::test]
+async fn an_extension_that_cannot_be_started_is_named() {
+    if !installed("python3") {
+        return;
+    }
+    let bench = bench();
+    bench.write("layer/extensions/watcher", "#!/no/such/interpreter\n");
+    let failure = bench.failure("1").await;
+    let said = json(&failure.payload);
+    assert_eq!(said["errorType"], "Extension.LaunchError", "{said}");
+    assert!(said["errorMessage"].as_str().is_some_and(|text| text.contains("watcher")), "{said}");
+}
+
+#[tokio::test]
+async fn more_extensions_than_aws_takes_are_refused() {
+    if !installed("python3") {
+        return;
+    }
+    let bench = bench();
+    for number in 0..10 {
+        let name = format!("layer/extensions/more{number}");
+        bench.write(&name, EXTENSION);
+        let program = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(bench.path().join(name), program).expect("made a program");
+    }
+    assert_eq!(bench.declare().await, []);
+    let outcome = bench.functions.invoke("f", Invocation::of(Bytes::from_static(b"1"), ID)).await;
+    let Some(Outcome::Unavailable(text)) = outcome else { panic!("{outcome:?}") };
+    assert!(text.contains("11 extensions"), "{text}");
+}
+
+#[tokio::test]
 async fn an_external_extension_lives_with_the_environment() {
     if !installed("python3") {
         return;
