@@ -16,6 +16,7 @@ use super::server::Refused;
 use super::{ClockChange, ClockShown, DeadChosen, Fire, Fired, Invoked, Replay};
 use crate::app::App;
 use crate::clock::{Pace, Timestamp, real};
+use crate::delivery::queue::Own;
 use crate::delivery::{Outcome, Report};
 use crate::event::{Event, EventId};
 use crate::function::Invocation;
@@ -159,7 +160,7 @@ pub(super) async fn replay(State(app): Here, Json(replay): Json<Replay>) -> Answ
     };
     let numbers = app
         .queue()
-        .emit_to(vec![event], Vec::new(), &|_, found| found.extend(chosen.iter().cloned()))
+        .emit_to(vec![event], Own::default(), &|_, found| found.extend(chosen.iter().cloned()))
         .await?;
     Ok(Json(Fired { events: numbers.iter().map(ToString::to_string).collect(), message_id: None }))
 }

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use crate::delivery::queue::{Queue, StoreError};
+use crate::delivery::queue::{Own, Queue, StoreError};
 use crate::event::{Event, EventNo};
-use crate::store::Write;
 
 pub mod dynamodb;
 pub mod s3;
@@ -52,7 +51,7 @@ impl Outlet {
         numbers.first().copied().ok_or(StoreError::Stopping)
     }
     /// Stores events in this order together with the source's own rows, all or nothing.
-    pub async fn emit_with(&self, events: Vec<Event>, writes: Vec<Write>) -> Result<(), StoreError> {
-        self.queue.emit(events, writes).await.map(|_| ())
+    pub async fn emit_with(&self, events: Vec<Event>, own: impl Into<Own>) -> Result<(), StoreError> {
+        self.queue.emit(events, own).await.map(|_| ())
     }
 }

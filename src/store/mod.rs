@@ -290,13 +290,14 @@ impl Store {
 }
 
 /// The files of `migrations/`: number, what it is about, the SQL.
-const MIGRATIONS: [(i64, &str, &str); 6] = [
+const MIGRATIONS: [(i64, &str, &str); 7] = [
     (1, "engine", include_str!("../../migrations/0001_engine.sql")),
     (2, "s3", include_str!("../../migrations/0002_s3.sql")),
     (3, "dynamodb", include_str!("../../migrations/0003_dynamodb.sql")),
     (4, "destinations", include_str!("../../migrations/0004_destinations.sql")),
     (5, "lambda", include_str!("../../migrations/0005_lambda.sql")),
     (6, "invocations", include_str!("../../migrations/0006_invocations.sql")),
+    (7, "s3 api", include_str!("../../migrations/0007_s3_api.sql")),
 ];
 
 fn migrator() -> Migrator {

@@ -44,7 +44,10 @@ const DIRECTION: &[(&str, &[&str])] = &[
             "wire",
         ],
     ),
-    ("source", &["clock", "random", "arn", "event", "wire", "timeline", "store", "delivery", "config"]),
+    (
+        "source",
+        &["aws", "clock", "random", "arn", "event", "wire", "timeline", "store", "delivery", "config"],
+    ),
     ("config", &["clock", "arn", "event", "wire", "delivery"]),
     ("history", &["clock", "event", "wire", "timeline", "delivery", "control"]),
     ("state", &["clock", "store", "control"]),

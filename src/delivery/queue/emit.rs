@@ -20,6 +20,21 @@ pub(super) struct Chosen {
     pub(super) waits: bool,
 }
 
+/// What a source writes together with its events.
+#[derive(Default)]
+pub struct Own {
+    /// Its rows.
+    pub writes: Vec<Write>,
+    /// What it does once all of it is committed, before anyone hears of the events. It must not wait.
+    pub then: Option<Box<dyn FnOnce() + Send>>,
+}
+
+impl From<Vec<Write>> for Own {
+    fn from(writes: Vec<Write>) -> Own {
+        Own { writes, then: None }
+    }
+}
+
 /// An emit on its way to the disk.
 #[derive(Default)]
 pub(super) struct Emission {
@@ -35,10 +50,10 @@ impl Queue {
     pub async fn emit(
         self: &Arc<Self>,
         events: Vec<Event>,
-        writes: Vec<Write>,
+        own: impl Into<Own>,
     ) -> Result<Vec<EventNo>, StoreError> {
         let wires = self.wires();
-        self.emit_to(events, writes, &|event, found| {
+        self.emit_to(events, own.into(), &|event, found| {
             found.extend(
                 wires.from(&event.source).iter().filter(|wire| wire::wants(event, &wire.filter)).cloned(),
             );
@@ -50,7 +65,7 @@ impl Queue {
     pub async fn emit_to(
         self: &Arc<Self>,
         events: Vec<Event>,
-        writes: Vec<Write>,
+        own: Own,
         choose: &(dyn Fn(&Event, &mut Vec<Arc<Wire>>) + Sync),
     ) -> Result<Vec<EventNo>, StoreError> {
         // From here to the hand-over nothing waits, so nobody who goes away can leave a plan without its end.
@@ -63,8 +78,13 @@ impl Queue {
         let (rows, emission) = self.plan(chosen.collect());
         let numbers = emission.events.iter().map(|(number, _)| *number).collect();
         let queue = self.clone();
-        let after: After = Box::new(move |result| queue.emitted(emission, result.ok()));
-        let rows = rows.into_iter().chain(writes.into_iter().map(Rows::from)).collect();
+        let after: After = Box::new(move |result| {
+            if let (Ok(_), Some(then)) = (&result, own.then) {
+                then();
+            }
+            queue.emitted(emission, result.ok());
+        });
+        let rows = rows.into_iter().chain(own.writes.into_iter().map(Rows::from)).collect();
         place.commit(rows, after).await.map_err(|_| StoreError::Stopping)??;
         Ok(numbers)
     }

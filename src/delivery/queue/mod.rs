@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 pub use crate::store::StoreError;
 pub(crate) use rows::{at_once, event_of};
 
+pub use emit::Own;
 use emit::{Chosen, Emission};
 use line::Line;
 use lines::Lines;

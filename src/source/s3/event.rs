@@ -12,22 +12,115 @@ use crate::random;
 pub enum Change<'a> {
     /// It was written: a new object or a new content.
     Written {
+        /// By which call.
+        how: How,
         /// Bytes.
         size: u64,
-        /// MD5 of the content, lower-case hex.
+        /// Its eTag, without quotes.
         etag: &'a str,
+        /// The id of its version; empty without versioning.
+        version: &'a str,
     },
-    /// It is gone.
-    Removed,
+    /// It, or this version of it, is gone.
+    Removed {
+        /// The id of the version; empty without versioning.
+        version: &'a str,
+        /// Whether it was the lifecycle that removed it.
+        expired: bool,
+    },
+    /// A delete marker is its latest version.
+    Marked {
+        /// The marker's version.
+        version: &'a str,
+        /// Whether it was the lifecycle that did it.
+        expired: bool,
+    },
+    /// Its tags or its ACL are others.
+    Retouched {
+        /// What was done.
+        what: Retouch,
+        /// Its eTag.
+        etag: &'a str,
+        /// The id of its version; empty without versioning.
+        version: &'a str,
+    },
 }
 
-impl Change<'_> {
+/// By which call an object was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// PutObject, or a file that was dropped.
+    Put,
+    /// A form of a browser.
+    Post,
+    /// CopyObject.
+    Copy,
+    /// CompleteMultipartUpload.
+    CompleteMultipartUpload,
+}
+
+/// What can be done to an object without writing it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retouch {
+    /// Its tags were set.
+    Tagged,
+    /// Its tags were removed.
+    Untagged,
+    /// Its ACL was changed.
+    Acl,
+}
+
+impl<'a> Change<'a> {
     /// AWS's word for it.
     pub fn name(&self) -> &'static str {
         match self {
-            Change::Written { .. } => "ObjectCreated:Put",
-            Change::Removed => "ObjectRemoved:Delete",
+            Change::Written { how: How::Put, .. } => "ObjectCreated:Put",
+            Change::Written { how: How::Post, .. } => "ObjectCreated:Post",
+            Change::Written { how: How::Copy, .. } => "ObjectCreated:Copy",
+            Change::Written { how: How::CompleteMultipartUpload, .. } => {
+                "ObjectCreated:CompleteMultipartUpload"
+            }
+            Change::Removed { expired: false, .. } => "ObjectRemoved:Delete",
+            Change::Removed { expired: true, .. } => "LifecycleExpiration:Delete",
+            Change::Marked { expired: false, .. } => "ObjectRemoved:DeleteMarkerCreated",
+            Change::Marked { expired: true, .. } => "LifecycleExpiration:DeleteMarkerCreated",
+            Change::Retouched { what: Retouch::Tagged, .. } => "ObjectTagging:Put",
+            Change::Retouched { what: Retouch::Untagged, .. } => "ObjectTagging:Delete",
+            Change::Retouched { what: Retouch::Acl, .. } => "ObjectAcl:Put",
         }
+    }
+
+    /// Records of these kinds were of a version of their own while most were 2.1.
+    fn is_later_kind(&self) -> bool {
+        match self {
+            Change::Written { .. } => false,
+            Change::Removed { expired, .. } | Change::Marked { expired, .. } => *expired,
+            Change::Retouched { .. } => true,
+        }
+    }
+}
+
+/// Who made a call, as records tell it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// What the answer has as `x-amz-request-id`.
+    pub request_id: String,
+    /// What the answer has as `x-amz-id-2`.
+    pub host_id: String,
+    /// The address it came from.
+    pub address: String,
+}
+
+impl Caller {
+    /// A caller whose ids follow from these bytes.
+    pub fn of(seed: &[&[u8]], address: &str) -> Caller {
+        let digest = |which: &[u8]| random::digest(&[seed, &[which]].concat());
+        let (one, two) = (digest(b"1"), digest(b"2"));
+        let mut long = [0; 57];
+        long[..32].copy_from_slice(&two);
+        long[32..].copy_from_slice(&one[7..]);
+        let host_id = base64::engine::general_purpose::STANDARD.encode(long);
+        Caller { request_id: letters(&one)[..16].to_owned(), host_id, address: address.to_owned() }
     }
 }
 
@@ -51,6 +144,12 @@ impl Sequencer {
     pub fn text(self) -> String {
         format!("00{:016X}", self.0)
     }
+    /// When it was, to the microsecond.
+    pub fn time(self) -> Timestamp {
+        let micros = ((self.0 & 0xffff_ffff) * 1_000_000) >> 32;
+        let seconds = i64::try_from(self.0 >> 32).unwrap_or_default();
+        Timestamp::from_micros(seconds * 1_000_000 + i64::try_from(micros).unwrap_or_default())
+    }
     /// Reads what [`Sequencer::text`] wrote; zero if it is something else.
     pub fn read(text: &str) -> Sequencer {
         Sequencer(u64::from_str_radix(text, 16).unwrap_or(0))
@@ -62,30 +161,41 @@ impl Sequencer {
 pub struct Voice {
     arn: Arn,
     salt: [u8; 32],
-    /// Up to the event's time.
+    event_version: String,
+    /// From the version up to the event's time.
     start: String,
-    /// Between the event's name and the request's id.
+    /// Between the event's name and the caller's address.
     requester: String,
     /// Between the response's ids and the object.
     bucket: String,
 }
 
+/// One change to tell.
+pub struct Tale<'a> {
+    /// The object.
+    pub key: &'a str,
+    /// What happened to it.
+    pub change: Change<'a>,
+    /// Which of all changes to the key it is.
+    pub sequencer: Sequencer,
+    /// When.
+    pub at: Timestamp,
+    /// By whose call; None if it was no call.
+    pub caller: Option<&'a Caller>,
+}
+
 impl Voice {
-    /// The voice of bucket `name`. `event_version` is what records carry as `eventVersion`; the requests' ids
-    /// follow from `salt` and the event.
+    /// The voice of bucket `name`. `event_version` is what records carry as `eventVersion`; the ids of requests that
+    /// nobody made follow from `salt` and the event.
     pub fn new(place: &Place, name: &str, event_version: &str, salt: [u8; 32]) -> Voice {
         let arn = Arn::bucket(name);
         let principal = |what: &str| {
             letters(&random::digest(&[what.as_bytes(), place.account.as_bytes(), name.as_bytes()]))
         };
         let (user, owner) = (principal("user"), principal("owner"));
-        let start = format!(
-            r#"{{"eventVersion":{},"eventSource":"aws:s3","awsRegion":{},"eventTime":""#,
-            json(event_version),
-            json(&place.region)
-        );
+        let start = format!(r#","eventSource":"aws:s3","awsRegion":{},"eventTime":""#, json(&place.region));
         let requester = format!(
-            r#"","userIdentity":{{"principalId":"AWS:AIDA{user}"}},"requestParameters":{{"sourceIPAddress":"127.0.0.1"}},"responseElements":{{"x-amz-request-id":""#
+            r#"","userIdentity":{{"principalId":"AWS:AIDA{user}"}},"requestParameters":{{"sourceIPAddress":"#
         );
         let bucket = format!(
             r#""}},"s3":{{"s3SchemaVersion":"1.0","configurationId":"{}","bucket":{{"name":{},"ownerIdentity":{{"principalId":"A{}"}},"arn":{}}},"object":{{"key":""#,
@@ -94,7 +204,7 @@ impl Voice {
             &owner[..13],
             json(arn.as_str())
         );
-        Voice { arn, salt, start, requester, bucket }
+        Voice { arn, salt, event_version: event_version.to_owned(), start, requester, bucket }
     }
 
     /// The bucket's ARN.
@@ -102,61 +212,74 @@ impl Voice {
         &self.arn
     }
 
-    /// The event of this change to the object `key`.
-    pub fn describe(&self, key: &str, change: Change<'_>, sequencer: Sequencer, at: Timestamp) -> Event {
-        let (name, sequencer) = (change.name(), sequencer.text());
+    /// The event of this change.
+    pub fn describe(&self, tale: &Tale<'_>) -> Event {
+        let (name, sequencer) = (tale.change.name(), tale.sequencer.text());
         // Its last sixteen digits are a time, and fit.
         let order =
             sequencer.get(2..).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default();
-        let id = EventId::in_order(order, &[self.arn.as_str(), key, name, &sequencer]);
+        let id = EventId::in_order(order, &[self.arn.as_str(), tale.key, name, &sequencer]);
+        // Ids that follow from the event do not change with the order in which events are noticed.
+        let record = match tale.caller {
+            Some(caller) => self.record(tale, &sequencer, caller),
+            None => self.record(tale, &sequencer, &Caller::of(&[&self.salt, &id.0], "127.0.0.1")),
+        };
         Event {
             id,
             source: self.arn.clone(),
             name: name.to_owned(),
-            subject: key.to_owned(),
-            occurred_at: at,
+            subject: tale.key.to_owned(),
+            occurred_at: tale.at,
             lane: None,
             cause: None,
-            record: Record::element(self.record(key, change, &sequencer, (id, at))),
+            record: Record::element(record),
         }
     }
 
-    fn record(
-        &self,
-        key: &str,
-        change: Change<'_>,
-        sequencer: &str,
-        (id, at): (EventId, Timestamp),
-    ) -> String {
-        let mut text = String::with_capacity(700 + 3 * key.len());
+    fn record(&self, tale: &Tale<'_>, sequencer: &str, caller: &Caller) -> String {
+        let mut text = String::with_capacity(700 + 3 * tale.key.len());
+        text.push_str("{\"eventVersion\":");
+        let classic = self.event_version == "2.1" && tale.change.is_later_kind();
+        text.push_str(&json(if classic { "2.3" } else { &self.event_version }));
         text.push_str(&self.start);
-        text.push_str(&at.iso_millis());
+        text.push_str(&tale.at.iso_millis());
         text.push_str("\",\"eventName\":\"");
-        text.push_str(change.name());
+        text.push_str(tale.change.name());
         text.push_str(&self.requester);
-        self.push_request_ids(&mut text, id);
+        text.push_str(&json(&caller.address));
+        text.push_str("},\"responseElements\":{\"x-amz-request-id\":\"");
+        text.push_str(&caller.request_id);
+        text.push_str("\",\"x-amz-id-2\":\"");
+        text.push_str(&caller.host_id);
         text.push_str(&self.bucket);
-        push_encoded(&mut text, key);
-        if let Change::Written { size, etag } = change {
-            text.push_str(&format!("\",\"size\":{size},\"eTag\":\"{etag}"));
+        push_encoded(&mut text, tale.key);
+        push_object(&mut text, &tale.change);
+        if !matches!(tale.change, Change::Retouched { .. }) {
+            text.push_str("\",\"sequencer\":\"");
+            text.push_str(sequencer);
         }
-        text.push_str("\",\"sequencer\":\"");
-        text.push_str(sequencer);
         text.push_str("\"}}}");
         text
     }
+}
 
-    /// `C3D13FE58DE4C810","x-amz-id-2":"FMyU…`: they follow from the event, so that the order in which
-    /// events are noticed does not change them.
-    fn push_request_ids(&self, text: &mut String, id: EventId) {
-        let (one, two) =
-            (random::digest(&[&self.salt, &id.0, b"1"]), random::digest(&[&self.salt, &id.0, b"2"]));
-        text.push_str(&letters(&one)[..16]);
-        text.push_str("\",\"x-amz-id-2\":\"");
-        let mut long = [0; 57];
-        long[..32].copy_from_slice(&two);
-        long[32..].copy_from_slice(&one[7..]);
-        base64::engine::general_purpose::STANDARD.encode_string(long, text);
+/// What a record says of the object between its key and its sequencer.
+fn push_object(text: &mut String, change: &Change<'_>) {
+    /// What a delete marker has as its eTag: the hash of nothing.
+    const NOTHING: &str = "d41d8cd98f00b204e9800998ecf8427e";
+    let (size, etag, version) = match change {
+        Change::Written { size, etag, version, .. } => (Some(size), Some(*etag), version),
+        Change::Removed { version, .. } => (None, None, version),
+        Change::Marked { version, .. } => (None, Some(NOTHING), version),
+        Change::Retouched { etag, version, .. } => (None, Some(*etag), version),
+    };
+    if let Some(size) = size {
+        text.push_str(&format!("\",\"size\":{size},\"eTag\":\"{}", etag.unwrap_or_default()));
+    } else if let Some(etag) = etag {
+        text.push_str(&format!("\",\"eTag\":\"{etag}"));
+    }
+    if !version.is_empty() {
+        text.push_str(&format!("\",\"versionId\":\"{version}"));
     }
 }
 
@@ -190,119 +313,5 @@ fn push_encoded(text: &mut String, key: &str) {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::Value;
-
-    use super::*;
-
-    fn voice() -> Voice {
-        Voice::new(&Place::default(), "resource-1", "2.1", [7; 32])
-    }
-
-    fn event(key: &str, change: Change<'_>) -> Event {
-        let at = Timestamp::from_micros(1_681_332_218_021_999);
-        voice().describe(key, change, Sequencer::at(at), at)
-    }
-
-    /// The value with every volatile leaf replaced by its form.
-    fn shape(value: &Value) -> String {
-        fn form(text: &str) -> String {
-            let class = |c: char| match c {
-                'A'..='Z' | 'a'..='z' | '0'..='9' | '+' | '=' => 'x',
-                other => other,
-            };
-            text.chars().map(class).collect()
-        }
-        match value {
-            Value::Object(map) => map
-                .iter()
-                .map(|(name, value)| match name.as_str() {
-                    "x-amz-id-2" | "configurationId" | "sourceIPAddress" | "principalId" => {
-                        format!("{name}:…;")
-                    }
-                    "eventTime" | "x-amz-request-id" | "sequencer" => {
-                        format!("{name}:{};", form(value.as_str().expect("a text")))
-                    }
-                    _ => format!("{name}:{{{}}};", shape(value)),
-                })
-                .collect(),
-            other => other.to_string(),
-        }
-    }
-
-    fn check_golden(golden: &str, key: &str, change: Change<'_>) {
-        let golden: Value = serde_json::from_str(golden).expect("the golden file is JSON");
-        let record = event(key, change).record.value();
-        assert_eq!(shape(&record), shape(&golden["Records"][0]));
-    }
-
-    const NINE: Change<'_> = Change::Written { size: 9, etag: "437b930db84b8079c2dd804a71936b5f" };
-
-    #[test]
-    fn records_have_the_recorded_shape() {
-        check_golden(include_str!("golden/object_created_put.json"), "my_key_0", NINE);
-        check_golden(include_str!("golden/key_encoding.json"), "a@b", NINE);
-        check_golden(include_str!("golden/object_removed_delete.json"), "my-key-2", Change::Removed);
-    }
-
-    #[test]
-    fn the_volatile_values_have_their_recorded_forms() {
-        let record = event("k", NINE).record.value();
-        assert_eq!(record["eventTime"], "2023-04-12T20:43:38.021Z");
-        let all =
-            |value: &Value, test: fn(char) -> bool| value.as_str().is_some_and(|text| text.chars().all(test));
-        let ids = &record["responseElements"];
-        assert!(all(&ids["x-amz-request-id"], |c| c.is_ascii_uppercase() || c.is_ascii_digit()), "{ids}");
-        assert_eq!(ids["x-amz-request-id"].as_str().map(str::len), Some(16));
-        assert_eq!(ids["x-amz-id-2"].as_str().map(str::len), Some(76));
-        let owner = &record["s3"]["bucket"]["ownerIdentity"]["principalId"];
-        assert!(owner.as_str().is_some_and(|text| text.len() == 14 && text.starts_with('A')), "{owner}");
-        let user = record["userIdentity"]["principalId"].as_str().expect("a text");
-        assert!(user.starts_with("AWS:AIDA") && user.len() == 25, "{user}");
-    }
-
-    #[test]
-    fn the_official_type_reads_every_record() {
-        for change in [NINE, Change::Removed] {
-            let event = event("a b/ü.txt", change);
-            let payload = crate::event::payload(&[&event.record], &|_| "wire-1".to_owned());
-            let read: aws_lambda_events::s3::S3Event = serde_json::from_str(&payload).expect("an S3 event");
-            let record = &read.records[0];
-            assert_eq!(record.event_name.as_deref(), Some(change.name()));
-            assert_eq!(record.s3.configuration_id.as_deref(), Some("wire-1"));
-            assert_eq!(record.s3.object.key.as_deref(), Some("a+b/%C3%BC.txt"));
-            assert_eq!(record.s3.object.size, matches!(change, Change::Written { .. }).then_some(9));
-        }
-    }
-
-    fn check_encoded(key: &str, expected: &str) {
-        let mut text = String::new();
-        push_encoded(&mut text, key);
-        assert_eq!(text, expected, "{key:?}");
-    }
-
-    #[test]
-    fn keys_are_encoded_as_a_form_is() {
-        check_encoded("a b/c-d_e.f*", "a+b/c-d_e.f*");
-        check_encoded("a+b@c:d=e", "a%2Bb%40c%3Ad%3De");
-        check_encoded("~%\n\"\\", "%7E%25%0A%22%5C");
-        check_encoded("Grüße/日本", "Gr%C3%BC%C3%9Fe/%E6%97%A5%E6%9C%AC");
-    }
-
-    #[test]
-    fn sequencers_are_seconds_and_a_binary_fraction() {
-        let at = |micros| Sequencer::at(Timestamp::from_micros(micros));
-        assert_eq!(at(1_681_332_217_971_562).text(), "00643717F9F8B84988");
-        assert_eq!(at(1_500_000).text(), "000000000180000000");
-        assert_eq!(Sequencer::read(&at(1_500_000).text()), at(1_500_000));
-        assert!(at(2) < at(2).next() && at(2).next() < at(3));
-        assert!(at(1_999_999).text() < at(2_000_000).text());
-    }
-
-    #[test]
-    fn the_same_change_tells_the_same_whoever_notices_first() {
-        assert_eq!(event("k", NINE), event("k", NINE));
-        assert_ne!(event("k", NINE).record, event("l", NINE).record);
-        assert_eq!(event("k", NINE).record.text().matches(&Record::slot("wire")).count(), 1);
-    }
-}
+#[path = "event_tests.rs"]
+mod tests;

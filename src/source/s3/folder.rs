@@ -42,6 +42,21 @@ pub struct Known {
     pub etag: String,
     /// The sequencer of its last write.
     pub sequencer: Sequencer,
+    /// What the API knows of it beyond its file.
+    pub extra: Extra,
+}
+
+/// What the API knows of an object beyond its file.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Extra {
+    /// The id of its version; empty is the null version.
+    pub version: String,
+    /// Whether it lies in the state folder alone, since no file in the folder can have its name.
+    pub hidden: bool,
+    /// Where its content lies in the state folder, if it does.
+    pub blob: Option<String>,
+    /// Headers, metadata, tags and checksums as JSON; None for a file that people wrote.
+    pub meta: Option<String>,
 }
 
 /// A file found by walking.
@@ -177,7 +192,7 @@ pub fn judge(sight: &Sight, known: Option<&Known>, gone_before: bool) -> Verdict
             };
             if known.is_some_and(same) { Verdict::Nothing } else { Verdict::Written }
         }
-        Sight::Gone | Sight::Folder | Sight::Other(_) => match known {
+        Sight::Gone | Sight::Folder | Sight::Other(_) => match known.filter(|known| !known.extra.hidden) {
             None => Verdict::Nothing,
             Some(_) if gone_before => Verdict::Removed,
             Some(_) => Verdict::Again(Reason::Gone),

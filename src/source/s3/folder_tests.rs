@@ -11,7 +11,8 @@ fn stamp(size: u64) -> Stamp {
 }
 
 fn known(key: &str, size: u64) -> Known {
-    Known { key: key.into(), stamp: stamp(size), etag: format!("e{size}"), sequencer: Sequencer::default() }
+    let (etag, sequencer, extra) = (format!("e{size}"), Sequencer::default(), Extra::default());
+    Known { key: key.into(), stamp: stamp(size), etag, sequencer, extra }
 }
 
 fn found(key: &str, size: u64) -> Found {

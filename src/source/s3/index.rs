@@ -5,28 +5,60 @@ use sqlx::Row;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
 
 use super::event::Sequencer;
-use super::folder::{Known, Stamp};
+use super::folder::{Extra, Known, Stamp};
 use crate::store::Write;
 
 /// How many objects are read at once.
 pub const PAGE: usize = 1000;
 
 const BUCKET: &str = "SELECT folder, seen, floor FROM s3_bucket WHERE bucket = ?1";
-const FETCH: &str = "SELECT key, size, mtime, inode, etag, sequencer FROM s3_object
+const FETCH: &str =
+    "SELECT key, size, mtime, inode, etag, sequencer, version, hidden, blob, meta FROM s3_object
      WHERE bucket = ?1 AND key IN (SELECT value FROM json_each(?2))";
 const NEXT_PAGE: &str = "SELECT key, size, mtime, inode, etag, sequencer FROM s3_object
-     WHERE bucket = ?1 AND key > ?2 AND key < ?3 ORDER BY key LIMIT ?4";
-const PUT: &str = "INSERT INTO s3_object (bucket, key, size, mtime, inode, etag, sequencer)
-     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
+     WHERE bucket = ?1 AND key > ?2 AND key < ?3 AND NOT hidden ORDER BY key LIMIT ?4";
+const PUT: &str =
+    "INSERT INTO s3_object (bucket, key, size, mtime, inode, etag, sequencer, version, hidden, blob, meta)
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+       value ->> 7, value ->> 8, value ->> 9, value ->> 10
      FROM json_each(?1) WHERE true
      ON CONFLICT (bucket, key) DO UPDATE SET size = excluded.size, mtime = excluded.mtime,
-       inode = excluded.inode, etag = excluded.etag, sequencer = excluded.sequencer";
+       inode = excluded.inode, etag = excluded.etag, sequencer = excluded.sequencer,
+       version = excluded.version, hidden = excluded.hidden, blob = excluded.blob, meta = excluded.meta";
+const ARCHIVE: &str =
+    "INSERT OR REPLACE INTO s3_version (bucket, key, sequencer, version, marker, size, etag, blob, meta)
+     SELECT bucket, key, sequencer, version, 0, size, etag, blob, meta FROM s3_object
+     WHERE (bucket, key) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?1))";
+const DROP_VERSION: &str = "DELETE FROM s3_version WHERE (bucket, key, sequencer) IN
+     (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1))";
+const MARK: &str = "INSERT OR REPLACE INTO s3_version (bucket, key, sequencer, version, marker, size, etag)
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, 1, 0, '' FROM json_each(?1)";
+const PUT_VERSION: &str =
+    "INSERT OR REPLACE INTO s3_version (bucket, key, sequencer, version, marker, size, etag, blob, meta)
+     SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
+       value ->> 7, value ->> 8 FROM json_each(?1)";
+const SET: &str = "INSERT OR REPLACE INTO s3_setting (bucket, name, body)
+     SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1)";
+const UNSET: &str = "DELETE FROM s3_setting WHERE (bucket, name) IN
+     (SELECT value ->> 0, value ->> 1 FROM json_each(?1))";
+const GET: &str = "SELECT body FROM s3_setting WHERE bucket = ?1 AND name = ?2";
+const INTEND: &str = "INSERT INTO s3_deed (bucket, id, deed)
+     SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1)";
+const DONE: &str = "DELETE FROM s3_deed WHERE (bucket, id) IN
+     (SELECT value ->> 0, value ->> 1 FROM json_each(?1))";
+const VERSION: &str = "SELECT sequencer, version, marker, size, etag, blob, meta FROM s3_version
+     WHERE bucket = ?1 AND key = ?2 AND version = ?3";
+const NEWEST: &str = "SELECT sequencer, version, marker, size, etag, blob, meta FROM s3_version
+     WHERE bucket = ?1 AND key = ?2 ORDER BY sequencer DESC LIMIT 2";
+const DEEDS: &str = "SELECT id, deed FROM s3_deed WHERE bucket = ?1 ORDER BY id";
 const DROP: &str = "DELETE FROM s3_object WHERE (bucket, key) IN
      (SELECT value ->> 0, value ->> 1 FROM json_each(?1))";
 const RAISE_FLOOR: &str = "UPDATE s3_bucket SET floor = max(s3_bucket.floor, new.floor)
      FROM (SELECT value ->> 0 AS bucket, max(value ->> 1) AS floor FROM json_each(?1) GROUP BY 1) AS new
      WHERE s3_bucket.bucket = new.bucket";
 const FORGET: &str = "DELETE FROM s3_object WHERE bucket IN (SELECT value ->> 0 FROM json_each(?1))";
+const FORGET_VERSIONS: &str =
+    "DELETE FROM s3_version WHERE bucket IN (SELECT value ->> 0 FROM json_each(?1))";
 const BEGIN: &str = "INSERT INTO s3_bucket (bucket, folder, seen, floor)
      SELECT value ->> 0, value ->> 1, 0, value ->> 2 FROM json_each(?1) WHERE true
      ON CONFLICT (bucket) DO UPDATE SET folder = excluded.folder, seen = 0";
@@ -74,39 +106,162 @@ pub async fn page(
         None => "\u{10ffff}".repeat(300),
     };
     let query = sqlx::query(NEXT_PAGE).bind(bucket).bind(after.max(prefix)).bind(end).bind(PAGE as i64);
-    query.fetch_all(pool).await?.iter().map(known).collect()
+    query.fetch_all(pool).await?.iter().map(bare).collect()
+}
+
+/// What is to be done with files of this bucket, in order: each with its number, as JSON.
+pub async fn deeds(pool: &SqlitePool, bucket: &str) -> Result<Vec<(i64, String)>, sqlx::Error> {
+    sqlx::query_as(DEEDS).bind(bucket).fetch_all(pool).await
+}
+
+/// A version of an object that is not the present one, or a delete marker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Older {
+    /// The sequencer of its write.
+    pub sequencer: Sequencer,
+    /// Its id; empty is the null version.
+    pub version: String,
+    /// Whether it is a delete marker.
+    pub marker: bool,
+    /// Bytes.
+    pub size: u64,
+    /// Its eTag.
+    pub etag: String,
+    /// Where its content lies in the state folder.
+    pub blob: Option<String>,
+    /// Headers, metadata, tags and checksums as JSON.
+    pub meta: Option<String>,
+}
+
+/// The version of this id, if it is not the present one; empty is the null version.
+pub async fn version(
+    pool: &SqlitePool,
+    bucket: &str,
+    (key, version): (&str, &str),
+) -> Result<Option<Older>, sqlx::Error> {
+    let row = sqlx::query(VERSION).bind(bucket).bind(key).bind(version).fetch_optional(pool).await?;
+    row.as_ref().map(older).transpose()
+}
+
+/// The two latest versions of this key that are not the present one, the latest first.
+pub async fn newest(pool: &SqlitePool, bucket: &str, key: &str) -> Result<Vec<Older>, sqlx::Error> {
+    sqlx::query(NEWEST).bind(bucket).bind(key).fetch_all(pool).await?.iter().map(older).collect()
+}
+
+/// A row of `sequencer, version, marker, size, etag, blob, meta`.
+fn older(row: &SqliteRow) -> Result<Older, sqlx::Error> {
+    let (sequencer, size): (&str, i64) = (row.try_get(0)?, row.try_get(3)?);
+    Ok(Older {
+        sequencer: Sequencer::read(sequencer),
+        version: row.try_get(1)?,
+        marker: row.try_get(2)?,
+        size: size.cast_unsigned(),
+        etag: row.try_get(4)?,
+        blob: row.try_get(5)?,
+        meta: row.try_get(6)?,
+    })
 }
 
 fn known(row: &SqliteRow) -> Result<Known, sqlx::Error> {
+    let extra = Extra {
+        version: row.try_get(6)?,
+        hidden: row.try_get(7)?,
+        blob: row.try_get(8)?,
+        meta: row.try_get(9)?,
+    };
+    Ok(Known { extra, ..bare(row)? })
+}
+
+fn bare(row: &SqliteRow) -> Result<Known, sqlx::Error> {
     let (size, inode): (i64, i64) = (row.try_get(1)?, row.try_get(3)?);
     let stamp = Stamp { size: size.cast_unsigned(), mtime: row.try_get(2)?, inode: inode.cast_unsigned() };
     let sequencer: &str = row.try_get(5)?;
-    Ok(Known { key: row.try_get(0)?, stamp, etag: row.try_get(4)?, sequencer: Sequencer::read(sequencer) })
+    let (sequencer, extra) = (Sequencer::read(sequencer), Extra::default());
+    Ok(Known { key: row.try_get(0)?, stamp, etag: row.try_get(4)?, sequencer, extra })
 }
 
-/// Rows to write in one transaction with the events.
+/// Rows to write in one transaction with the events. What is superseded or dropped is archived first.
 #[derive(Debug, Default)]
 pub struct Rows {
+    archived: Vec<Value>,
+    versions_dropped: Vec<Value>,
+    refreshed: Vec<Value>,
     put: Vec<Value>,
     dropped: Vec<Value>,
+    restored: Vec<Value>,
+    versions: Vec<Value>,
+    marked: Vec<Value>,
     floors: Vec<Value>,
+    intended: Vec<Value>,
+    done: Vec<Value>,
 }
 
 impl Rows {
     /// The object is now so.
     pub fn put(&mut self, bucket: &str, object: &Known) {
+        self.put.push(Rows::row(bucket, object));
+    }
+    /// The object was so before anything else happens to it.
+    pub fn refresh(&mut self, bucket: &str, object: &Known) {
+        self.refreshed.push(Rows::row(bucket, object));
+    }
+    fn row(bucket: &str, object: &Known) -> Value {
         let Stamp { size, mtime, inode } = object.stamp;
         let (size, inode) = (size.cast_signed(), inode.cast_signed());
-        self.put.push(json!([bucket, object.key, size, mtime, inode, object.etag, object.sequencer.text()]));
+        let (sequencer, Extra { version, hidden, blob, meta }) = (object.sequencer.text(), &object.extra);
+        let hidden = i64::from(*hidden);
+        json!([bucket, object.key, size, mtime, inode, object.etag, sequencer, version, hidden, blob, meta])
     }
     /// The object is gone; its removal had this sequencer.
     pub fn drop(&mut self, bucket: &str, key: &str, sequencer: Sequencer) {
         self.dropped.push(json!([bucket, key]));
         self.floors.push(json!([bucket, sequencer.text()]));
     }
+    /// An older version becomes the object again, after the present one is gone.
+    pub fn restore(&mut self, bucket: &str, object: &Known) {
+        self.restored.push(Rows::row(bucket, object));
+    }
+    /// This older version is now so.
+    pub fn put_version(&mut self, bucket: &str, key: &str, older: &Older) {
+        let Older { sequencer, version, marker, size, etag, blob, meta } = older;
+        let (sequencer, marker) = (sequencer.text(), i64::from(*marker));
+        self.versions.push(json!([bucket, key, sequencer, version, marker, size, etag, blob, meta]));
+    }
+    /// The present object becomes an older version of its key.
+    pub fn archive(&mut self, bucket: &str, key: &str) {
+        self.archived.push(json!([bucket, key]));
+    }
+    /// This older version, or delete marker, is gone.
+    pub fn drop_version(&mut self, bucket: &str, key: &str, sequencer: Sequencer) {
+        self.versions_dropped.push(json!([bucket, key, sequencer.text()]));
+    }
+    /// A delete marker is the key's latest version.
+    pub fn mark(&mut self, bucket: &str, key: &str, (sequencer, version): (Sequencer, &str)) {
+        self.marked.push(json!([bucket, key, sequencer.text(), version]));
+    }
+    /// This is to be done with files.
+    pub fn intend(&mut self, bucket: &str, id: i64, deed: &str) {
+        self.intended.push(json!([bucket, id, deed]));
+    }
+    /// These are done.
+    pub fn done(&mut self, bucket: &str, ids: Vec<i64>) {
+        self.done.extend(ids.into_iter().map(|id| json!([bucket, id])));
+    }
     /// The statements.
     pub fn writes(self) -> Vec<Write> {
-        let statements = [(PUT, self.put), (DROP, self.dropped), (RAISE_FLOOR, self.floors)];
+        let statements = [
+            (DONE, self.done),
+            (PUT, self.refreshed),
+            (ARCHIVE, self.archived),
+            (DROP_VERSION, self.versions_dropped),
+            (PUT, self.put),
+            (DROP, self.dropped),
+            (PUT, self.restored),
+            (PUT_VERSION, self.versions),
+            (MARK, self.marked),
+            (RAISE_FLOOR, self.floors),
+            (INTEND, self.intended),
+        ];
         statements
             .into_iter()
             .filter(|(_, rows)| !rows.is_empty())
@@ -115,11 +270,33 @@ impl Rows {
     }
 }
 
+/// What was set of a bucket under this name, as JSON.
+pub async fn set(pool: &SqlitePool, bucket: &str, name: &str) -> Result<Option<String>, sqlx::Error> {
+    sqlx::query_scalar(GET).bind(bucket).bind(name).fetch_optional(pool).await
+}
+
+/// Sets something of a bucket, or takes it back.
+pub fn setting(
+    bucket: &str,
+    name: &str,
+    value: Option<&impl serde::Serialize>,
+) -> Result<Vec<Write>, serde_json::Error> {
+    let write = match value {
+        Some(value) => {
+            let body = serde_json::to_string(value)?;
+            Write { sql: SET, rows: vec![json!([bucket, name, body])] }
+        }
+        None => Write { sql: UNSET, rows: vec![json!([bucket, name])] },
+    };
+    Ok(vec![write])
+}
+
 /// Begins anew: the bucket's objects are those of this folder, and none is known yet.
 pub fn begin(bucket: &str, folder: &str) -> Vec<Write> {
     let start = Sequencer::default().text();
     vec![
         Write { sql: FORGET, rows: vec![json!([bucket])] },
+        Write { sql: FORGET_VERSIONS, rows: vec![json!([bucket])] },
         Write { sql: BEGIN, rows: vec![json!([bucket, folder, start])] },
     ]
 }
@@ -138,7 +315,7 @@ mod tests {
     fn object(key: &str, seconds: i64) -> Known {
         let stamp = Stamp { size: 7, mtime: -1, inode: u64::MAX - 1 };
         let sequencer = Sequencer::at(Timestamp::from_millis(seconds * 1000));
-        Known { key: key.into(), stamp, etag: "e".into(), sequencer }
+        Known { key: key.into(), stamp, etag: "e".into(), sequencer, extra: Extra::default() }
     }
 
     #[tokio::test]

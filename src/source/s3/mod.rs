@@ -12,9 +12,10 @@
 //! or not at all.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use tokio::sync::mpsc;
 use tokio::sync::watch::{Sender, channel};
 use tokio_util::sync::CancellationToken;
 
@@ -26,19 +27,27 @@ use crate::random::Random;
 use crate::store::Store;
 use crate::timeline::Timeline;
 use event::Voice;
+use order::Order;
+pub use order::Versioning;
+use vault::Vault;
 
+mod commit;
 mod event;
 mod folder;
 mod index;
 mod later;
 mod look;
 mod means;
+mod obey;
+mod object;
+mod order;
 mod platform;
 mod put;
 mod say;
 mod settle;
 mod survey;
 mod target;
+mod vault;
 mod walk;
 mod watch;
 mod work;
@@ -65,6 +74,16 @@ pub struct Ground {
     pub event_version: String,
 }
 
+impl Ground {
+    /// The state folder.
+    fn state(&self) -> PathBuf {
+        self.store.path().parent().map(PathBuf::from).unwrap_or_default()
+    }
+}
+
+/// How many orders of the S3 API may wait before those who ask wait too.
+const ORDERS_MAX: usize = 1024;
+
 /// A bucket: a folder whose files are its objects.
 pub struct Bucket {
     spec: BucketSpec,
@@ -72,6 +91,11 @@ pub struct Bucket {
     voice: Voice,
     watching: Watching,
     ready: Sender<bool>,
+    vault: Vault,
+    /// What the S3 API asks of whoever watches; the one end stays here, so that nothing asked is lost while it
+    /// begins anew.
+    orders: (mpsc::Sender<Order>, tokio::sync::Mutex<mpsc::Receiver<Order>>),
+    versioning: Mutex<Versioning>,
 }
 
 /// How changes are noticed.
@@ -122,13 +146,27 @@ impl Bucket {
             }
         }
         let voice = Voice::new(&ground.place, &spec.name, &ground.event_version, ground.random.bytes());
-        Ok(Arc::new(Bucket { spec, ground, voice, watching, ready: channel(false).0 }))
+        let vault = Vault::open(&ground.state(), &spec.name, &spec.folder).map_err(|error| {
+            refused(
+                &spec,
+                &format!("cannot make a place for drafts: {error}; is there room, and may we write?"),
+            )
+        })?;
+        let (sender, receiver) = mpsc::channel(ORDERS_MAX);
+        let orders = (sender, tokio::sync::Mutex::new(receiver));
+        let (ready, versioning) = (channel(false).0, Mutex::default());
+        Ok(Arc::new(Bucket { spec, ground, voice, watching, ready, vault, orders, versioning }))
     }
 
     /// Resolves when the first survey is through and the watches are on. Only after [`EventSource::run`] was started.
     pub async fn ready(&self) {
         // The sender lives as long as this bucket.
         self.ready.subscribe().wait_for(|ready| *ready).await.ok();
+    }
+
+    /// Whether it keeps versions.
+    pub fn versioning(&self) -> Versioning {
+        *self.versioning.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The bucket's ARN.

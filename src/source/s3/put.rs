@@ -98,7 +98,7 @@ fn told(errno: Errno, what: &str) -> String {
 }
 
 /// Opens the folder `path` below `root`, making what is missing; never through a link.
-fn make_folders(root: OwnedFd, path: &str) -> Result<OwnedFd, String> {
+pub(super) fn make_folders(root: OwnedFd, path: &str) -> Result<OwnedFd, String> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let mut at = root;
     for name in path.split('/').filter(|name| !name.is_empty()) {

@@ -4,13 +4,18 @@ use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::SourceError;
-use super::event::{Change, Sequencer};
-use super::folder::{Known, Reason, Sight, Verdict, judge};
+use super::event::{Change, How, Sequencer};
+use super::folder::{Extra, Known, Reason, Sight, Stamp, Verdict, judge};
 use super::index::{self, Rows};
-use super::look::{Ask, Depth};
+use super::look::{Ask, Depth, stamp_of};
+use super::obey::Ground;
+use super::order::Versioning;
+use super::vault::{Deed, Draft};
 use super::walk::Remark;
 use super::work::{Item, LATER_MAX, Worker};
+use crate::aws::AwsError;
 use crate::event::Event;
+use crate::store::Write;
 
 /// How many large files are read at once.
 const LARGE_MAX: usize = 2;
@@ -19,9 +24,15 @@ const LONG_OPEN: Duration = Duration::from_secs(10);
 
 /// What a chunk of looks came to.
 #[derive(Default)]
-struct News {
-    events: Vec<Event>,
-    rows: Rows,
+pub(super) struct News {
+    pub events: Vec<Event>,
+    pub rows: Rows,
+    /// Rows of others, written with them.
+    pub writes: Vec<Write>,
+    /// What is done to files once all of it is committed.
+    pub deeds: Vec<Deed>,
+    /// The drafts that the deeds need.
+    pub drafts: Vec<Draft>,
 }
 
 impl Worker {
@@ -74,45 +85,34 @@ impl Worker {
         let mut news = News::default();
         for (item, sight) in items.into_iter().zip(sights) {
             let known = known.remove(&item.key);
-            self.conclude_one(item, sight, known, &mut news);
+            self.conclude_one((item, sight), known, &mut news).await?;
         }
-        let (events, writes) = (news.events, news.rows.writes());
-        if events.is_empty() && writes.is_empty() {
-            return Ok(());
-        }
-        if events.is_empty() {
-            return Ok(self.bucket.ground.store.write(writes).await?);
-        }
-        Ok(self.bucket.ground.outlet.emit_with(events, writes).await?)
+        self.commit(news).await
     }
 
-    fn conclude_one(&mut self, item: Item, sight: Sight, known: Option<Known>, news: &mut News) {
+    async fn conclude_one(
+        &mut self,
+        (item, sight): (Item, Sight),
+        known: Option<Known>,
+        news: &mut News,
+    ) -> Result<(), SourceError> {
         let now = Instant::now();
         match &sight {
             Sight::Folder => drop(self.to_survey.insert(format!("{}/", item.key))),
             Sight::Other(what) => self.said.remark(Remark::other(&item.key, what)),
             Sight::Refused(why) => self.said.remark(Remark::refused(&item.key, why)),
-            Sight::Large if self.large.len() < LARGE_MAX => return self.read_large(item),
+            Sight::Large if self.large.len() < LARGE_MAX => {
+                self.read_large(item);
+                return Ok(());
+            }
             _ => {}
         }
         let gone_before = item.wait.is_some_and(|wait| wait.gone_before(now));
         match (judge(&sight, known.as_ref(), gone_before), sight) {
             (Verdict::Written, Sight::Object(stamp, etag)) => {
-                let sequencer = self.sequencer(known.as_ref());
-                let object = Known { key: item.key, stamp, etag, sequencer };
-                news.rows.put(&self.bucket.spec.name, &object);
-                // What was there before us is noted and not told.
-                if !object.etag.is_empty() {
-                    let change = Change::Written { size: stamp.size, etag: &object.etag };
-                    news.events.push(self.describe(&object.key, change, sequencer));
-                }
+                self.written(item, (stamp, etag), known, news).await?
             }
-            (Verdict::Removed, _) => {
-                let sequencer = self.sequencer(known.as_ref());
-                self.floor = self.floor.max(sequencer);
-                news.rows.drop(&self.bucket.spec.name, &item.key, sequencer);
-                news.events.push(self.describe(&item.key, Change::Removed, sequencer));
-            }
+            (Verdict::Removed, _) => self.removed(item.key, known, news).await?,
             (Verdict::Again(reason), _) => {
                 if item.is_long_open(reason, now) {
                     self.said.remark(Remark::open(&item.key));
@@ -124,16 +124,67 @@ impl Worker {
             }
             (Verdict::Nothing | Verdict::Written, _) => {}
         }
+        Ok(())
+    }
+
+    /// Somebody has written the file.
+    async fn written(
+        &mut self,
+        item: Item,
+        (stamp, etag): (Stamp, String),
+        known: Option<Known>,
+        news: &mut News,
+    ) -> Result<(), SourceError> {
+        let sequencer = self.sequencer(known.as_ref());
+        let mut extra = Extra::default();
+        if self.bucket.versioning() != Versioning::Off {
+            let Some(copy) = self.copy_of(&item.key, stamp).await else {
+                self.later.again(item.key, (Reason::Busy, item.hint), item.wait, Instant::now());
+                return Ok(());
+            };
+            let blob = self.bucket.new_blob();
+            news.deeds.push(Deed::Keep(copy.path().to_owned(), blob.clone()));
+            news.drafts.push(copy);
+            extra = Extra { version: self.new_version(), blob: Some(blob), ..Extra::default() };
+        }
+        self.supersede(&item.key, &mut Ground::of(known), news).await.map_err(as_source_error)?;
+        let object = Known { key: item.key, stamp, etag, sequencer, extra };
+        news.rows.put(&self.bucket.spec.name, &object);
+        // What was there before us is noted and not told.
+        if !object.etag.is_empty() {
+            let version = object.extra.version.as_str();
+            let change = Change::Written { how: How::Put, size: stamp.size, etag: &object.etag, version };
+            news.events.push(self.tell(&object.key, change, (sequencer, None)));
+        }
+        Ok(())
+    }
+
+    /// Somebody has removed the file.
+    async fn removed(
+        &mut self,
+        key: String,
+        known: Option<Known>,
+        news: &mut News,
+    ) -> Result<(), SourceError> {
+        self.remove(key, false, (None, Ground::of(known)), news).await.map_err(as_source_error)?;
+        Ok(())
+    }
+
+    /// A copy of the file's content, if it is still this one when it is made.
+    async fn copy_of(&self, key: &str, stamp: Stamp) -> Option<Draft> {
+        let (bucket, key) = (self.bucket.clone(), key.to_owned());
+        let copying = tokio::task::spawn_blocking(move || {
+            let mut file = bucket.vault.open_file(&key).ok()?;
+            let copy = bucket.vault.copy(&mut file, bucket.ground.random.number()).ok()?;
+            (stamp_of(&nix::sys::stat::fstat(&file).ok()?) == stamp).then_some(copy)
+        });
+        copying.await.ok().flatten()
     }
 
     /// The sequencer of a change now: higher than those of all changes to the key before.
-    fn sequencer(&self, known: Option<&Known>) -> Sequencer {
+    pub(super) fn sequencer(&self, known: Option<&Known>) -> Sequencer {
         let before = known.map_or(self.floor, |known| known.sequencer);
         Sequencer::at(self.bucket.ground.clock.now()).max(before.next())
-    }
-
-    fn describe(&self, key: &str, change: Change<'_>, sequencer: Sequencer) -> Event {
-        self.bucket.voice.describe(key, change, sequencer, self.bucket.ground.clock.now())
     }
 
     fn read_large(&mut self, item: Item) {
@@ -145,6 +196,10 @@ impl Worker {
             (item, sight)
         });
     }
+}
+
+fn as_source_error(error: AwsError) -> SourceError {
+    SourceError(error.message)
 }
 
 impl Item {

@@ -16,6 +16,7 @@ use super::index;
 use super::later::{Later, Wait};
 use super::look::{Depth, Eye, now_nanos};
 use super::means::{Means, means};
+use super::order::{Order, VERSIONING};
 use super::say::Said;
 use super::survey::{End, Report, Surveyor};
 use super::walk::Remark;
@@ -66,6 +67,10 @@ pub(super) struct Worker {
     /// Large files being read, with what was hinted meanwhile.
     pub reading: HashMap<String, Option<Hint>>,
     pub said: Said,
+    /// The number of the deed that was written down last.
+    pub last_deed: i64,
+    /// Deeds that are done and not struck off yet.
+    pub deeds_done: Vec<i64>,
 }
 
 /// Tells those who read files that nobody waits any more.
@@ -82,10 +87,12 @@ pub async fn run(bucket: Arc<Bucket>, stop: CancellationToken) -> Result<(), Sou
     let (sender, reports) = mpsc::channel(4);
     let stopping = StopReading(Arc::default());
     let (mut worker, hints) = Worker::new(bucket, stopping.0.clone(), sender)?;
+    let orders = worker.bucket.clone();
+    let mut orders = orders.orders.1.lock().await;
     worker.begin().await?;
     tokio::select! {
         () = stop.cancelled() => Ok(()),
-        ended = worker.work(hints, reports) => ended,
+        ended = worker.work(hints, reports, &mut orders) => ended,
     }
 }
 
@@ -121,6 +128,8 @@ impl Worker {
             large: JoinSet::new(),
             reading: HashMap::new(),
             said,
+            last_deed: 0,
+            deeds_done: Vec::new(),
         };
         if let Some(why) = polled {
             worker.poll_because(&why);
@@ -133,6 +142,10 @@ impl Worker {
         let (spec, store) = (&self.bucket.spec, &self.bucket.ground.store);
         // Whoever watched this bucket before us in this process may have left a transaction on its way.
         store.write(Vec::new()).await?;
+        let (spec, store) = (spec.clone(), store.clone());
+        self.do_what_is_left().await?;
+        let kept = self.bucket.get(VERSIONING).await.map_err(|error| SourceError(error.message))?;
+        self.bucket.is_kept_so(kept.unwrap_or_default());
         let folder = spec.folder.to_string_lossy();
         let remembered =
             index::remembered(store.read(), &spec.name).await.map_err(|error| self.unreadable(error))?;
@@ -160,8 +173,9 @@ impl Worker {
         &mut self,
         mut hints: Hints,
         mut reports: mpsc::Receiver<Report>,
+        orders: &mut mpsc::Receiver<Order>,
     ) -> Result<(), SourceError> {
-        let mut told = Vec::new();
+        let (mut told, mut asked) = (Vec::new(), Vec::new());
         loop {
             self.survey_if_due();
             let wake = self.next_wake().saturating_duration_since(Instant::now());
@@ -172,6 +186,9 @@ impl Worker {
                         self.to_survey.insert(String::new());
                     }
                     self.take_hints(&mut told).await?;
+                }
+                _ = orders.recv_many(&mut asked, CHUNK) => {
+                    self.take_orders(std::mem::take(&mut asked)).await?;
                 }
                 Some(report) = reports.recv(), if !crowded => self.take_report(report).await?,
                 Some(read) = self.large.join_next(), if !self.large.is_empty() => {
@@ -266,7 +283,7 @@ impl Worker {
     }
 
     /// The key with how it waited.
-    fn item(&mut self, key: String, hint: Hint) -> Item {
+    pub(super) fn item(&mut self, key: String, hint: Hint) -> Item {
         let wait = self.later.take(&key);
         let hint = wait.map_or(hint, |wait| wait.hint.max(hint));
         Item { key, hint, wait }

@@ -1,6 +1,6 @@
 //! Many files, lost hints, and folders that give none.
 
-use super::event::{Change, Sequencer};
+use super::event::{Change, Sequencer, Tale};
 use super::*;
 
 /// Makes `count` files in folders of a thousand.
@@ -95,7 +95,15 @@ async fn figures() {
         world.emitted().await;
         writes.push(begun.elapsed());
         let at = world.clock.now();
-        let event = world.bucket().voice.describe(&i.to_string(), Change::Removed, Sequencer::default(), at);
+        let key = i.to_string();
+        let tale = Tale {
+            key: &key,
+            change: Change::Removed { version: "", expired: false },
+            sequencer: Sequencer::default(),
+            at,
+            caller: None,
+        };
+        let event = world.bucket().voice.describe(&tale);
         let begun = Instant::now();
         world.outlet.emit_with(vec![event], Vec::new()).await.expect("emits");
         world.emitted().await;

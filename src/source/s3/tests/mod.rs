@@ -18,6 +18,7 @@ mod files;
 mod folders;
 mod load;
 mod offline;
+mod orders;
 mod puts;
 
 /// How long a test waits for anything.

@@ -1,0 +1,88 @@
+//! One commit of a bucket: events, rows and deeds, the deeds done before anyone hears of the events.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::SourceError;
+use super::index::{self, Rows};
+use super::settle::News;
+use super::vault::Deed;
+use super::work::Worker;
+use crate::delivery::queue::Own;
+
+/// How a deed went: its number, and why it could not be done.
+type Performed = (i64, Result<(), String>);
+
+impl Worker {
+    /// Writes all of it in one commit and does its deeds before anyone hears of it.
+    pub(super) async fn commit(&mut self, mut news: News) -> Result<(), SourceError> {
+        let bucket = self.bucket.clone();
+        let mut deeds = Vec::new();
+        for deed in std::mem::take(&mut news.deeds) {
+            self.last_deed += 1;
+            // Plain values always become JSON.
+            let text = serde_json::to_string(&deed).unwrap_or_default();
+            news.rows.intend(&bucket.spec.name, self.last_deed, &text);
+            deeds.push((self.last_deed, deed));
+        }
+        if !deeds.is_empty() {
+            news.rows.done(&bucket.spec.name, std::mem::take(&mut self.deeds_done));
+        }
+        let mut writes = news.rows.writes();
+        writes.extend(news.writes);
+        if news.events.is_empty() && writes.is_empty() {
+            return Ok(());
+        }
+        let performed: Arc<Mutex<Vec<Performed>>> = Arc::default();
+        let (told, vault) = (performed.clone(), bucket.clone());
+        let then = move || {
+            let done = deeds.iter().map(|(id, deed)| {
+                (*id, vault.vault.perform(deed).map_err(|error| format!("{deed:?}: {error}")))
+            });
+            told.lock().unwrap_or_else(PoisonError::into_inner).extend(done);
+        };
+        let own = Own { writes, then: Some(Box::new(then)) };
+        let written = bucket.ground.outlet.emit_with(news.events, own).await;
+        drop(news.drafts);
+        for (id, done) in performed.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            match done {
+                Ok(()) => self.deeds_done.push(id),
+                Err(why) => bucket.notice("error", format!("cannot do what was written down: {why}")),
+            }
+        }
+        Ok(written?)
+    }
+
+    /// Has what is done struck off, when nobody waits for it.
+    pub(super) async fn tidy_deeds(&mut self) {
+        if self.deeds_done.is_empty() {
+            return;
+        }
+        let mut rows = Rows::default();
+        rows.done(&self.bucket.spec.name, std::mem::take(&mut self.deeds_done));
+        let rows = rows.writes().into_iter().map(crate::store::Rows::from).collect();
+        // If it fails, they are done once more after the next start, which is harmless.
+        self.bucket.ground.store.commit_soon(rows, Box::new(|_| ())).await.ok();
+    }
+
+    /// Does what was written down and not done when we died. Before anybody looks at the folder.
+    pub(super) async fn do_what_is_left(&mut self) -> Result<(), SourceError> {
+        let (bucket, store) = (self.bucket.clone(), self.bucket.ground.store.clone());
+        let deeds =
+            index::deeds(store.read(), &bucket.spec.name).await.map_err(|error| self.unreadable(error))?;
+        self.last_deed = deeds.last().map_or(self.last_deed, |(id, _)| self.last_deed.max(*id));
+        let mut rows = Rows::default();
+        rows.done(&bucket.spec.name, deeds.iter().map(|(id, _)| *id).collect());
+        let at = bucket.clone();
+        let doing = tokio::task::spawn_blocking(move || {
+            let deeds = deeds.iter().filter_map(|(_, text)| serde_json::from_str::<Deed>(text).ok());
+            let failed = deeds.filter_map(|deed| Some((at.vault.perform(&deed).err()?, deed)));
+            let failed: Vec<String> = failed.map(|(error, deed)| format!("{deed:?}: {error}")).collect();
+            let cleared = at.vault.clear_drafts().err().map(|error| format!("drafts: {error}"));
+            failed.into_iter().chain(cleared).collect::<Vec<String>>()
+        });
+        for why in doing.await.unwrap_or_default() {
+            bucket.notice("error", format!("cannot do what was written down: {why}"));
+        }
+        Ok(store.write(rows.writes()).await?)
+    }
+}

@@ -1,0 +1,175 @@
+//! Objects as they are read: the row, held against the file that stands for it now.
+
+use std::fs::File;
+use std::io;
+use std::sync::Arc;
+
+use super::Bucket;
+use super::event::{Caller, Sequencer};
+use super::folder::Known;
+use super::index::{self, Older};
+use super::look::stamp_of;
+use super::order::{Act, Versioning, broken, kept_version, shown_version};
+use crate::aws::AwsError;
+use crate::clock::Timestamp;
+
+/// How often a file is looked at again that changes while it is read.
+const TRIES: usize = 3;
+
+/// An object, or a version of one, or a delete marker.
+#[derive(Clone, Debug)]
+pub struct Object {
+    /// Its key.
+    pub key: String,
+    /// Bytes.
+    pub size: u64,
+    /// Its eTag, without quotes.
+    pub etag: String,
+    /// When it was written, simulated.
+    pub modified: Timestamp,
+    /// Its version as the API names it; None in a bucket that never had versions.
+    pub version: Option<String>,
+    /// Whether it is a delete marker.
+    pub marker: bool,
+    /// Whether it is the key's latest version.
+    pub latest: bool,
+    /// Headers, metadata, tags and checksums as JSON.
+    pub meta: Option<String>,
+    content: Option<Arc<File>>,
+}
+
+impl Object {
+    /// Its content, from the beginning.
+    pub fn open(&self) -> io::Result<File> {
+        match &self.content {
+            Some(file) => file.try_clone(),
+            None => Err(io::Error::from(io::ErrorKind::NotFound)),
+        }
+    }
+}
+
+impl Bucket {
+    /// The object of this key as it is now, or this version of it (`null` for the null version), opened. Without a
+    /// version a delete marker is an answer too: it says that there is nothing. What people have just dropped is
+    /// there; what somebody is still writing is not yet.
+    pub async fn object(
+        self: &Arc<Self>,
+        key: &str,
+        version: Option<&str>,
+    ) -> Result<Option<Object>, AwsError> {
+        let wanted = version.map(kept_version);
+        for _ in 0..TRIES {
+            let known = self.known(key).await?;
+            let known = known.filter(|known| wanted.is_none_or(|wanted| known.extra.version == wanted));
+            if known.is_none() && wanted.is_some() {
+                break;
+            }
+            let (bucket, row, at) = (self.clone(), known.clone(), key.to_owned());
+            let opened = tokio::task::spawn_blocking(move || bucket.open_known(&at, row.as_ref()));
+            match opened.await.map_err(|error| broken(&error))? {
+                Opened::AsKnown(content) => {
+                    return Ok(known.map(|known| self.present(known, Some(Arc::new(content)))));
+                }
+                Opened::Nothing => break,
+                // The worker has not seen this yet: it is told to look.
+                Opened::Otherwise => {
+                    let caller =
+                        Caller { request_id: String::new(), host_id: String::new(), address: String::new() };
+                    self.order(key, Act::Look, caller).await?;
+                }
+            }
+        }
+        match wanted {
+            Some(wanted) => {
+                let found = index::version(self.ground.store.read(), &self.spec.name, (key, wanted)).await;
+                Ok(found.map_err(|error| broken(&error))?.map(|older| self.older_object(key, older, false)))
+            }
+            None if self.versioning() == Versioning::Off => Ok(None),
+            None => {
+                let newest = index::newest(self.ground.store.read(), &self.spec.name, key).await;
+                let newest = newest.map_err(|error| broken(&error))?.into_iter().next();
+                Ok(newest.filter(|older| older.marker).map(|older| self.older_object(key, older, true)))
+            }
+        }
+    }
+
+    /// What is known of a key.
+    pub(super) async fn known(&self, key: &str) -> Result<Option<Known>, AwsError> {
+        let found = index::fetch(self.ground.store.read(), &self.spec.name, &[key]).await;
+        Ok(found.map_err(|error| broken(&error))?.pop())
+    }
+
+    fn open_known(&self, key: &str, known: Option<&Known>) -> Opened {
+        if let Some(known) = known.filter(|known| known.extra.hidden) {
+            let blob = known.extra.blob.as_deref().unwrap_or_default();
+            return self.vault.open_blob(blob).map_or(Opened::Nothing, Opened::AsKnown);
+        }
+        if super::folder::refusal(key).is_some() {
+            return Opened::Nothing;
+        }
+        let file =
+            self.vault.open_file(key).ok().filter(|file| file.metadata().is_ok_and(|found| found.is_file()));
+        match (file, known) {
+            (None, None) => Opened::Nothing,
+            (Some(file), Some(known))
+                if nix::sys::stat::fstat(&file).is_ok_and(|stat| stamp_of(&stat) == known.stamp) =>
+            {
+                Opened::AsKnown(file)
+            }
+            _ => Opened::Otherwise,
+        }
+    }
+
+    /// The object that this row stands for.
+    pub(super) fn present(&self, known: Known, content: Option<Arc<File>>) -> Object {
+        let Known { key, stamp, etag, sequencer, extra } = known;
+        let version = (self.versioning() != Versioning::Off).then(|| shown_version(&extra.version));
+        // A file that was there before us was never read: its eTag is one of its stamp, and like that of an upload in
+        // parts, so that nobody takes it for the hash of its content.
+        let etag = if etag.is_empty() { stamped(&stamp) } else { etag };
+        Object {
+            key,
+            size: stamp.size,
+            etag,
+            modified: sequencer.time(),
+            version,
+            marker: false,
+            latest: true,
+            meta: extra.meta,
+            content,
+        }
+    }
+
+    /// The object that this row of an older version stands for.
+    pub(super) fn older_object(&self, key: &str, older: Older, latest: bool) -> Object {
+        let content = older.blob.as_deref().and_then(|blob| self.vault.open_blob(blob).ok()).map(Arc::new);
+        let Older { sequencer, version, marker, size, etag, meta, .. } = older;
+        Object {
+            key: key.to_owned(),
+            size,
+            etag,
+            modified: Sequencer::time(sequencer),
+            version: Some(shown_version(&version)),
+            marker,
+            latest,
+            meta,
+            content,
+        }
+    }
+}
+
+/// What lies under a key.
+enum Opened {
+    /// What the row says.
+    AsKnown(File),
+    /// Nothing, as we know.
+    Nothing,
+    /// Something else than the row says.
+    Otherwise,
+}
+
+fn stamped(stamp: &super::folder::Stamp) -> String {
+    let parts = [stamp.size.to_be_bytes(), stamp.mtime.to_be_bytes(), stamp.inode.to_be_bytes()];
+    let digest = crate::random::digest(&[&parts.concat()]);
+    format!("{}-1", hex::encode(&digest[..16]))
+}

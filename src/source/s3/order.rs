@@ -1,0 +1,187 @@
+//! What the S3 API asks of a bucket's worker. One worker does everything that happens to a bucket, so that each
+//! happening makes one event: never one for the call and another for the file.
+
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError};
+
+use http::StatusCode;
+use tokio::sync::oneshot;
+
+use super::event::{Caller, How, Retouch, Sequencer};
+use super::folder::Known;
+use super::vault::Draft;
+use super::{Bucket, index};
+use crate::aws::AwsError;
+use crate::store::Write;
+
+/// Says whether a call may go on, given the object as it is; the failure if not.
+pub type Check = Box<dyn FnOnce(Option<&Known>) -> Result<(), AwsError> + Send>;
+/// Given what the API knows of an object, what it shall know; None changes nothing and is no event.
+pub type Edit = Box<dyn FnOnce(Option<&str>) -> Result<Option<String>, AwsError> + Send>;
+/// What comes of an order.
+pub type Answered = Result<Done, AwsError>;
+
+/// Something to do to one key.
+pub struct Order {
+    /// The key.
+    pub key: String,
+    /// What to do.
+    pub act: Act,
+    /// Who made the call.
+    pub caller: Caller,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Answered>,
+}
+
+/// What can be done to a key.
+pub enum Act {
+    /// Look at its file now.
+    Look,
+    /// Write the object.
+    Put(Box<Put>),
+    /// Remove the object.
+    Delete(Delete),
+    /// Change what is known of it, not its content.
+    Edit {
+        /// The id of the version; None for the present one.
+        version: Option<String>,
+        /// What is done.
+        what: Retouch,
+        /// The change.
+        edit: Edit,
+    },
+}
+
+/// An object to write.
+pub struct Put {
+    /// Its content.
+    pub draft: Draft,
+    /// Its eTag, without quotes.
+    pub etag: String,
+    /// Headers, metadata, tags and checksums as JSON.
+    pub meta: Option<String>,
+    /// By which call.
+    pub how: How,
+    /// Its condition, if it has one.
+    pub check: Option<Check>,
+    /// Rows written with it.
+    pub writes: Vec<Write>,
+    /// Blobs that are needed no more then.
+    pub forget: Vec<String>,
+}
+
+/// An object to remove.
+pub struct Delete {
+    /// The id of the version, `null` for the null version; None removes the object, or marks it as deleted.
+    pub version: Option<String>,
+    /// Its condition, if it has one.
+    pub check: Option<Check>,
+    /// Whether it is the lifecycle that does it.
+    pub expired: bool,
+}
+
+/// What was done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// The version that was written or removed: its id, `null`, or None in a bucket without versions.
+    pub version: Option<String>,
+    /// Whether that is a delete marker.
+    pub marker: bool,
+    /// The sequencer of the change.
+    pub sequencer: Sequencer,
+}
+
+/// Whether a bucket keeps versions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub enum Versioning {
+    /// It never did.
+    #[default]
+    Off,
+    /// It does.
+    Enabled,
+    /// It did.
+    Suspended,
+}
+
+/// The setting that holds it.
+pub const VERSIONING: &str = "versioning";
+
+/// Versions as the API names them: the empty one is `null`.
+pub fn shown_version(version: &str) -> String {
+    if version.is_empty() { "null".to_owned() } else { version.to_owned() }
+}
+
+/// The same the other way round.
+pub fn kept_version(shown: &str) -> &str {
+    if shown == "null" { "" } else { shown }
+}
+
+impl Bucket {
+    /// Has the worker do something to a key. On the disk when it returns.
+    pub async fn order(self: &Arc<Self>, key: &str, act: Act, caller: Caller) -> Answered {
+        let (answer, answered) = oneshot::channel();
+        let order = Order { key: key.to_owned(), act, caller, answer };
+        if self.orders.0.send(order).await.is_err() {
+            return Err(stopped());
+        }
+        answered.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// From now on versions are kept so.
+    pub async fn keep_versions(&self, versioning: Versioning) -> Result<(), AwsError> {
+        self.set(VERSIONING, Some(&versioning)).await?;
+        self.is_kept_so(versioning);
+        Ok(())
+    }
+
+    /// Versions are kept so.
+    pub(super) fn is_kept_so(&self, versioning: Versioning) {
+        *self.versioning.lock().unwrap_or_else(PoisonError::into_inner) = versioning;
+    }
+
+    /// Sets something of this bucket, or takes it back.
+    pub async fn set(&self, name: &str, value: Option<&impl serde::Serialize>) -> Result<(), AwsError> {
+        let writes = index::setting(&self.spec.name, name, value).map_err(|error| broken(&error))?;
+        self.ground.store.write(writes).await.map_err(|error| broken(&error))
+    }
+
+    /// What was set; None if nothing was.
+    pub async fn get<T: serde::de::DeserializeOwned>(&self, name: &str) -> Result<Option<T>, AwsError> {
+        let found = index::set(self.ground.store.read(), &self.spec.name, name).await;
+        let Some(text) = found.map_err(|error| broken(&error))? else { return Ok(None) };
+        serde_json::from_str(&text).map(Some).map_err(|error| broken(&error))
+    }
+
+    /// Begins a draft for an object of this bucket.
+    pub fn draft(&self) -> Result<Draft, AwsError> {
+        self.vault.draft(self.ground.random.number()).map_err(|error| broken(&error))
+    }
+
+    /// Where the draft of an object may go without an order: a part of an upload.
+    pub fn new_blob(&self) -> String {
+        format!("{:016x}", self.ground.random.number())
+    }
+
+    /// Keeps a draft as a blob.
+    pub fn keep(&self, draft: Draft, blob: &str) -> Result<(), AwsError> {
+        let path: PathBuf = draft.path().to_owned();
+        let kept = self.vault.perform(&super::vault::Deed::Keep(path, blob.to_owned()));
+        kept.map_err(|error| broken(&error))
+    }
+}
+
+fn stopped() -> AwsError {
+    let error =
+        AwsError::new(503, "ServiceUnavailable", "dropwire is stopping, or the bucket is being opened");
+    error.header("retry-after", "1")
+}
+
+/// The failure that says that the machine did not do what was asked.
+pub fn broken(error: &dyn std::fmt::Display) -> AwsError {
+    let status = StatusCode::INTERNAL_SERVER_ERROR.as_u16();
+    AwsError::new(
+        status,
+        "InternalError",
+        format!("We encountered an internal error: {error}. Please try again."),
+    )
+}

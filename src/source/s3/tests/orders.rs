@@ -1,0 +1,210 @@
+//! What the S3 API asks of a bucket: each happening is one event, and what is answered is there after a crash.
+
+use std::io::{Read, Write as _};
+
+use super::*;
+use crate::aws::AwsError;
+use crate::source::s3::event::{Caller, How};
+use crate::source::s3::order::{Act, Answered, Delete, Put, Versioning};
+
+impl World {
+    async fn order(&self, key: &str, act: Act) -> Answered {
+        let caller =
+            Caller { request_id: "REQUEST".into(), host_id: "HOST".into(), address: "127.0.0.9".into() };
+        self.bucket().order(key, act, caller).await
+    }
+
+    fn put_act(&self, content: &str) -> Act {
+        let mut draft = self.bucket().draft().expect("a draft");
+        draft.file.write_all(content.as_bytes()).expect("writes");
+        let (etag, how) = (etag_of(content), How::Put);
+        let (meta, check, writes, forget) = (Some("{\"a\":1}".to_owned()), None, Vec::new(), Vec::new());
+        Act::Put(Box::new(Put { draft, etag, meta, how, check, writes, forget }))
+    }
+
+    async fn put_object(&self, key: &str, content: &str) -> Option<String> {
+        self.order(key, self.put_act(content)).await.expect("is written").version
+    }
+
+    async fn delete_object(&self, key: &str, version: Option<&str>) -> (Option<String>, bool) {
+        let act = Act::Delete(Delete { version: version.map(str::to_owned), check: None, expired: false });
+        let done = self.order(key, act).await.expect("is removed");
+        (done.version, done.marker)
+    }
+
+    fn content(&self, key: &str) -> Option<String> {
+        std::fs::read_to_string(self.path(key)).ok()
+    }
+
+    /// All files below the state folder's part for S3 and the bucket's folder, but for the bucket's objects.
+    fn litter(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.dir.path().join("s3")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).expect("reads") {
+                let path = entry.expect("an entry").path();
+                if path.is_dir() { folders.push(path) } else { found.push(path) }
+            }
+        }
+        found
+    }
+
+    async fn open(&self, key: &str) -> Option<String> {
+        let object = self.bucket().object(key, None).await.expect("reads")?;
+        let mut text = String::new();
+        object.open().expect("opens").read_to_string(&mut text).expect("reads");
+        Some(text)
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_is_put_is_a_file_and_one_event() {
+    let world = World::running().await;
+    world.put_object("a/b.txt", "one").await;
+    assert_eq!(world.content("a/b.txt").as_deref(), Some("one"));
+    world.put_object("a/b.txt", "two").await;
+    world.write("c.txt", "by hand");
+    world.delete_object("a/b.txt", None).await;
+    world.delete_object("never", None).await;
+    assert_eq!(world.content("a/b.txt"), None);
+    world.check(&["Put a/b.txt", "Put a/b.txt", "Put c.txt", "Delete a/b.txt", "Delete never"]).await;
+    let record = &world.records("a/b.txt").await[0];
+    assert_eq!(record["responseElements"]["x-amz-request-id"], "REQUEST");
+    assert_eq!(record["requestParameters"]["sourceIPAddress"], "127.0.0.9");
+    assert_eq!(record["s3"]["object"]["eTag"], etag_of("one"));
+    assert!(world.litter().is_empty(), "{:?}", world.litter());
+}
+
+#[tokio::test]
+async fn keys_that_no_file_can_have_lie_in_the_state_folder_alone() {
+    let mut world = World::running().await;
+    let long = "x".repeat(300);
+    let odd = ["n/m", "../out", "a//b", "folder/", "/abs", ".", "d", &long];
+    world.put_object("n", "a file").await;
+    world.put_object("d/inside", "makes a folder of d").await;
+    for key in odd {
+        world.put_object(key, key).await;
+        assert_eq!(world.open(key).await.as_deref(), Some(key), "{key}");
+    }
+    world.kill().await;
+    world.start().await;
+    for key in odd {
+        assert_eq!(world.open(key).await.as_deref(), Some(key), "{key} after a crash");
+    }
+    let around: Vec<_> = std::fs::read_dir(world.path("..")).expect("reads").collect();
+    assert_eq!(around.len(), 1, "nothing beside the bucket's folder: {around:?}");
+    for key in odd {
+        world.delete_object(key, None).await;
+        assert_eq!(world.open(key).await, None, "{key}");
+    }
+    assert!(world.litter().is_empty(), "{:?}", world.litter());
+    let mut expected: Vec<String> = odd.iter().map(|key| format!("Put {key}")).collect();
+    expected.extend(odd.iter().map(|key| format!("Delete {key}")));
+    expected.extend(["Put n".to_owned(), "Put d/inside".to_owned()]);
+    world.check(&expected.iter().map(String::as_str).collect::<Vec<_>>()).await;
+}
+
+#[tokio::test]
+async fn a_refused_condition_leaves_nothing_behind() {
+    let world = World::running().await;
+    world.write("k", "by hand");
+    let Act::Put(mut put) = world.put_act("by a call") else { panic!("a put") };
+    put.check = Some(Box::new(|known| match known {
+        Some(_) => Err(AwsError::new(412, "PreconditionFailed", "it is there")),
+        None => Ok(()),
+    }));
+    let refused = world.order("k", Act::Put(put)).await.expect_err("it is there already");
+    assert_eq!(refused.code, "PreconditionFailed");
+    assert_eq!(world.content("k").as_deref(), Some("by hand"));
+    world.check(&["Put k"]).await;
+    assert!(world.litter().is_empty(), "{:?}", world.litter());
+}
+
+#[tokio::test]
+async fn versions_stay_whoever_writes_the_next_one() {
+    let world = World::running().await;
+    world.put_object("k", "before versions").await;
+    world.bucket().keep_versions(Versioning::Enabled).await.expect("is kept");
+    let one = world.put_object("k", "one").await.expect("a version");
+    world.write("k", "by hand");
+    world.until("three puts", |events| events.len() == 3).await;
+    let three = world.put_object("k", "three").await.expect("a version");
+    let read = async |version: &str| -> Option<String> {
+        let object = world.bucket().object("k", Some(version)).await.expect("reads")?;
+        let mut text = String::new();
+        object.open().expect("opens").read_to_string(&mut text).expect("reads");
+        Some(text)
+    };
+    assert_eq!(read("null").await.as_deref(), Some("before versions"));
+    assert_eq!(read(&one).await.as_deref(), Some("one"));
+    assert_eq!(read(&three).await.as_deref(), Some("three"));
+    let (marker, is_marker) = world.delete_object("k", None).await;
+    assert!(is_marker);
+    assert_eq!(world.content("k"), None);
+    // The marker goes, and the version before it is there again, as a file.
+    world.delete_object("k", marker.as_deref()).await;
+    assert_eq!(world.content("k").as_deref(), Some("three"));
+    // So goes the present version: what people wrote is there again.
+    world.delete_object("k", Some(&three)).await;
+    assert_eq!(world.content("k").as_deref(), Some("by hand"));
+    // Every write made one event, and what it did to files made none.
+    world.put_object("fence", "").await;
+    let expected =
+        ["Put k", "Put k", "Put k", "Put k", "DeleteMarkerCreated k", "Delete k", "Delete k", "Put fence"];
+    assert_eq!(world.events().await, expected);
+    assert_eq!(world.records("k").await[0]["s3"]["object"].get("versionId"), None);
+    assert_eq!(world.records("k").await[1]["s3"]["object"]["versionId"], one.as_str());
+}
+
+#[tokio::test]
+async fn what_was_committed_and_not_done_is_done_after_a_crash() {
+    let mut world = World::running().await;
+    world.put_object("old", "old").await;
+    let draft = world.bucket().draft().expect("a draft");
+    std::fs::write(draft.path(), "new").expect("writes");
+    let left = draft.path().to_owned();
+    // A crash between the commit and its deeds, and another draft that nobody committed.
+    std::mem::forget(draft);
+    std::mem::forget(world.bucket().draft().expect("another"));
+    world.kill().await;
+    let stat = std::fs::metadata(&left).expect("is there");
+    let old = std::fs::metadata(world.path("old")).expect("is there");
+    let sql = "INSERT INTO s3_object (bucket, key, size, mtime, inode, etag, sequencer) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+    use std::os::unix::fs::MetadataExt;
+    let nanos = |found: &std::fs::Metadata| found.mtime() * 1_000_000_000 + found.mtime_nsec();
+    let path = world.store.path().to_owned();
+    let mut connection =
+        <sqlx::SqliteConnection as sqlx::Connection>::connect(&format!("sqlite:{}", path.display()))
+            .await
+            .expect("connects");
+    sqlx::query(sql)
+        .bind("inbox")
+        .bind("new")
+        .bind(3_i64)
+        .bind(nanos(&stat))
+        .bind(stat.ino().cast_signed())
+        .bind(etag_of("new"))
+        .bind("000000000100000000")
+        .execute(&mut connection)
+        .await
+        .expect("writes");
+    sqlx::query("DELETE FROM s3_object WHERE key = 'old'").execute(&mut connection).await.expect("writes");
+    let deeds = [
+        serde_json::json!({"Show": [left, "new"]}),
+        serde_json::json!({"Remove": ["old", old.len(), nanos(&old), old.ino()]}),
+    ];
+    for (id, deed) in deeds.iter().enumerate() {
+        sqlx::query("INSERT INTO s3_deed (bucket, id, deed) VALUES ('inbox', ?1, ?2)")
+            .bind(i64::try_from(id).expect("small") + 100)
+            .bind(deed.to_string())
+            .execute(&mut connection)
+            .await
+            .expect("writes");
+    }
+    drop(connection);
+    world.start().await;
+    assert_eq!(world.content("new").as_deref(), Some("new"));
+    assert_eq!(world.content("old"), None);
+    assert!(world.litter().is_empty(), "{:?}", world.litter());
+    world.check(&["Put old"]).await;
+}
