@@ -148,8 +148,8 @@ pub async fn newest(pool: &SqlitePool, bucket: &str, key: &str) -> Result<Vec<Ol
     sqlx::query(NEWEST).bind(bucket).bind(key).fetch_all(pool).await?.iter().map(older).collect()
 }
 
-/// A row of `sequencer, version, marker, size, etag, blob, meta`.
-fn older(row: &SqliteRow) -> Result<Older, sqlx::Error> {
+/// A row that begins with `sequencer, version, marker, size, etag, blob, meta`.
+pub fn older(row: &SqliteRow) -> Result<Older, sqlx::Error> {
     let (sequencer, size): (&str, i64) = (row.try_get(0)?, row.try_get(3)?);
     Ok(Older {
         sequencer: Sequencer::read(sequencer),
@@ -162,7 +162,8 @@ fn older(row: &SqliteRow) -> Result<Older, sqlx::Error> {
     })
 }
 
-fn known(row: &SqliteRow) -> Result<Known, sqlx::Error> {
+/// A row of `key, size, mtime, inode, etag, sequencer, version, hidden, blob, meta`.
+pub fn known(row: &SqliteRow) -> Result<Known, sqlx::Error> {
     let extra = Extra {
         version: row.try_get(6)?,
         hidden: row.try_get(7)?,

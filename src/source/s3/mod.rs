@@ -36,6 +36,7 @@ mod event;
 mod folder;
 mod index;
 mod later;
+mod list;
 mod look;
 mod means;
 mod obey;

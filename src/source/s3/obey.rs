@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::SourceError;
 use super::event::{Caller, Change, Retouch, Sequencer, Tale};
-use super::folder::{Extra, Hint, Known, refusal};
+use super::folder::{Extra, Hint, Known};
 use super::index::{self, Older};
 use super::look::Depth;
 use super::order::{
@@ -396,18 +396,5 @@ impl Worker {
 
     fn shown(&self, version: &str) -> Option<String> {
         (self.bucket.versioning() != Versioning::Off).then(|| shown_version(version))
-    }
-}
-
-impl Order {
-    /// Whether the file is looked at before anything is decided.
-    fn wants_a_look(&self) -> bool {
-        // What no file can be called is not looked for: `.` would be the folder itself.
-        refusal(&self.key).is_none()
-            && match &self.act {
-                Act::Look | Act::Edit { .. } => true,
-                Act::Put(put) => put.check.is_some(),
-                Act::Delete(_) => true,
-            }
     }
 }

@@ -126,7 +126,7 @@ impl Bucket {
         let version = (self.versioning() != Versioning::Off).then(|| shown_version(&extra.version));
         // A file that was there before us was never read: its eTag is one of its stamp, and like that of an upload in
         // parts, so that nobody takes it for the hash of its content.
-        let etag = if etag.is_empty() { stamped(&stamp) } else { etag };
+        let etag = if etag.is_empty() { stamped(stamp.size, stamp.mtime, stamp.inode) } else { etag };
         Object {
             key,
             size: stamp.size,
@@ -168,8 +168,9 @@ enum Opened {
     Otherwise,
 }
 
-fn stamped(stamp: &super::folder::Stamp) -> String {
-    let parts = [stamp.size.to_be_bytes(), stamp.mtime.to_be_bytes(), stamp.inode.to_be_bytes()];
+/// The eTag of a file that was never read.
+pub(super) fn stamped(size: u64, mtime: i64, inode: u64) -> String {
+    let parts = [size.to_be_bytes(), mtime.to_be_bytes(), inode.to_be_bytes()];
     let digest = crate::random::digest(&[&parts.concat()]);
     format!("{}-1", hex::encode(&digest[..16]))
 }

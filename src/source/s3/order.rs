@@ -8,7 +8,7 @@ use http::StatusCode;
 use tokio::sync::oneshot;
 
 use super::event::{Caller, How, Retouch, Sequencer};
-use super::folder::Known;
+use super::folder::{Known, refusal};
 use super::vault::Draft;
 use super::{Bucket, index};
 use crate::aws::AwsError;
@@ -31,6 +31,19 @@ pub struct Order {
     pub caller: Caller,
     /// Where the answer goes.
     pub answer: oneshot::Sender<Answered>,
+}
+
+impl Order {
+    /// Whether the file is looked at before anything is decided.
+    pub(super) fn wants_a_look(&self) -> bool {
+        // What no file can be called is not looked for: `.` would be the folder itself.
+        refusal(&self.key).is_none()
+            && match &self.act {
+                Act::Look | Act::Edit { .. } => true,
+                Act::Put(put) => put.check.is_some(),
+                Act::Delete(_) => true,
+            }
+    }
 }
 
 /// What can be done to a key.

@@ -16,6 +16,7 @@ use crate::timeline::{Moment, Told};
 
 mod files;
 mod folders;
+mod listings;
 mod load;
 mod offline;
 mod orders;

@@ -22,11 +22,11 @@ impl World {
         Act::Put(Box::new(Put { draft, etag, meta, how, check, writes, forget }))
     }
 
-    async fn put_object(&self, key: &str, content: &str) -> Option<String> {
+    pub(super) async fn put_object(&self, key: &str, content: &str) -> Option<String> {
         self.order(key, self.put_act(content)).await.expect("is written").version
     }
 
-    async fn delete_object(&self, key: &str, version: Option<&str>) -> (Option<String>, bool) {
+    pub(super) async fn delete_object(&self, key: &str, version: Option<&str>) -> (Option<String>, bool) {
         let act = Act::Delete(Delete { version: version.map(str::to_owned), check: None, expired: false });
         let done = self.order(key, act).await.expect("is removed");
         (done.version, done.marker)
