@@ -31,6 +31,7 @@ use order::Order;
 pub use order::Versioning;
 use vault::Vault;
 
+pub mod api;
 mod commit;
 mod event;
 mod folder;

@@ -1,0 +1,10 @@
+//! What S3's clients say and hear, as values: nothing here touches a file, a clock or a socket. Pure.
+//!
+//! ```text
+//! request head ─▶ route ─▶ headers, conditions, xml::read ─▶ (the bucket) ─▶ xml::write, errors
+//! ```
+
+pub mod errors;
+pub mod names;
+pub mod operation;
+pub mod route;
