@@ -4,7 +4,13 @@
 //! request head ─▶ route ─▶ headers, conditions, xml::read ─▶ (the bucket) ─▶ xml::write, errors
 //! ```
 
+pub mod acl;
+pub mod conditions;
+pub mod dates;
 pub mod errors;
+pub mod meta;
 pub mod names;
 pub mod operation;
 pub mod route;
+pub mod tags;
+pub mod xml;

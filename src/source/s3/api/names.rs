@@ -28,8 +28,6 @@ pub fn check(bucket: &str) -> Result<(), AwsError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
     fn names_are_those_that_a_host_could_have() {
         let check = |name: &str, expected: bool| assert_eq!(super::check(name).is_ok(), expected, "{name}");
