@@ -6,8 +6,11 @@
 
 pub mod acl;
 pub mod conditions;
+pub mod copy;
+pub mod cors;
 pub mod dates;
 pub mod errors;
+pub mod headers;
 pub mod meta;
 pub mod names;
 pub mod operation;
