@@ -12,6 +12,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 use tokio::sync::mpsc;
 
+pub mod checksum;
+pub mod chunked;
 pub mod event_stream;
 pub mod identify;
 pub mod rest_json;
@@ -42,7 +44,7 @@ impl Call {
     }
     /// The first value of this name in the query.
     pub fn query(&self, name: &str) -> Option<&str> {
-        self.query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+        find(&self.query, name)
     }
     /// All values of this name in the query.
     pub fn queries<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
@@ -56,11 +58,17 @@ impl Call {
 
 /// Percent-decoding of one part of a path.
 pub fn decoded(text: &str) -> String {
+    String::from_utf8_lossy(&decoded_bytes(text)).into_owned()
+}
+
+/// The same, as bytes: they need not be text.
+pub fn decoded_bytes(text: &str) -> Vec<u8> {
     let bytes = text.as_bytes();
     let mut plain = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while at < bytes.len() {
         let hex = bytes.get(at + 1..at + 3).filter(|_| bytes[at] == b'%');
+        let hex = hex.filter(|hex| hex.iter().all(u8::is_ascii_hexdigit));
         let value = hex
             .and_then(|hex| std::str::from_utf8(hex).ok())
             .and_then(|hex| u8::from_str_radix(hex, 16).ok());
@@ -75,7 +83,7 @@ pub fn decoded(text: &str) -> String {
             }
         }
     }
-    String::from_utf8_lossy(&plain).into_owned()
+    plain
 }
 
 /// The parts of a query, decoded: `+` is a blank.
@@ -87,6 +95,11 @@ pub fn query_of(text: &str) -> Vec<(String, String)> {
             (decoded(&name.replace('+', " ")), decoded(&value.replace('+', " ")))
         })
         .collect()
+}
+
+/// The first value of this name.
+pub fn find<'a>(pairs: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    pairs.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
 }
 
 /// What a service answers.
@@ -194,6 +207,7 @@ mod tests {
         check("100%", "100%");
         check("%zz%4", "%zz%4");
         check("%€", "%€");
+        check("%+f", "%+f");
         assert_eq!(
             query_of("Qualifier=%24LATEST&list&a+b=c%2Bd&"),
             [("Qualifier", "$LATEST"), ("list", ""), ("a b", "c+d")]

@@ -35,7 +35,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
     ("timeline", &["clock", "arn", "event"]),
     ("store", &["clock"]),
     ("delivery", &["clock", "random", "arn", "event", "wire", "timeline", "store"]),
-    ("aws", &["arn"]),
+    ("aws", &["arn", "clock"]),
     ("function", &["clock", "random", "arn", "delivery", "timeline", "store", "config"]),
     (
         "lambda",

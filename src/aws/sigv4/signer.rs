@@ -1,9 +1,9 @@
 //! What a request says of who signed it. Pure.
 //!
-//! On loopback any credentials are welcome, so the signature itself is not computed; what it is made of has to be well
-//! formed, so that a client that is set up wrongly hears of it here and not first in the cloud.
+//! What a signature is made of has to be well formed even where any credentials are welcome, so that a client that is
+//! set up wrongly hears of it here and not first in the cloud.
 
-use super::{AwsError, Call};
+use crate::aws::{AwsError, Call};
 
 /// Who signed a request, and for what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,17 +16,43 @@ pub struct Signer {
     pub service: String,
 }
 
-const ALGORITHM: &str = "AWS4-HMAC-SHA256";
+/// What a signature of version 4 says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Claim {
+    pub signer: Signer,
+    /// `20261125`
+    pub day: String,
+    /// The names of the signed headers, in small letters.
+    pub headers: Vec<String>,
+    /// 64 hex digits, if it is right.
+    pub signature: String,
+}
+
+impl Claim {
+    /// `20261125/us-east-1/s3/aws4_request`
+    pub fn scope(&self) -> String {
+        format!("{}/{}/{}/aws4_request", self.day, self.signer.region, self.signer.service)
+    }
+
+    /// The claim that these parts make: `KEY/DAY/REGION/SERVICE/aws4_request`, `host;x-amz-date`, and a signature.
+    pub fn of(credential: &str, headers: &str, signature: &str) -> Result<Claim, AwsError> {
+        let (signer, day) = scope(credential)?;
+        let headers = headers.split(';').map(str::to_ascii_lowercase).collect();
+        Ok(Claim { signer, day, headers, signature: signature.to_owned() })
+    }
+}
+
+pub(super) const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 
 /// Who signed this request, in its header or its query. None for one that is not signed.
 pub fn signer(authorization: Option<&str>, query: &[(String, String)]) -> Result<Option<Signer>, AwsError> {
     if let Some(text) = authorization {
-        return of_header(text).map(Some);
+        return of_header(text).map(|claim| Some(claim.signer));
     }
     let find = |name: &str| query.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
     match (find("X-Amz-Algorithm"), find("X-Amz-Credential")) {
         (None, None) => Ok(None),
-        (Some(ALGORITHM), Some(credential)) => scope(credential).map(Some),
+        (Some(ALGORITHM), Some(credential)) => scope(credential).map(|(signer, _)| Some(signer)),
         _ => {
             Err(incomplete("a presigned request needs X-Amz-Algorithm=AWS4-HMAC-SHA256 and X-Amz-Credential"))
         }
@@ -38,7 +64,8 @@ pub fn signer_of(call: &Call) -> Result<Option<Signer>, AwsError> {
     signer(call.header("authorization"), &call.query)
 }
 
-fn of_header(text: &str) -> Result<Signer, AwsError> {
+/// The claim of an `Authorization` header.
+pub(super) fn of_header(text: &str) -> Result<Claim, AwsError> {
     let (algorithm, rest) = text.trim().split_once(' ').unwrap_or((text.trim(), ""));
     if algorithm != ALGORITHM {
         let says = format!(
@@ -58,18 +85,19 @@ fn of_header(text: &str) -> Result<Signer, AwsError> {
             )));
         }
     }
-    scope(part("Credential").unwrap_or_default())
+    let found = |name| part(name).unwrap_or_default();
+    Claim::of(found("Credential"), found("SignedHeaders"), found("Signature"))
 }
 
 /// `AKID/20261125/us-east-1/lambda/aws4_request`
-fn scope(credential: &str) -> Result<Signer, AwsError> {
+pub(super) fn scope(credential: &str) -> Result<(Signer, String), AwsError> {
     let parts: Vec<&str> = credential.rsplitn(5, '/').collect();
     match parts.as_slice() {
         ["aws4_request", service, region, date, key]
             if date.len() == 8 && date.bytes().all(|b| b.is_ascii_digit()) && !key.is_empty() =>
         {
             let (access_key, region, service) = ((*key).into(), (*region).into(), (*service).into());
-            Ok(Signer { access_key, region, service })
+            Ok((Signer { access_key, region, service }, (*date).to_owned()))
         }
         _ => Err(incomplete(&format!(
             "Credential must have 5 slash-delimited elements, KEY/YYYYMMDD/REGION/SERVICE/aws4_request, and is '{credential}'"
@@ -77,7 +105,7 @@ fn scope(credential: &str) -> Result<Signer, AwsError> {
     }
 }
 
-fn incomplete(message: &str) -> AwsError {
+pub(super) fn incomplete(message: &str) -> AwsError {
     AwsError::new(403, "IncompleteSignatureException", message)
 }
 
