@@ -18,6 +18,7 @@ pub mod event_stream;
 pub mod identify;
 pub mod rest_json;
 pub mod sigv4;
+pub mod upload;
 pub mod xml;
 
 /// One request of an AWS client, read to its end.
