@@ -139,6 +139,9 @@ impl App {
             }
         }
         wires.extend(self.lambda.mappings());
+        for bucket in self.parts().buckets.values().map(|bucket| &bucket.source) {
+            wires.extend(s3::wires(bucket.arn(), &bucket.notification()));
+        }
         wires
     }
 

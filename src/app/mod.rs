@@ -29,7 +29,7 @@ use crate::lambda::{self, Lambda};
 use crate::random::Random;
 use crate::server::{self, Server};
 use crate::source::dynamodb::Table;
-use crate::source::s3::Bucket;
+use crate::source::s3::{self, Bucket};
 use crate::source::sns::Topic;
 use crate::source::{Outlet, SourceError};
 use crate::state::{StateError, StateFolder};
@@ -91,6 +91,9 @@ pub struct App {
     lambda: Arc<Lambda>,
     invoker: Invoker,
     function_urls: FunctionUrls,
+    /// The buckets, as the S3 API finds them.
+    s3_buckets: Arc<s3::Buckets>,
+    made_buckets: s3::Made,
     parts: Mutex<Parts>,
     /// One reconfiguration at a time.
     reconfiguring: tokio::sync::Mutex<()>,
@@ -184,6 +187,8 @@ impl App {
             housekeeping: None,
         };
         let app = Arc::new(App {
+            s3_buckets: Arc::default(),
+            made_buckets: s3::Made(store.clone()),
             root: config.root.clone(),
             dispatcher: Dispatcher::new(queue.clone(), clock.clone(), timeline.clone()),
             folder,
@@ -219,6 +224,7 @@ impl App {
         let config = self.config();
         self.reconfigure((*config).clone()).await?;
         let housekeeping = Housekeeping::start(self.store.clone(), self.clock.clone()).await;
+        let s3 = self.s3_api();
         let mut parts = self.parts();
         match housekeeping {
             Ok(housekeeping) => parts.housekeeping = Some(housekeeping),
@@ -229,10 +235,11 @@ impl App {
             }
         }
         let services: Vec<Arc<dyn AwsService>> = vec![Arc::new(LambdaService::new(self.invoker.clone()))];
-        let server = Server::new(self.clone(), services);
+        let server = Server::new(self.clone(), services, s3);
         parts.tasks.spawn(server.run(listener, self.stop.clone()));
         parts.tasks.spawn(self.invoker.parts().journal.clone().run(self.stop.clone()));
         parts.tasks.spawn(self.clone().follow_registry());
+        parts.tasks.spawn(self.clone().follow_buckets());
         if watch_wiring {
             parts.tasks.spawn(crate::edits::follow(self.clone(), self.stop.clone()));
         }
@@ -247,6 +254,7 @@ impl App {
     /// From now on this wiring is in force. What is declared as before keeps running undisturbed.
     pub async fn reconfigure(self: &Arc<App>, config: Config) -> Result<(), StoreError> {
         let _alone = self.reconfiguring.lock().await;
+        let config = self.with_made_buckets(config).await?;
         let place = &config.sim.place;
         {
             let mut parts = self.parts();

@@ -6,11 +6,15 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 use super::{App, READY_MAX, SOURCE_PAUSE, SOURCE_PAUSE_MAX, Sourced};
+use crate::arn::Arn;
+use crate::aws::sigv4::Keys;
 use crate::clock::real;
-use crate::config::Config;
+use crate::config::{Config, made_bucket};
+use crate::lambda;
 use crate::source::dynamodb::{self, Table};
-use crate::source::s3::{self, Bucket};
+use crate::source::s3::{self, Bucket, S3Api};
 use crate::source::{EventSource, Outlet};
+use crate::store::StoreError;
 
 /// Ends the sources that are declared otherwise, or not at all.
 fn keep<S>(sources: &mut BTreeMap<String, Sourced<S>>, is_same: impl Fn(&str) -> bool) {
@@ -53,6 +57,70 @@ impl App {
                 }
                 Err(error) => self.problem(&about, &error),
             }
+        }
+        let open =
+            self.parts().buckets.iter().map(|(name, bucket)| (name.clone(), bucket.source.clone())).collect();
+        self.s3_buckets.replace(open);
+    }
+
+    /// The wiring with the buckets that calls have made; the file wins.
+    pub(super) async fn with_made_buckets(&self, mut config: Config) -> Result<Config, StoreError> {
+        let made = self.made_buckets.all().await?;
+        config.buckets.retain(|name, bucket| {
+            *bucket != made_bucket(&config.root, name) || made.iter().any(|(known, _)| known == name)
+        });
+        for (name, _) in made {
+            let bucket = made_bucket(&config.root, &name);
+            let declared = config.buckets.get(&name).is_some_and(|declared| !declared.is_like(&bucket));
+            if !declared {
+                config.buckets.insert(name, bucket);
+            }
+        }
+        Ok(config)
+    }
+
+    /// Opens and ends the buckets that calls make and remove, and rewires those whose notifications they set.
+    pub(super) async fn follow_buckets(self: Arc<App>) {
+        let mut changes = self.s3_buckets.changes();
+        while let Some(Ok(())) = self.stop.run_until_cancelled(changes.changed()).await {
+            let number = *changes.borrow_and_update();
+            let config = self.config();
+            if let Err(error) = self.reconfigure((*config).clone()).await {
+                self.timeline.notice(self.clock.now(), "error", error.to_string());
+            }
+            self.s3_buckets.applied(number);
+        }
+    }
+
+    /// The S3 API on these buckets.
+    pub(super) fn s3_api(self: &Arc<App>) -> S3Api {
+        let app = Arc::downgrade(self);
+        S3Api {
+            buckets: self.s3_buckets.clone(),
+            made: self.made_buckets.clone(),
+            reachable: Box::new(move |arn| app.upgrade().map_or(Ok(()), |app| app.is_reachable(arn))),
+            keys: Keys::any(),
+            place: self.config().sim.place.clone(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+        }
+    }
+
+    /// Why a bucket cannot notify this, if it cannot.
+    fn is_reachable(&self, arn: &Arn) -> Result<(), String> {
+        let known = match arn.kind() {
+            "function" => {
+                let (name, qualifier) = (arn.name().to_owned(), arn.qualifier().map(str::to_owned));
+                self.lambda.resolve(&lambda::Target { name, qualifier }).is_ok()
+            }
+            "topic" => self.topic(arn.name()).is_some(),
+            _ => false,
+        };
+        match arn.kind() {
+            _ if known => Ok(()),
+            "function" => Err(format!("Not authorized to invoke function [{arn}]")),
+            "topic" => Err("The destination topic does not exist".to_owned()),
+            _ => Err("The destination does not exist".to_owned()),
         }
     }
 

@@ -16,7 +16,12 @@ pub fn service(path: &str, query: &[(String, String)], headers: &HeaderMap) -> O
         let known = TARGETS.iter().find(|(prefix, _)| *prefix == name);
         return known.map(|(_, service)| (*service).to_owned());
     }
-    is_lambda(path).then(|| "lambda".to_owned())
+    if is_lambda(path) {
+        return Some("lambda".to_owned());
+    }
+    // Everything else that names something is a bucket, or an object in one.
+    let is_bucket = text("host").is_some_and(|host| host.contains(".localhost"));
+    (path != "/" || is_bucket).then(|| "s3".to_owned())
 }
 
 /// The first word of `X-Amz-Target`, and the service.
@@ -64,7 +69,9 @@ mod tests {
         check("/", &[("x-amz-target", "AmazonSQS.SendMessage")], Some("sqs"));
         check("/2015-03-31/functions/f/invocations", &[], Some("lambda"));
         check("/2015-03-31/functions", &[], Some("lambda"));
-        check("/2015-03-31/else", &[], None);
-        check("/bucket/key", &[], None);
+        check("/2015-03-31/else", &[], Some("s3"));
+        check("/bucket/key", &[], Some("s3"));
+        check("/", &[("host", "127.0.0.1:4566")], None);
+        check("/", &[("host", "bucket.s3.localhost:4566")], Some("s3"));
     }
 }

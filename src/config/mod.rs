@@ -34,6 +34,7 @@ pub use function_spec::{
     Asynchronous, Builtin, FunctionKind, FunctionSpec, LATEST, LogFormat, Logging, RESERVED_VARIABLES,
     function_key, is_variable,
 };
+pub use sources::{MADE_BY_CALL, made_bucket};
 
 /// Globs over file names that editors, browsers and systems leave behind; `ignore` of a bucket replaces them.
 pub const IGNORED_BY_DEFAULT: &[&str] = &[

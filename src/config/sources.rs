@@ -63,6 +63,14 @@ pub(super) fn default_bucket(root: &Path, name: &str, origin: Origin) -> BucketS
     }
 }
 
+/// Where a bucket is from that a call has made.
+pub const MADE_BY_CALL: &str = "CreateBucket";
+
+/// A bucket that a call has made.
+pub fn made_bucket(root: &Path, name: &str) -> BucketSpec {
+    default_bucket(root, name, Origin { file: MADE_BY_CALL.to_owned(), line: 0 })
+}
+
 /// Reads `[table.NAME]`.
 pub(super) fn table(reader: &mut Reader, draft: &mut Draft, setting: &Setting) {
     let name = setting.key;

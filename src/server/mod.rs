@@ -24,6 +24,7 @@ use crate::app::{App, StartError};
 use crate::aws::{self, Answer, AwsError, AwsService, Call, identify, rest_json, sigv4, xml};
 use crate::clock::real;
 use crate::control::{self, BASE, CODE};
+use crate::source::s3::{Peer, S3Api};
 use door::{Door, Visit};
 
 mod door;
@@ -58,11 +59,12 @@ pub struct Server {
     door: Door,
     control: TowerToHyperService<axum::Router>,
     services: Vec<Arc<dyn AwsService>>,
+    s3: S3Api,
 }
 
 impl Server {
     /// The server that answers for `app`, with these services of AWS.
-    pub fn new(app: Arc<App>, services: Vec<Arc<dyn AwsService>>) -> Server {
+    pub fn new(app: Arc<App>, services: Vec<Arc<dyn AwsService>>, s3: S3Api) -> Server {
         let running = app.running();
         let port = running.address.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_default();
         let door = Door::new(&running.token, port);
@@ -71,6 +73,7 @@ impl Server {
             control: TowerToHyperService::new(control::server::router(app.clone())),
             app,
             services,
+            s3,
         }
     }
 
@@ -81,7 +84,9 @@ impl Server {
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => drop(connections.spawn(Arc::clone(&server).converse(stream, stop.clone()))),
+                    Ok((stream, peer)) => {
+                        connections.spawn(Arc::clone(&server).converse((stream, peer), stop.clone()));
+                    }
                     // Out of file descriptors, most likely: the next try may fare better.
                     Err(_) => tokio::task::yield_now().await,
                 },
@@ -93,11 +98,11 @@ impl Server {
         real::within(STOP_MAX, async { while connections.join_next().await.is_some() {} }).await;
     }
 
-    async fn converse(self: Arc<Server>, stream: TcpStream, stop: CancellationToken) {
+    async fn converse(self: Arc<Server>, (stream, peer): (TcpStream, SocketAddr), stop: CancellationToken) {
         stream.set_nodelay(true).ok();
         let service = service_fn(|request| {
             let server = Arc::clone(&self);
-            async move { Ok::<_, Infallible>(server.respond(request).await) }
+            async move { Ok::<_, Infallible>(server.respond(request, peer).await) }
         });
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
@@ -114,7 +119,7 @@ impl Server {
         }
     }
 
-    async fn respond(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn respond(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
         match self.door.visit(request.headers()) {
             Visit::Refused(why) => control::server::forbidden(why).into_response(),
             Visit::FunctionUrl(id) => self.function_url(&id, request).await,
@@ -125,7 +130,16 @@ impl Server {
                 }
             }
             Visit::Here if request.uri().path().starts_with(CODE) => self.code(request.uri().path()).await,
-            Visit::Here => self.aws(request).await,
+            Visit::Here => self.aws(request, peer).await,
+            // Of what other pages ask, a bucket's CORS rules let pass what they name; the rest is refused.
+            Visit::Foreign(origin) => match self.is_for_s3(&request) {
+                true => {
+                    let from = Peer { address: peer.ip().to_string(), is_foreign_page: true };
+                    render(self.s3.answer(request, &from).await, None)
+                }
+                false => control::server::forbidden(format!("requests from `{origin}` are refused"))
+                    .into_response(),
+            },
         }
     }
 
@@ -136,12 +150,25 @@ impl Server {
         }
     }
 
+    /// Whether S3 answers it.
+    fn is_for_s3(&self, request: &Request<Incoming>) -> bool {
+        let path = request.uri().path();
+        let query = request.uri().query().map(aws::query_of).unwrap_or_default();
+        !path.starts_with(BASE)
+            && !path.starts_with(CODE)
+            && identify::service(path, &query, request.headers()).as_deref() == Some("s3")
+    }
+
     /// A call of an AWS service.
-    async fn aws(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn aws(&self, request: Request<Incoming>, peer: SocketAddr) -> Response<Body> {
         let request_id = self.app.random().uuid(4);
         let query = request.uri().query().map(aws::query_of).unwrap_or_default();
         let asked = identify::service(request.uri().path(), &query, request.headers());
         let Some(asked) = asked else { return self.control(request).await };
+        if asked == "s3" {
+            let from = Peer { address: peer.ip().to_string(), is_foreign_page: false };
+            return render(self.s3.answer(request, &from).await, None);
+        }
         let answer = match self.services.iter().find(|service| service.name() == asked) {
             None if xml::speaks(&asked) => xml::failure(&asked, &unknown_service(&asked), &request_id),
             None => rest_json::failure(&unknown_service(&asked)),
@@ -156,7 +183,7 @@ impl Server {
                 answered.await.unwrap_or_else(|error| service.failure(&error))
             }
         };
-        render(answer, &request_id)
+        render(answer, Some(&request_id))
     }
 
     async fn function_url(&self, id: &str, request: Request<Incoming>) -> Response<Body> {
@@ -169,7 +196,7 @@ impl Server {
             Ok::<_, AwsError>(urls.call(id, call, &raw_query).await)
         };
         let answer = answered.await.unwrap_or_else(|error| rest_json::failure(&error));
-        render(answer, &request_id)
+        render(answer, Some(&request_id))
     }
 
     /// The code of a function, by the address that GetFunction gave.
@@ -190,7 +217,7 @@ fn unknown_service(name: &str) -> AwsError {
         501,
         "UnknownOperationException",
         format!(
-            "dropwire has no service `{name}`: it answers for lambda; sources and topics are declared in the wiring file"
+            "dropwire has no service `{name}`: it answers for lambda and s3; tables and topics are declared in the wiring file"
         ),
     )
 }
@@ -231,7 +258,7 @@ async fn drop_rest(body: &mut Incoming) {
     }
 }
 
-fn render(answer: Answer, request_id: &str) -> Response<Body> {
+fn render(answer: Answer, request_id: Option<&str>) -> Response<Body> {
     let body = match answer.body {
         aws::Body::Whole(bytes) => Body::from(bytes),
         aws::Body::Stream(pieces) => Body::from_stream(stream::unfold(pieces, async |mut pieces| {
@@ -241,7 +268,7 @@ fn render(answer: Answer, request_id: &str) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = answer.status;
     *response.headers_mut() = answer.headers;
-    if let Ok(id) = HeaderValue::from_str(request_id) {
+    if let Some(Ok(id)) = request_id.map(HeaderValue::from_str) {
         response.headers_mut().insert("x-amzn-requestid", id);
     }
     response

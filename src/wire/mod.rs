@@ -147,8 +147,12 @@ impl Wire {
     pub fn word(&self, slot: &str) -> String {
         match slot {
             "subscription" => self.subscription(),
-            // Wire ids are made of names that need no JSON escape.
-            _ => self.id.clone(),
+            _ => match self.id.strip_prefix(NOTIFICATION).and_then(|rest| rest.split_once('/')) {
+                // Callers name notifications as they like; what stands in a record is JSON.
+                Some((_, id)) => serde_json::Value::from(id).to_string().trim_matches('"').to_owned(),
+                // Other ids are made of names that need no JSON escape.
+                None => self.id.clone(),
+            },
         }
     }
     /// The ARN that SNS would give this subscription: the topic's, and an id that follows from the wire's.
@@ -157,6 +161,8 @@ impl Wire {
     }
 }
 
+/// How the ids of wires begin that are notifications of a bucket, set by a call: `notification/BUCKET/ID`.
+pub const NOTIFICATION: &str = "notification/";
 /// How the ids of asynchronous wires end.
 const ASYNC: &str = "/async";
 

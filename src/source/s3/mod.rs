@@ -12,7 +12,7 @@
 //! or not at all.
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::mpsc;
@@ -21,11 +21,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::{EventSource, Outlet, SourceError};
 use crate::arn::{Arn, Place};
-use crate::clock::Clock;
+use crate::clock::{Clock, Timestamp};
 use crate::config::BucketSpec;
 use crate::random::Random;
 use crate::store::Store;
 use crate::timeline::Timeline;
+use api::lifecycle::Rule;
+use api::notification::Configuration;
 use event::Voice;
 use order::Order;
 pub use order::Versioning;
@@ -43,9 +45,11 @@ mod means;
 mod obey;
 mod object;
 mod order;
+mod parts;
 mod platform;
 mod put;
 mod say;
+mod service;
 mod settle;
 mod survey;
 mod target;
@@ -55,6 +59,7 @@ mod watch;
 mod work;
 
 pub use put::Content;
+pub use service::{Buckets, Made, Peer, S3Api, wires};
 pub use target::Writer;
 
 /// What a bucket needs from the world.
@@ -97,7 +102,17 @@ pub struct Bucket {
     /// What the S3 API asks of whoever watches; the one end stays here, so that nothing asked is lost while it
     /// begins anew.
     orders: (mpsc::Sender<Order>, tokio::sync::Mutex<mpsc::Receiver<Order>>),
-    versioning: Mutex<Versioning>,
+    settings: Mutex<Settings>,
+    /// When it was opened, simulated.
+    since: Timestamp,
+}
+
+/// What a bucket was told to be, as far as it is needed at every turn.
+#[derive(Clone, Default)]
+struct Settings {
+    versioning: Versioning,
+    lifecycle: Arc<Vec<Rule>>,
+    notification: Arc<Configuration>,
 }
 
 /// How changes are noticed.
@@ -156,8 +171,8 @@ impl Bucket {
         })?;
         let (sender, receiver) = mpsc::channel(ORDERS_MAX);
         let orders = (sender, tokio::sync::Mutex::new(receiver));
-        let (ready, versioning) = (channel(false).0, Mutex::default());
-        Ok(Arc::new(Bucket { spec, ground, voice, watching, ready, vault, orders, versioning }))
+        let (ready, settings, since) = (channel(false).0, Mutex::default(), ground.clock.now());
+        Ok(Arc::new(Bucket { spec, ground, voice, watching, ready, vault, orders, settings, since }))
     }
 
     /// Resolves when the first survey is through and the watches are on. Only after [`EventSource::run`] was started.
@@ -168,7 +183,30 @@ impl Bucket {
 
     /// Whether it keeps versions.
     pub fn versioning(&self) -> Versioning {
-        *self.versioning.lock().unwrap_or_else(PoisonError::into_inner)
+        self.settings().versioning
+    }
+    /// The rules by which its objects end.
+    pub fn lifecycle(&self) -> Arc<Vec<Rule>> {
+        self.settings().lifecycle.clone()
+    }
+    /// What is notified of what happens in it, by its own settings.
+    pub fn notification(&self) -> Arc<Configuration> {
+        self.settings().notification.clone()
+    }
+    /// When it was opened, simulated.
+    pub fn since(&self) -> Timestamp {
+        self.since
+    }
+    /// From now on these are the rules by which its objects end.
+    fn live_by(&self, rules: Vec<Rule>) {
+        self.settings().lifecycle = Arc::new(rules);
+    }
+    /// From now on this is notified.
+    fn notify(&self, configuration: Configuration) {
+        self.settings().notification = Arc::new(configuration);
+    }
+    fn settings(&self) -> MutexGuard<'_, Settings> {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The bucket's ARN.

@@ -2,13 +2,14 @@
 //! happening makes one event: never one for the call and another for the file.
 
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use http::StatusCode;
 use tokio::sync::oneshot;
 
 use super::event::{Caller, How, Retouch, Sequencer};
 use super::folder::{Known, refusal};
+use super::service::{LIFECYCLE, NOTIFICATION};
 use super::vault::Draft;
 use super::{Bucket, index};
 use crate::aws::AwsError;
@@ -149,7 +150,15 @@ impl Bucket {
 
     /// Versions are kept so.
     pub(super) fn is_kept_so(&self, versioning: Versioning) {
-        *self.versioning.lock().unwrap_or_else(PoisonError::into_inner) = versioning;
+        self.settings().versioning = versioning;
+    }
+
+    /// Reads what was set before this start.
+    pub(super) async fn recall(&self) -> Result<(), AwsError> {
+        self.is_kept_so(self.get(VERSIONING).await?.unwrap_or_default());
+        self.live_by(self.get(LIFECYCLE).await?.unwrap_or_default());
+        self.notify(self.get(NOTIFICATION).await?.unwrap_or_default());
+        Ok(())
     }
 
     /// Sets something of this bucket, or takes it back.

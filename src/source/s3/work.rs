@@ -16,7 +16,7 @@ use super::index;
 use super::later::{Later, Wait};
 use super::look::{Depth, Eye, now_nanos};
 use super::means::{Means, means};
-use super::order::{Order, VERSIONING};
+use super::order::Order;
 use super::say::Said;
 use super::survey::{End, Report, Surveyor};
 use super::walk::Remark;
@@ -144,8 +144,7 @@ impl Worker {
         store.write(Vec::new()).await?;
         let (spec, store) = (spec.clone(), store.clone());
         self.do_what_is_left().await?;
-        let kept = self.bucket.get(VERSIONING).await.map_err(|error| SourceError(error.message))?;
-        self.bucket.is_kept_so(kept.unwrap_or_default());
+        self.bucket.recall().await.map_err(|error| SourceError(error.message))?;
         let folder = spec.folder.to_string_lossy();
         let remembered =
             index::remembered(store.read(), &spec.name).await.map_err(|error| self.unreadable(error))?;

@@ -1,0 +1,78 @@
+//! A bucket's notifications: set by a call, in force as wires.
+
+use http::StatusCode;
+
+use super::super::api::errors;
+use super::super::api::notification::{Configuration, Kind, unvalidated};
+use super::super::api::operation::Operation;
+use super::{Ask, S3Api, document};
+use crate::arn::Arn;
+use crate::aws::{Answer, AwsError};
+use crate::delivery::policy::{AsyncPolicy, DeliveryPolicy};
+use crate::wire::{Filter, Wire};
+
+/// The setting that holds a bucket's notifications.
+pub const NOTIFICATION: &str = "notification";
+
+/// Says of an ARN whether there is something that can be notified, and why not.
+pub type Reachable = Box<dyn Fn(&Arn) -> Result<(), String> + Send + Sync>;
+
+/// The wires that a bucket's notifications are.
+pub fn wires(bucket: &Arn, configuration: &Configuration) -> Vec<Wire> {
+    let wire = |notification: &super::super::api::notification::Notification| {
+        let events = notification.events.iter();
+        let events = events.filter_map(|event| event.strip_prefix("s3:").map(str::to_owned)).collect();
+        let (prefix, suffix) = (notification.prefix().to_owned(), notification.suffix().to_owned());
+        let policy = if notification.kind == Kind::Function {
+            AsyncPolicy::lambda()
+        } else {
+            AsyncPolicy::destination()
+        };
+        Some(Wire {
+            id: format!("{}{}/{}", crate::wire::NOTIFICATION, bucket.name(), notification.id),
+            source: bucket.clone(),
+            filter: Filter::Keys { events, prefix, suffix },
+            target: Arn::parse(&notification.arn)?,
+            policy: DeliveryPolicy::Async(policy),
+            dead_letters: None,
+            on_failure: None,
+            on_success: None,
+            declared_at: String::new(),
+        })
+    };
+    configuration.notifications.iter().filter_map(wire).collect()
+}
+
+impl S3Api {
+    pub(super) async fn notification(
+        &self,
+        operation: Operation,
+        ask: &Ask<'_>,
+        body: &[u8],
+    ) -> Result<Answer, AwsError> {
+        if operation == Operation::GetBucketNotification {
+            let configuration: Option<Configuration> = ask.bucket.get(NOTIFICATION).await?;
+            return Ok(document(configuration.unwrap_or_default().document()));
+        }
+        let configuration = Configuration::read(body, || self.random.uuid(4))?;
+        if configuration.event_bridge {
+            return Err(errors::part_not_built("EventBridgeConfiguration"));
+        }
+        for notification in &configuration.notifications {
+            if notification.kind == Kind::Queue {
+                return Err(errors::part_not_built("QueueConfiguration"));
+            }
+            let arn = Arn::parse(&notification.arn);
+            let reached = arn.ok_or_else(|| "it is no ARN".to_owned()).and_then(|arn| (self.reachable)(&arn));
+            if let Err(why) = reached
+                && ask.header("x-amz-skip-destination-validation") != Some("true")
+            {
+                return Err(unvalidated(&notification.arn, &why));
+            }
+        }
+        ask.bucket.set(NOTIFICATION, Some(&configuration)).await?;
+        ask.bucket.notify(configuration);
+        self.buckets.apply().await;
+        Ok(Answer::empty(StatusCode::OK))
+    }
+}
