@@ -14,6 +14,7 @@ mod kept;
 mod lambda_api;
 mod processes;
 mod readme;
+mod s3_api;
 mod statements;
 mod tables;
 mod tidy;

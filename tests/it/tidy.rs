@@ -53,7 +53,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
     ("state", &["clock", "store", "control"]),
     ("housekeeping", &["clock", "store", "delivery"]),
     ("edits", &["app", "clock", "config"]),
-    ("server", &["app", "aws", "clock", "control"]),
+    ("server", &["app", "aws", "clock", "control", "source"]),
     (
         "control",
         &[

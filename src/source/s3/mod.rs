@@ -15,8 +15,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use tokio::sync::mpsc;
 use tokio::sync::watch::{Sender, channel};
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::CancellationToken;
 
 use super::{EventSource, Outlet, SourceError};
@@ -36,6 +36,7 @@ use vault::Vault;
 pub mod api;
 mod commit;
 mod event;
+mod expire;
 mod folder;
 mod index;
 mod later;
@@ -103,6 +104,8 @@ pub struct Bucket {
     /// begins anew.
     orders: (mpsc::Sender<Order>, tokio::sync::Mutex<mpsc::Receiver<Order>>),
     settings: Mutex<Settings>,
+    /// Rung when the rules of its lifecycle change.
+    rules_changed: Notify,
     /// When it was opened, simulated.
     since: Timestamp,
 }
@@ -172,7 +175,18 @@ impl Bucket {
         let (sender, receiver) = mpsc::channel(ORDERS_MAX);
         let orders = (sender, tokio::sync::Mutex::new(receiver));
         let (ready, settings, since) = (channel(false).0, Mutex::default(), ground.clock.now());
-        Ok(Arc::new(Bucket { spec, ground, voice, watching, ready, vault, orders, settings, since }))
+        Ok(Arc::new(Bucket {
+            spec,
+            ground,
+            voice,
+            watching,
+            ready,
+            vault,
+            orders,
+            settings,
+            rules_changed: Notify::new(),
+            since,
+        }))
     }
 
     /// Resolves when the first survey is through and the watches are on. Only after [`EventSource::run`] was started.
@@ -200,6 +214,7 @@ impl Bucket {
     /// From now on these are the rules by which its objects end.
     fn live_by(&self, rules: Vec<Rule>) {
         self.settings().lifecycle = Arc::new(rules);
+        self.rules_changed.notify_waiters();
     }
     /// From now on this is notified.
     fn notify(&self, configuration: Configuration) {
@@ -227,7 +242,10 @@ impl Bucket {
 #[async_trait]
 impl EventSource for Bucket {
     async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), SourceError> {
-        work::run(self, stop).await
+        tokio::select! {
+            ended = work::run(self.clone(), stop) => ended,
+            () = expire::run(self) => Ok(()),
+        }
     }
 }
 

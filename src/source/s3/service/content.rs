@@ -90,7 +90,6 @@ fn write(file: &mut File, bytes: &[u8]) -> Result<(), AwsError> {
 }
 
 /// These bytes of a file as the body of an answer: the small at once, the large as fast as they are taken.
-#[expect(clippy::disallowed_methods, reason = "ends with the file, or with whoever takes its pieces")]
 pub fn body_of(mut file: File, range: Range<u64>) -> Result<Body, AwsError> {
     let length = range.end.saturating_sub(range.start);
     if length <= SMALL {

@@ -40,6 +40,7 @@ mod uploads;
 pub use buckets::Made;
 pub(super) use notification::NOTIFICATION;
 pub use notification::{Reachable, wires};
+pub(super) use objects::meta_of;
 pub(super) use settings::LIFECYCLE;
 
 /// The largest document that a request may carry, in bytes.

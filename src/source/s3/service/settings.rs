@@ -57,6 +57,29 @@ impl S3Api {
                 self.set(ask, TAGS, Some(&tags::read(body, Of::Bucket)?), StatusCode::NO_CONTENT).await
             }
             Operation::DeleteBucketTagging => self.unset(ask, TAGS).await,
+            Operation::GetBucketAcl => {
+                let grants: Option<Vec<Grant>> = bucket.get(ACL).await?;
+                let owner = self.owner();
+                Ok(document(acl::document_of(&owner, &grants.unwrap_or_else(|| acl::private(&owner)))))
+            }
+            Operation::PutBucketAcl => {
+                let grants = self.grants(ask, body)?;
+                self.set(ask, ACL, Some(&grants), StatusCode::OK).await
+            }
+            other => self.settle_rules(other, ask, body).await,
+        }
+    }
+
+    /// The operations on rules: CORS and lifecycle.
+    async fn settle_rules(
+        &self,
+        operation: Operation,
+        ask: &Ask<'_>,
+        body: &[u8],
+    ) -> Result<Answer, AwsError> {
+        let bucket = &ask.bucket;
+        let name = bucket.spec.name.as_str();
+        match operation {
             Operation::GetBucketCors => {
                 let rules: Option<Vec<cors::Rule>> = bucket.get(CORS).await?;
                 Ok(document(cors::document_of(&rules.ok_or_else(|| errors::no_such_cors(name))?)))
@@ -78,15 +101,6 @@ impl S3Api {
                 let done = self.unset(ask, LIFECYCLE).await;
                 bucket.live_by(Vec::new());
                 done
-            }
-            Operation::GetBucketAcl => {
-                let grants: Option<Vec<Grant>> = bucket.get(ACL).await?;
-                let owner = self.owner();
-                Ok(document(acl::document_of(&owner, &grants.unwrap_or_else(|| acl::private(&owner)))))
-            }
-            Operation::PutBucketAcl => {
-                let grants = self.grants(ask, body)?;
-                self.set(ask, ACL, Some(&grants), StatusCode::OK).await
             }
             other => self.settle_object(other, ask, body).await,
         }

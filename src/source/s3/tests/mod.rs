@@ -16,6 +16,7 @@ use crate::timeline::{Moment, Told};
 
 mod files;
 mod folders;
+mod lifecycles;
 mod listings;
 mod load;
 mod offline;

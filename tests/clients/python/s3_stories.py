@@ -1,0 +1,228 @@
+"""Stories of S3, told with boto3: `s3_stories.py STORY ENDPOINT FOLDER`.
+
+Each one asserts what AWS would answer. FOLDER is the project folder of the dropwire at ENDPOINT; the bucket `uploads`
+is its folder `buckets/uploads`.
+"""
+import hashlib
+import io
+import os
+import pathlib
+import re
+import sys
+import urllib.error
+import urllib.request
+
+import boto3
+import botocore.config
+from botocore.exceptions import ClientError
+
+
+def client(**more):
+    config = botocore.config.Config(retries={"total_max_attempts": 1}, read_timeout=60, **more)
+    return boto3.client("s3", endpoint_url=ENDPOINT, region_name="us-east-1", aws_access_key_id="test",
+                        aws_secret_access_key="test", config=config)
+
+
+def refused(code, call, **asked):
+    try:
+        call(**asked)
+    except ClientError as error:
+        assert error.response["Error"]["Code"] == code, error
+        return error.response
+    raise AssertionError("%s was not refused with %s" % (asked, code))
+
+
+def files(s3):
+    """What is put is a file, and what is dropped is an object."""
+    put = s3.put_object(Bucket="uploads", Key="a/b c+ü.txt", Body=b"hello", ContentType="text/plain",
+                        Metadata={"colour": "blue"}, Tagging="k=v")
+    assert put["ETag"] == '"5d41402abc4b2a76b9719d911017c592"', put
+    file = FOLDER / "buckets/uploads/a/b c+ü.txt"
+    assert file.read_text() == "hello"
+    got = s3.get_object(Bucket="uploads", Key="a/b c+ü.txt")
+    assert got["Body"].read() == b"hello"
+    assert (got["ContentType"], got["Metadata"], got["TagCount"]) == ("text/plain", {"colour": "blue"}, 1), got
+    (FOLDER / "buckets/uploads/dropped.txt").write_text("dropped")
+    got = s3.get_object(Bucket="uploads", Key="dropped.txt", Range="bytes=1-3")
+    assert (got["Body"].read(), got["ContentRange"]) == (b"rop", "bytes 1-3/7"), got
+    assert s3.head_object(Bucket="uploads", Key="dropped.txt")["ContentType"] == "binary/octet-stream"
+    # What people change is another object, without what the call had said of it.
+    file.write_text("by hand")
+    got = s3.get_object(Bucket="uploads", Key="a/b c+ü.txt")
+    assert (got["Body"].read(), got["Metadata"]) == (b"by hand", {}), got
+    s3.delete_object(Bucket="uploads", Key="a/b c+ü.txt")
+    assert not file.exists()
+    refused("NoSuchKey", s3.get_object, Bucket="uploads", Key="a/b c+ü.txt")
+    refused("InvalidRange", s3.get_object, Bucket="uploads", Key="dropped.txt", Range="bytes=9-")
+    refused("404", s3.head_object, Bucket="uploads", Key="nothing")
+    refused("304", s3.get_object, Bucket="uploads", Key="dropped.txt",
+            IfNoneMatch=s3.head_object(Bucket="uploads", Key="dropped.txt")["ETag"])
+    refused("PreconditionFailed", s3.put_object, Bucket="uploads", Key="dropped.txt", Body=b"", IfNoneMatch="*")
+    refused("BadDigest", s3.put_object, Bucket="uploads", Key="bad", Body=b"x", ChecksumCRC32="AAAAAA==")
+    assert sorted(path.name for path in (FOLDER / "buckets/uploads").rglob("*")) == ["a", "dropped.txt"]
+
+
+def odd_keys(s3):
+    """Keys that no file can have never leave the bucket."""
+    s3.put_object(Bucket="uploads", Key="n", Body=b"n")
+    odd = ["n/m", "a//b", "dir/", "x" * 1024]
+    for key in odd:
+        s3.put_object(Bucket="uploads", Key=key, Body=key.encode())
+    for key in odd:
+        assert s3.get_object(Bucket="uploads", Key=key)["Body"].read() == key.encode(), key
+    listed = [one["Key"] for one in s3.list_objects_v2(Bucket="uploads")["Contents"]]
+    assert listed == sorted(odd + ["n"]), listed
+    refused("KeyTooLongError", s3.put_object, Bucket="uploads", Key="x" * 1025, Body=b"")
+    for path in ("..%2Fout", "%2e%2e/out", "a/%2e%2e/%2e%2e/%2e%2e/out", "..%2f..%2f..%2fetc%2fpasswd"):
+        request = urllib.request.Request("%s/uploads/%s" % (ENDPOINT, path), data=b"out", method="PUT")
+        assert urllib.request.urlopen(request).status == 200, path
+    assert not list(FOLDER.rglob("out")) and not list(FOLDER.parent.glob("out"))
+    link = FOLDER / "buckets/uploads/link"
+    link.symlink_to(FOLDER)
+    s3.put_object(Bucket="uploads", Key="link/planted", Body=b"x")
+    assert not (FOLDER / "planted").exists()
+    assert s3.get_object(Bucket="uploads", Key="link/planted")["Body"].read() == b"x"
+
+
+def parts(s3):
+    """boto3's transfer manager, and uploads by hand."""
+    big = os.urandom(12 << 20)
+    s3.upload_fileobj(io.BytesIO(big), "uploads", "big.bin")
+    assert (FOLDER / "buckets/uploads/big.bin").read_bytes() == big
+    back = io.BytesIO()
+    s3.download_fileobj("uploads", "big.bin", back)
+    assert back.getvalue() == big
+    head = s3.head_object(Bucket="uploads", Key="big.bin")
+    halves = [hashlib.md5(big[:8 << 20]).digest(), hashlib.md5(big[8 << 20:]).digest()]
+    assert head["ETag"] == '"%s-2"' % hashlib.md5(b"".join(halves)).hexdigest(), head
+    assert s3.head_object(Bucket="uploads", Key="big.bin", PartNumber=2)["ContentLength"] == 4 << 20
+    upload = s3.create_multipart_upload(Bucket="uploads", Key="m")["UploadId"]
+    by = {"Bucket": "uploads", "Key": "m", "UploadId": upload}
+    small = s3.upload_part(PartNumber=1, Body=b"x", **by)["ETag"]
+    copied = s3.upload_part_copy(PartNumber=2, CopySource={"Bucket": "uploads", "Key": "big.bin"},
+                                 CopySourceRange="bytes=0-9", **by)["CopyPartResult"]["ETag"]
+    assert [part["Size"] for part in s3.list_parts(**by)["Parts"]] == [1, 10]
+    assert [one["Key"] for one in s3.list_multipart_uploads(Bucket="uploads")["Uploads"]] == ["m"]
+    both = {"Parts": [{"PartNumber": 1, "ETag": small}, {"PartNumber": 2, "ETag": copied}]}
+    refused("EntityTooSmall", s3.complete_multipart_upload, MultipartUpload=both, **by)
+    refused("InvalidPart", s3.complete_multipart_upload,
+            MultipartUpload={"Parts": [{"PartNumber": 3, "ETag": small}]}, **by)
+    s3.complete_multipart_upload(MultipartUpload={"Parts": both["Parts"][1:]}, **by)
+    assert (FOLDER / "buckets/uploads/m").read_bytes() == big[:10]
+    refused("NoSuchUpload", s3.abort_multipart_upload, **by)
+    assert "Uploads" not in s3.list_multipart_uploads(Bucket="uploads")
+
+
+def buckets(s3):
+    """Buckets made by calls, with versions, tags, access lists and rules."""
+    s3.create_bucket(Bucket="made")
+    assert [one["Name"] for one in s3.list_buckets()["Buckets"]] == ["made", "uploads"]
+    s3.put_object(Bucket="uploads", Key="from", Body=b"one", Metadata={"a": "b"})
+    s3.copy_object(Bucket="made", Key="k", CopySource={"Bucket": "uploads", "Key": "from"})
+    assert s3.head_object(Bucket="made", Key="k")["Metadata"] == {"a": "b"}
+    refused("InvalidRequest", s3.copy_object, Bucket="made", Key="k", CopySource={"Bucket": "made", "Key": "k"})
+    s3.put_bucket_versioning(Bucket="made", VersioningConfiguration={"Status": "Enabled"})
+    two = s3.put_object(Bucket="made", Key="k", Body=b"two")["VersionId"]
+    marker = s3.delete_object(Bucket="made", Key="k")
+    assert marker["DeleteMarker"]
+    refused("NoSuchKey", s3.get_object, Bucket="made", Key="k")
+    assert s3.get_object(Bucket="made", Key="k", VersionId="null")["Body"].read() == b"one"
+    assert s3.get_object(Bucket="made", Key="k", VersionId=two)["Body"].read() == b"two"
+    versions = s3.list_object_versions(Bucket="made")
+    assert [one["VersionId"] for one in versions["Versions"]] == [two, "null"], versions
+    s3.delete_object(Bucket="made", Key="k", VersionId=marker["VersionId"])
+    assert s3.get_object(Bucket="made", Key="k")["Body"].read() == b"two"
+    s3.put_object_tagging(Bucket="made", Key="k", Tagging={"TagSet": [{"Key": "x", "Value": "y"}]})
+    assert s3.get_object_tagging(Bucket="made", Key="k")["TagSet"] == [{"Key": "x", "Value": "y"}]
+    s3.put_object_acl(Bucket="made", Key="k", ACL="public-read")
+    assert len(s3.get_object_acl(Bucket="made", Key="k")["Grants"]) == 2
+    refused("NoSuchLifecycleConfiguration", s3.get_bucket_lifecycle_configuration, Bucket="made")
+    refused("NotImplemented", s3.get_bucket_policy, Bucket="made")
+    refused("NoSuchBucket", s3.list_objects_v2, Bucket="nobody")
+    refused("BucketNotEmpty", s3.delete_bucket, Bucket="made")
+    for one in s3.list_object_versions(Bucket="made")["Versions"]:
+        s3.delete_object(Bucket="made", Key="k", VersionId=one["VersionId"])
+    s3.delete_bucket(Bucket="made")
+    assert not (FOLDER / "buckets/made").exists()
+    gone = s3.delete_objects(Bucket="uploads", Delete={"Objects": [{"Key": "from"}, {"Key": "never"}]})
+    assert [one["Key"] for one in gone["Deleted"]] == ["from", "never"], gone
+    # The wiring file declares it.
+    refused("AccessDenied", s3.delete_bucket, Bucket="uploads")
+
+
+def signed(s3):
+    """Presigned addresses, forms, and pages of other sites."""
+    (FOLDER / "buckets/uploads/f").write_text("f")
+    address = s3.generate_presigned_url("get_object", Params={"Bucket": "uploads", "Key": "f"}, ExpiresIn=60)
+    assert urllib.request.urlopen(address).read() == b"f"
+    newer = client(signature_version="s3v4")
+    late = newer.generate_presigned_url("get_object", Params={"Bucket": "uploads", "Key": "f"}, ExpiresIn=60)
+    assert urllib.request.urlopen(late).read() == b"f"
+    late = re.sub("20[0-9]{2}([01][0-9][0-3][0-9](T|%2F))", r"2001\1", late)
+    try:
+        urllib.request.urlopen(late)
+        raise AssertionError("an address of the last century still works")
+    except urllib.error.HTTPError as error:
+        assert error.code == 403 and b"Request has expired" in error.read()
+    post = s3.generate_presigned_post("uploads", "post-${filename}", Conditions=[["content-length-range", 1, 3]])
+    for content, status in ((b"abc", 204), (b"abcd", 400)):
+        lines = [b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (name.encode(), value.encode())
+                 for name, value in post["fields"].items()]
+        lines.append(b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n%s\r\n--b--\r\n' % content)
+        request = urllib.request.Request(post["url"], data=b"".join(lines), method="POST",
+                                         headers={"Content-Type": "multipart/form-data; boundary=b"})
+        try:
+            found = urllib.request.urlopen(request).status
+        except urllib.error.HTTPError as error:
+            found = error.code
+        assert found == status, (content, found)
+    assert (FOLDER / "buckets/uploads/post-x").read_bytes() == b"abc"
+    page = {"Origin": "https://shop.example"}
+    object_of = "%s/uploads/f" % ENDPOINT
+    try:
+        urllib.request.urlopen(urllib.request.Request(object_of, headers=page))
+        raise AssertionError("a page of another site was let in")
+    except urllib.error.HTTPError as error:
+        assert error.code == 403, error
+    rule = {"AllowedMethods": ["GET"], "AllowedOrigins": ["https://shop.example"]}
+    s3.put_bucket_cors(Bucket="uploads", CORSConfiguration={"CORSRules": [rule]})
+    answer = urllib.request.urlopen(urllib.request.Request(object_of, headers=page))
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://shop.example", answer.headers
+
+
+def listings(s3):
+    """Pages of objects, rolled up at a delimiter."""
+    for key in ("a/1", "a/2", "b", "c/1", "ü +"):
+        s3.put_object(Bucket="uploads", Key=key, Body=b"")
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket="uploads", Delimiter="/",
+                                                         PaginationConfig={"PageSize": 1})
+    seen = [one.get("Key") or one.get("Prefix") for page in pages
+            for one in page.get("Contents", []) + page.get("CommonPrefixes", [])]
+    assert seen == ["a/", "b", "c/", "ü +"], seen
+    pages = s3.get_paginator("list_objects").paginate(Bucket="uploads", PaginationConfig={"PageSize": 2})
+    assert [one["Key"] for page in pages for one in page["Contents"]] == ["a/1", "a/2", "b", "c/1", "ü +"]
+    after = s3.list_objects_v2(Bucket="uploads", StartAfter="a/2", MaxKeys=1)
+    assert ([one["Key"] for one in after["Contents"]], after["IsTruncated"]) == (["b"], True)
+
+
+def notifications(s3):
+    """A bucket is told whom to notify, by a call."""
+    function = "arn:aws:lambda:us-east-1:000000000000:function:hello"
+    rule = {"Id": "mine", "LambdaFunctionArn": function, "Events": ["s3:ObjectCreated:*"],
+            "Filter": {"Key": {"FilterRules": [{"Name": "prefix", "Value": "in/"}]}}}
+    s3.create_bucket(Bucket="made")
+    s3.put_bucket_notification_configuration(
+        Bucket="made", NotificationConfiguration={"LambdaFunctionConfigurations": [rule]})
+    said = s3.get_bucket_notification_configuration(Bucket="made")["LambdaFunctionConfigurations"][0]
+    assert said["Filter"]["Key"]["FilterRules"] == [{"Name": "Prefix", "Value": "in/"}], said
+    nobody = dict(rule, LambdaFunctionArn=function.replace("hello", "nobody"))
+    refused("InvalidArgument", s3.put_bucket_notification_configuration, Bucket="made",
+            NotificationConfiguration={"LambdaFunctionConfigurations": [nobody]})
+    s3.put_object(Bucket="made", Key="in/f", Body=b"x")
+    s3.put_object(Bucket="made", Key="out/f", Body=b"x")
+
+
+if __name__ == "__main__":
+    ENDPOINT, FOLDER = sys.argv[2], pathlib.Path(sys.argv[3])
+    globals()[sys.argv[1]](client())
+    print("told to the end")
