@@ -149,6 +149,7 @@ impl Form {
         let tail = self.rest.get(blanks..).unwrap_or_default();
         match (blanks, tail) {
             (0, [b'-', b'-', ..]) => {
+                self.take(2)?;
                 self.stage = Stage::Done;
                 Ok(true)
             }
@@ -159,8 +160,9 @@ impl Form {
                 Ok(true)
             }
             (_, [] | [b'\r']) | (0, [b'-']) => Ok(false),
-            _ if self.read + blanks > self.fields_max => Err(errors::post_fields_too_large(FIELDS_MAX)),
-            _ => Err(errors::malformed_post()),
+            // Two bytes tell where the first alone would have done; a limit between them must tell first.
+            (0, [b'-', ..]) | (_, [b'\r', ..]) => self.take(blanks + 2).and(Err(errors::malformed_post())),
+            _ => self.take(blanks + 1).and(Err(errors::malformed_post())),
         }
     }
 

@@ -56,6 +56,20 @@ fn fields_come_before_the_file() {
 }
 
 #[test]
+fn the_limit_tells_first_however_the_pieces_come() {
+    let check = |body: &[u8], fields_max: usize, expected: &str| {
+        let bytes: Vec<&[u8]> = body.chunks(1).collect();
+        assert_eq!([read(&[body], fields_max), read(&bytes, fields_max)], [expected, expected]);
+    };
+    // The line end that is taken for granted at the start counts as well.
+    check(b"--B--", 7, "InvalidArgument");
+    check(b"--B--", 6, "MaxPostPreDataLengthExceededError");
+    check(b"--B-x", 6, "MaxPostPreDataLengthExceededError");
+    check(b"--Bx", 6, "MalformedPOSTRequest");
+    check(b"--Bx", 5, "MaxPostPreDataLengthExceededError");
+}
+
+#[test]
 fn fields_say_what_headers_would() {
     let field = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let fields = Fields {

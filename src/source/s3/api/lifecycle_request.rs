@@ -200,7 +200,8 @@ fn positive(number: i64, name: &str, message: &str) -> Result<u32, AwsError> {
 
 /// In the older form no two rules of one prefix do the same.
 fn no_overlap(rules: &[Rule]) -> Result<(), AwsError> {
-    let actions: [(&str, fn(&Rule) -> bool); 3] = [
+    type Has = fn(&Rule) -> bool;
+    let actions: [(&str, Has); 3] = [
         ("Expiration", |rule| rule.expiration.is_some()),
         ("NoncurrentVersionExpiration", |rule| rule.noncurrent.is_some()),
         ("AbortIncompleteMultipartUpload", |rule| rule.abort_days.is_some()),

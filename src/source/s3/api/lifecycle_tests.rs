@@ -16,12 +16,13 @@ fn one(filter: &str, action: &str) -> String {
 const ALL: &str = "<Filter/>";
 const DAY_3: &str = "<Expiration><Days>3</Days></Expiration>";
 
+fn check(inner: &str, expected: &str) {
+    let said = rules(inner).map_or_else(|error| error.to_string(), |_| "fine".to_owned());
+    assert!(said.starts_with(expected), "{inner}: {said}");
+}
+
 #[test]
 fn what_s3_refuses_is_refused() {
-    let check = |inner: &str, expected: &str| {
-        let said = rules(inner).map_or_else(|error| error.to_string(), |_| "fine".to_owned());
-        assert!(said.starts_with(expected), "{inner}: {said}");
-    };
     let malformed = "MalformedXML";
     check("", malformed);
     check(&one(ALL, DAY_3), "fine");
@@ -56,6 +57,10 @@ fn what_s3_refuses_is_refused() {
         ),
         malformed,
     );
+}
+
+#[test]
+fn filters_have_their_own_limits() {
     let abort = "<AbortIncompleteMultipartUpload><DaysAfterInitiation>1</DaysAfterInitiation></AbortIncompleteMultipartUpload>";
     let tag = "<Tag><Key>a</Key><Value>b</Value></Tag>";
     check(
@@ -70,7 +75,7 @@ fn what_s3_refuses_is_refused() {
         &one("<Filter><ObjectSizeLessThan>0</ObjectSizeLessThan></Filter>", DAY_3),
         "InvalidRequest: 'ObjectSizeLessThan' should be between 1 and 1099511627776000.",
     );
-    check(&one(&format!("<Filter><Prefix>a</Prefix>{tag}</Filter>"), DAY_3), malformed);
+    check(&one(&format!("<Filter><Prefix>a</Prefix>{tag}</Filter>"), DAY_3), "MalformedXML");
     check(&one(&format!("<Filter><And><Prefix>a</Prefix>{tag}</And></Filter>"), DAY_3), "fine");
     check(
         &one(&format!("<Filter><And>{tag}{tag}</And></Filter>"), DAY_3),
