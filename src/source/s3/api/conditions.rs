@@ -86,7 +86,7 @@ pub fn of_put(headers: &HeaderMap, key: &str, etag: Option<&str>) -> Result<(), 
     match (text("if-match"), text("if-none-match")) {
         (Some(_), Some(_)) => {
             let message = "Multiple conditional request headers present in the request";
-            Err(errors::header_not_built("If-Match,If-None-Match").member("AdditionalMessage", message))
+            Err(errors::header_not_built("If-Match,If-None-Match").member("additionalMessage", message))
         }
         (None, Some(etags)) if etags.trim() != "*" => Err(errors::header_not_built("If-None-Match").member(
             "additionalMessage",
