@@ -31,7 +31,7 @@
 //! | values | [`clock`] [`random`] [`arn`] [`event`] [`wire`] [`timeline`] |
 //! | the engine | [`store`] [`delivery`] [`function`] |
 //! | AWS's side | [`aws`]: protocols; [`lambda`]: what is made and invoked by calls; [`server`]: the one port |
-//! | sources | [`source`]: [`source::s3`], [`source::dynamodb`], [`source::sns`] |
+//! | sources | [`source`]: [`source::s3`] with the S3 API, [`source::dynamodb`], [`source::sns`] |
 //! | the faces | [`config`] [`edits`] [`control`] [`history`] [`cli`] |
 //! | together | [`state`] [`housekeeping`] [`app`] |
 //!

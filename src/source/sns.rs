@@ -123,7 +123,8 @@ impl Topic {
 #[async_trait]
 impl Target for Topic {
     async fn attempt(&self, parcel: &Parcel) -> Outcome {
-        let Some(message) = Publish::of(&parcel.first().event).map(Message::from) else {
+        let sent = Publish::of(&parcel.first().event).map(Message::from);
+        let Some(message) = sent.or_else(|| of_bucket(parcel)) else {
             return refused("Invalid parameter: Empty message".into());
         };
         if let Err(why) = check(&message) {
@@ -148,6 +149,13 @@ impl Target for Topic {
     fn concurrency(&self) -> usize {
         HANDOVERS
     }
+}
+
+/// What a bucket publishes: the same text as a function gets, under a subject of its own.
+fn of_bucket(parcel: &Parcel) -> Option<Message> {
+    let body = String::from_utf8(parcel.payload().to_vec()).ok()?;
+    let subject = Some("Amazon S3 Notification".to_owned());
+    (parcel.first().event.source.kind() == "s3").then_some(Message { body, subject, attributes: Vec::new() })
 }
 
 /// How many messages are published at once.

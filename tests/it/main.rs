@@ -15,6 +15,7 @@ mod lambda_api;
 mod processes;
 mod readme;
 mod s3_api;
+mod s3_kept;
 mod statements;
 mod tables;
 mod tidy;
