@@ -2,8 +2,7 @@
 //! and how many of each a second; start-up, memory, and a warm invocation beside a bare loop.
 //!
 //! Run with `cargo bench --bench journeys`; name one or more of `latency`, `files`, `start`, `invoke`, `calls`,
-//! `cold` to run
-//! only those. The function is this program itself, started again as a Runtime API client, so nothing else is needed.
+//! `cold`, `objects` to run only those. The function is this program itself, started again as a Runtime API client, so nothing else is needed.
 
 mod bare;
 mod bare_service;
@@ -12,6 +11,7 @@ mod client;
 mod cold;
 mod files;
 mod latency;
+mod objects;
 mod start;
 mod world;
 
@@ -40,6 +40,9 @@ fn main() {
         }
         if wanted("cold") {
             cold::run().await;
+        }
+        if wanted("objects") {
+            objects::run().await;
         }
         if wanted("start") {
             start::run().await;
