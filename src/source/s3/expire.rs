@@ -30,13 +30,15 @@ pub async fn run(bucket: Arc<Bucket>) {
             continue;
         }
         let clock = &bucket.ground.clock;
-        if let Err(error) = sweep(&bucket, &rules, clock.now()).await {
+        let now = clock.now();
+        if let Err(error) = sweep(&bucket, &rules, now).await {
             bucket.notice(
                 "error",
                 format!("what its lifecycle says could not be done: {error}; it is tried again"),
             );
         }
-        let midnight = Timestamp::from_millis((clock.now().as_seconds().div_euclid(DAY) + 1) * DAY * 1000);
+        // The clock may have been moved past it meanwhile.
+        let midnight = Timestamp::from_millis((now.as_seconds().div_euclid(DAY) + 1) * DAY * 1000);
         tokio::select! {
             () = clock.sleep_until(midnight) => {}
             () = changed => {}

@@ -33,6 +33,23 @@ async fn an_object_ends_at_the_midnight_after_its_days() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_moved_on_while_something_ends_skips_no_midnight() {
+    let mut world = World::at(Clock::frozen_at(Timestamp::from_millis(1_700_000_000_000))).await;
+    world.start().await;
+    for number in 0..200 {
+        world.put_object(&format!("kept/{number}"), "").await;
+    }
+    world.put_object("tmp/a", "a").await;
+    world.bucket().live_by(lifecycle_request::read(RULES, String::new).expect("rules"));
+    // Each midnight begins a sweep, and the clock does not wait for it.
+    for _ in 0..6 {
+        world.clock.set_to(world.clock.now().plus(DAY / 2));
+        tokio::task::yield_now().await;
+    }
+    world.until("the end of tmp/a", |events| events.contains(&"Delete tmp/a".to_owned())).await;
+}
+
+#[tokio::test]
 async fn versions_end_when_they_were_old_for_long_enough() {
     let mut world = World::at(Clock::frozen_at(Timestamp::from_millis(1_700_000_000_000))).await;
     world.start().await;
