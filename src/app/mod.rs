@@ -224,7 +224,8 @@ impl App {
         let config = self.config();
         self.reconfigure((*config).clone()).await?;
         let housekeeping = Housekeeping::start(self.store.clone(), self.clock.clone()).await;
-        let s3 = self.s3_api();
+        // From before the first call, so that none goes unheard.
+        let (s3, changes) = (self.s3_api(), self.s3_buckets.changes());
         let mut parts = self.parts();
         match housekeeping {
             Ok(housekeeping) => parts.housekeeping = Some(housekeeping),
@@ -239,7 +240,7 @@ impl App {
         parts.tasks.spawn(server.run(listener, self.stop.clone()));
         parts.tasks.spawn(self.invoker.parts().journal.clone().run(self.stop.clone()));
         parts.tasks.spawn(self.clone().follow_registry());
-        parts.tasks.spawn(self.clone().follow_buckets());
+        parts.tasks.spawn(self.clone().follow_buckets(changes));
         if watch_wiring {
             parts.tasks.spawn(crate::edits::follow(self.clone(), self.stop.clone()));
         }

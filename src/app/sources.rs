@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{App, READY_MAX, SOURCE_PAUSE, SOURCE_PAUSE_MAX, Sourced};
@@ -80,8 +81,7 @@ impl App {
     }
 
     /// Opens and ends the buckets that calls make and remove, and rewires those whose notifications they set.
-    pub(super) async fn follow_buckets(self: Arc<App>) {
-        let mut changes = self.s3_buckets.changes();
+    pub(super) async fn follow_buckets(self: Arc<App>, mut changes: watch::Receiver<u64>) {
         while let Some(Ok(())) = self.stop.run_until_cancelled(changes.changed()).await {
             let number = *changes.borrow_and_update();
             let config = self.config();

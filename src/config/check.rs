@@ -91,14 +91,14 @@ fn named_source(from: &From) -> (&'static str, &str) {
     }
 }
 
-/// Remarks on events that AWS has but files in a folder never cause.
+/// Remarks on events that AWS has but nothing in a bucket of ours causes.
 fn silent_events(draft: &mut Draft, wire: &DraftWire) {
     let From::Bucket { events, .. } = &wire.spec.from else {
         return;
     };
-    for event in events.iter().filter(|event| !s3_events::happens_in_folders(event)) {
+    for event in events.iter().filter(|event| !s3_events::happens_here(event)) {
         let Origin { file, line } = &wire.spec.origin;
-        draft.config.remarks.push(format!("{file}:{line}: {event} never happens to files in a folder"));
+        draft.config.remarks.push(format!("{file}:{line}: {event} never happens to objects here"));
     }
 }
 

@@ -19,7 +19,7 @@ mod parse;
 mod programs;
 mod reader;
 pub mod resolve;
-mod s3_events;
+pub mod s3_events;
 mod sources;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 use super::From;
 
 /// Every event that S3 can send, without `s3:`.
-pub(super) const NAMES: &[&str] = &[
+pub const NAMES: &[&str] = &[
     "ObjectCreated:Put",
     "ObjectCreated:Post",
     "ObjectCreated:Copy",
@@ -16,6 +16,9 @@ pub(super) const NAMES: &[&str] = &[
     "ObjectTagging:Put",
     "ObjectTagging:Delete",
     "ObjectAcl:Put",
+    "ObjectAnnotation:Put",
+    "ObjectAnnotation:Delete",
+    "ObjectRetention:Put",
     "LifecycleExpiration:Delete",
     "LifecycleExpiration:DeleteMarkerCreated",
     "LifecycleTransition",
@@ -28,23 +31,26 @@ pub(super) const NAMES: &[&str] = &[
 ];
 
 /// What may stand for several of them.
-pub(super) const WILDCARDS: &[&str] = &[
+pub const WILDCARDS: &[&str] = &[
     "ObjectCreated:*",
     "ObjectRemoved:*",
     "ObjectRestore:*",
     "ObjectTagging:*",
+    "ObjectAnnotation:*",
     "Replication:*",
     "LifecycleExpiration:*",
 ];
 
 /// Whether S3 knows this event name or wildcard (without `s3:`).
-pub(super) fn known(event: &str) -> bool {
+pub fn known(event: &str) -> bool {
     NAMES.contains(&event) || WILDCARDS.contains(&event)
 }
 
-/// Whether files in a folder can ever cause it: they have no tags, access lists or life cycle.
-pub(super) fn happens_in_folders(event: &str) -> bool {
-    event.starts_with("ObjectCreated:") || event.starts_with("ObjectRemoved:")
+/// Whether anything in a bucket of ours can cause it: there are no archives, replicas and tiers here.
+pub(super) fn happens_here(event: &str) -> bool {
+    const FAMILIES: [&str; 5] =
+        ["ObjectCreated:", "ObjectRemoved:", "ObjectTagging:", "ObjectAcl:", "LifecycleExpiration:"];
+    FAMILIES.iter().any(|family| event.starts_with(family))
 }
 
 /// The rule of S3: two configurations of one bucket are ambiguous when they share an event type, and their
@@ -57,10 +63,17 @@ pub(super) fn ambiguous(one: &From, other: &From) -> bool {
     else {
         return false;
     };
-    let share_events = NAMES.iter().any(|name| any_covers(events, name) && any_covers(e, name));
-    let prefixes_overlap = prefix.starts_with(p.as_str()) || p.starts_with(prefix.as_str());
-    let suffixes_overlap = suffix.ends_with(s.as_str()) || s.ends_with(suffix.as_str());
-    bucket == b && share_events && prefixes_overlap && suffixes_overlap
+    bucket == b && overlap((events, prefix, suffix), (e, p, s))
+}
+
+/// The same of two lists of events (without `s3:`), each with its prefix and suffix.
+pub fn overlap(
+    (events, prefix, suffix): (&[String], &str, &str),
+    (others, other_prefix, other_suffix): (&[String], &str, &str),
+) -> bool {
+    NAMES.iter().any(|name| any_covers(events, name) && any_covers(others, name))
+        && (prefix.starts_with(other_prefix) || other_prefix.starts_with(prefix))
+        && (suffix.ends_with(other_suffix) || other_suffix.ends_with(suffix))
 }
 
 fn any_covers(events: &[String], name: &str) -> bool {

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
-use crate::program::Up;
+use crate::program::{Up, until};
 use crate::simulator::Project;
 
 /// How many objects are written before dropwire is killed.
@@ -67,8 +67,15 @@ fn objects_that_were_answered_survive_being_killed() {
     keys.extend(answered.iter());
     clients.into_iter().for_each(|client| client.join().expect("a client ends"));
     assert!(keys.len() >= ENOUGH, "{}", keys.len());
+    // What nothing stands for goes away at the start after it.
+    let stray = project.path(".dropwire/s3/uploads/blobs/ab/abcd");
+    std::fs::create_dir_all(stray.parent().expect("a folder")).expect("makes a folder");
+    std::fs::write(&stray, "left by a crash").expect("writes");
+    let written = std::fs::metadata(&stray).expect("is there").modified().expect("a time");
+    until("the next second", || (written.elapsed().ok()?.as_secs() > 0).then_some(()));
     let up = Up::start(project.root());
     let (address, _) = up.door();
+    assert!(!stray.exists());
     for key in &keys {
         assert_eq!(get(&address, key), format!("object {key}"), "{key}");
     }

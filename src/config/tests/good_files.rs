@@ -313,8 +313,11 @@ fn what_is_only_named_is_made_and_remarked() {
     let function = "[function.f]\nexec = \"sh\"\n";
     let made = "bucket inbox is made with defaults: folder buckets/inbox (write it down: [bucket.inbox])";
     check_remarks(&format!("{function}on = [\"s3:inbox/a\", \"s3:inbox/b\"]\n"), &[made]);
-    let silent = "dropwire.toml:3: ObjectTagging:* never happens to files in a folder";
-    check_remarks(&format!("{function}on = \"s3:abc ObjectTagging:*\"\n[bucket.abc]\n"), &[silent]);
+    let silent = "dropwire.toml:3: ObjectRestore:* never happens to objects here";
+    check_remarks(&format!("{function}on = \"s3:abc ObjectRestore:*\"\n[bucket.abc]\n"), &[silent]);
+    for told in ["ObjectTagging:*", "ObjectAcl:Put", "LifecycleExpiration:*", "ObjectRemoved:*"] {
+        check_remarks(&format!("{function}on = \"s3:abc {told}\"\n[bucket.abc]\n"), &[]);
+    }
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! One commit of a bucket: events, rows and deeds, the deeds done before anyone hears of the events.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::SourceError;
 use super::index::{self, Rows};
 use super::settle::News;
-use super::vault::Deed;
+use super::vault::{Deed, Draft};
 use super::work::Worker;
 use crate::delivery::queue::Own;
 
@@ -33,16 +34,17 @@ impl Worker {
             return Ok(());
         }
         let performed: Arc<Mutex<Vec<Performed>>> = Arc::default();
-        let (told, vault) = (performed.clone(), bucket.clone());
+        let (told, vault, drafts) = (performed.clone(), bucket.clone(), news.drafts);
         let then = move || {
             let done = deeds.iter().map(|(id, deed)| {
                 (*id, vault.vault.perform(deed).map_err(|error| format!("{deed:?}: {error}")))
             });
             told.lock().unwrap_or_else(PoisonError::into_inner).extend(done);
+            // They live until here, whoever goes away meanwhile: what is on its way to the disk needs them.
+            drop(drafts);
         };
         let own = Own { writes, then: Some(Box::new(then)) };
         let written = bucket.ground.outlet.emit_with(news.events, own).await;
-        drop(news.drafts);
         for (id, done) in performed.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             match done {
                 Ok(()) => self.deeds_done.push(id),
@@ -70,19 +72,50 @@ impl Worker {
         let deeds =
             index::deeds(store.read(), &bucket.spec.name).await.map_err(|error| self.unreadable(error))?;
         self.last_deed = deeds.last().map_or(self.last_deed, |(id, _)| self.last_deed.max(*id));
+        let blobs =
+            index::blobs(store.read(), &bucket.spec.name).await.map_err(|error| self.unreadable(error))?;
         let mut rows = Rows::default();
         rows.done(&bucket.spec.name, deeds.iter().map(|(id, _)| *id).collect());
+        let deeds: Vec<Deed> = deeds.iter().filter_map(|(_, text)| serde_json::from_str(text).ok()).collect();
+        let due = self.still_due(deeds).await?;
         let at = bucket.clone();
         let doing = tokio::task::spawn_blocking(move || {
-            let deeds = deeds.iter().filter_map(|(_, text)| serde_json::from_str::<Deed>(text).ok());
-            let failed = deeds.filter_map(|deed| Some((at.vault.perform(&deed).err()?, deed)));
+            let failed = due.iter().filter_map(|deed| Some((at.vault.perform(deed).err()?, deed)));
             let failed: Vec<String> = failed.map(|(error, deed)| format!("{deed:?}: {error}")).collect();
-            let cleared = at.vault.clear_drafts().err().map(|error| format!("drafts: {error}"));
-            failed.into_iter().chain(cleared).collect::<Vec<String>>()
+            if !failed.is_empty() {
+                // What could not be moved is kept for the next start.
+                return (failed, false);
+            }
+            if at.tidied.swap(true, Ordering::Relaxed) {
+                // It has run before: somebody may be writing drafts.
+                return (failed, true);
+            }
+            let cleared =
+                at.vault.clear_drafts().and_then(|()| at.vault.clear_blobs(|name| blobs.contains(name)));
+            (cleared.err().map(|error| format!("{error}")).into_iter().collect::<Vec<String>>(), true)
         });
-        for why in doing.await.unwrap_or_default() {
+        let (complaints, is_done) = doing.await.unwrap_or_default();
+        for why in complaints {
             bucket.notice("error", format!("cannot do what was written down: {why}"));
         }
-        Ok(store.write(rows.writes()).await?)
+        if is_done {
+            store.write(rows.writes()).await?;
+        }
+        Ok(())
+    }
+
+    /// Without the drafts whose object was written anew since: they must not come in its place.
+    async fn still_due(&self, deeds: Vec<Deed>) -> Result<Vec<Deed>, SourceError> {
+        let keys: Vec<&str> = deeds.iter().filter_map(Deed::shows).collect();
+        let known = index::fetch(&self.surveyor.pool, &self.bucket.spec.name, &keys).await;
+        let known = known.map_err(|error| self.unreadable(error))?;
+        let is_due = |deed: &Deed| match deed {
+            Deed::Show(draft, key) => {
+                let stamp = Draft::stamp_at(draft);
+                known.iter().any(|known| known.key == *key && Some(known.stamp) == stamp)
+            }
+            _ => true,
+        };
+        Ok(deeds.iter().filter(|deed| is_due(deed)).cloned().collect())
     }
 }

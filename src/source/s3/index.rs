@@ -1,5 +1,7 @@
 //! The objects we have told of, in the state database.
 
+use std::collections::HashSet;
+
 use serde_json::{Value, json};
 use sqlx::Row;
 use sqlx::sqlite::{SqlitePool, SqliteRow};
@@ -37,6 +39,9 @@ const PUT_VERSION: &str =
     "INSERT OR REPLACE INTO s3_version (bucket, key, sequencer, version, marker, size, etag, blob, meta)
      SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
        value ->> 7, value ->> 8 FROM json_each(?1)";
+const BLOBS: &str = "SELECT blob FROM s3_object WHERE bucket = ?1 AND blob IS NOT NULL
+     UNION ALL SELECT blob FROM s3_version WHERE bucket = ?1 AND blob IS NOT NULL
+     UNION ALL SELECT blob FROM s3_part WHERE upload IN (SELECT upload FROM s3_upload WHERE bucket = ?1)";
 const SET: &str = "INSERT OR REPLACE INTO s3_setting (bucket, name, body)
      SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1)";
 const UNSET: &str = "DELETE FROM s3_setting WHERE (bucket, name) IN
@@ -248,6 +253,20 @@ impl Rows {
     pub fn done(&mut self, bucket: &str, ids: Vec<i64>) {
         self.done.extend(ids.into_iter().map(|id| json!([bucket, id])));
     }
+    /// These as well.
+    pub fn append(&mut self, more: Rows) {
+        self.archived.extend(more.archived);
+        self.versions_dropped.extend(more.versions_dropped);
+        self.refreshed.extend(more.refreshed);
+        self.put.extend(more.put);
+        self.dropped.extend(more.dropped);
+        self.restored.extend(more.restored);
+        self.versions.extend(more.versions);
+        self.marked.extend(more.marked);
+        self.floors.extend(more.floors);
+        self.intended.extend(more.intended);
+        self.done.extend(more.done);
+    }
     /// The statements.
     pub fn writes(self) -> Vec<Write> {
         let statements = [
@@ -269,6 +288,12 @@ impl Rows {
             .map(|(sql, rows)| Write { sql, rows })
             .collect()
     }
+}
+
+/// The contents in the state folder that something of this bucket stands for.
+pub async fn blobs(pool: &SqlitePool, bucket: &str) -> Result<HashSet<String>, sqlx::Error> {
+    let all: Vec<String> = sqlx::query_scalar(BLOBS).bind(bucket).fetch_all(pool).await?;
+    Ok(all.into_iter().collect())
 }
 
 /// What was set of a bucket under this name, as JSON.

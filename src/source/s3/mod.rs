@@ -12,6 +12,7 @@
 //! or not at all.
 
 use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -106,6 +107,8 @@ pub struct Bucket {
     settings: Mutex<Settings>,
     /// Rung when the rules of its lifecycle change.
     rules_changed: Notify,
+    /// Whether what a crash left was tidied up since it was opened.
+    tidied: AtomicBool,
     /// When it was opened, simulated.
     since: Timestamp,
 }
@@ -185,6 +188,7 @@ impl Bucket {
             orders,
             settings,
             rules_changed: Notify::new(),
+            tidied: AtomicBool::new(false),
             since,
         }))
     }

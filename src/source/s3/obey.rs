@@ -29,7 +29,7 @@ pub(super) struct Ground {
     /// Where it can lie; None where nothing is written.
     room: Option<Result<Room, String>>,
     /// A second name for the file that is there now, which keeps its content.
-    kept: Option<std::path::PathBuf>,
+    kept: Option<Draft>,
     /// A copy of what is written, which stays when people change the file.
     copy: Option<Draft>,
 }
@@ -70,7 +70,12 @@ impl Worker {
         let mut answers = Vec::new();
         for (order, ground) in round.into_iter().zip(grounds) {
             let Order { key, act, caller, answer } = order;
-            let done = self.decide(key, act, (&caller, ground), &mut news).await;
+            let mut own = News::default();
+            let done = self.decide(key, act, (&caller, ground), &mut own).await;
+            if done.is_ok() {
+                // Of what is refused or fails midway, nothing is done.
+                news.append(own);
+            }
             answers.push((answer, done));
         }
         let written = self.commit(news).await;
@@ -96,7 +101,9 @@ impl Worker {
                 let mut ground = Ground { known: known.remove(&order.key), ..Ground::default() };
                 let number = || bucket.ground.random.number();
                 if let Act::Put(put) = &mut order.act {
-                    ground.room = Some(bucket.vault.room(&order.key).map_err(|error| error.to_string()));
+                    let is_there = put.draft.path().exists();
+                    let room = bucket.vault.room(&order.key).map_err(|error| error.to_string());
+                    ground.room = Some(if is_there { room } else { Err("its draft was removed".into()) });
                     if versioned {
                         use std::io::Seek;
                         let file = &mut put.draft.file;
@@ -209,8 +216,7 @@ impl Worker {
             }
             news.rows.drop(&bucket, &key, sequencer);
         }
-        let removed = self.supersede(&key, &mut ground, news).await;
-        removed?;
+        self.supersede(&key, &mut ground, news).await?;
         if self.bucket.versioning() == Versioning::Off {
             let change = Change::Removed { version: "", expired };
             news.events.push(self.tell(&key, change, (sequencer, caller)));
@@ -358,7 +364,8 @@ impl Worker {
         };
         if stays && let Some(kept) = ground.kept.take() {
             let blob = self.bucket.new_blob();
-            news.deeds.push(Deed::Keep(kept, blob.clone()));
+            news.deeds.push(Deed::Keep(kept.path().to_owned(), blob.clone()));
+            news.drafts.push(kept);
             known.extra.blob = Some(blob);
             news.rows.refresh(&bucket, known);
         }

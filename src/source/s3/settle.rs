@@ -35,6 +35,17 @@ pub(super) struct News {
     pub drafts: Vec<Draft>,
 }
 
+impl News {
+    /// These things are to be written as well.
+    pub fn append(&mut self, more: News) {
+        self.events.extend(more.events);
+        self.rows.append(more.rows);
+        self.writes.extend(more.writes);
+        self.deeds.extend(more.deeds);
+        self.drafts.extend(more.drafts);
+    }
+}
+
 impl Worker {
     /// Looks at these keys and emits what happened to them.
     pub(super) async fn settle(&mut self, mut items: Vec<Item>, depth: Depth) -> Result<(), SourceError> {

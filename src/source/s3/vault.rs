@@ -11,6 +11,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, renameat};
@@ -21,6 +22,7 @@ use super::folder::{OWN_PREFIX, Stamp, refusal};
 use super::look::stamp_of;
 use super::platform::{self, Kind};
 use super::put::make_folders;
+use crate::clock::real;
 
 /// Where one bucket keeps what is no file in its folder.
 #[derive(Debug)]
@@ -45,6 +47,10 @@ impl Draft {
     /// Where it is.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+    /// What the file of a draft is like; None if it is gone.
+    pub fn stamp_at(path: &Path) -> Option<Stamp> {
+        nix::sys::stat::lstat(path).ok().map(|stat| stamp_of(&stat))
     }
     /// What its file is like.
     pub fn stamp(&self) -> io::Result<Stamp> {
@@ -73,6 +79,13 @@ pub enum Deed {
 }
 
 impl Deed {
+    /// The key whose file a draft becomes.
+    pub fn shows(&self) -> Option<&str> {
+        match self {
+            Deed::Show(_, key) => Some(key),
+            Deed::Keep(..) | Deed::Remove(..) | Deed::Forget(_) => None,
+        }
+    }
     /// The file of this key goes away if it is still this one.
     pub fn remove(key: &str, stamp: Stamp) -> Deed {
         Deed::Remove(key.to_owned(), stamp.size, stamp.mtime, stamp.inode)
@@ -91,6 +104,7 @@ pub enum Room {
 impl Vault {
     /// The vault of `bucket`, whose folder this is, in this state folder. Makes what is missing.
     pub fn open(state: &Path, bucket: &str, folder: &Path) -> io::Result<Vault> {
+        begun();
         let own = state.join("s3").join(bucket);
         let blobs = own.join("blobs");
         fs::create_dir_all(&blobs)?;
@@ -112,6 +126,29 @@ impl Vault {
             fs::remove_file(entry?.path())?;
         }
         Ok(())
+    }
+
+    /// Removes blobs that nothing stands for: what a crash left, or a state that was moved aside. Only while nobody
+    /// writes; `is_known` says what stands for something.
+    pub fn clear_blobs(&self, is_known: impl Fn(&str) -> bool) -> io::Result<()> {
+        // What came since this process began may be a part whose row is on its way.
+        let begun = begun();
+        for folder in fs::read_dir(&self.blobs)? {
+            for blob in fs::read_dir(folder?.path())? {
+                let blob = blob?;
+                let is_new = blob.metadata().is_ok_and(|found| found.ctime() >= begun);
+                if !is_new && !blob.file_name().to_str().is_some_and(&is_known) {
+                    fs::remove_file(blob.path())?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes all of it: its bucket is gone.
+    pub fn discard(&self) -> io::Result<()> {
+        let own = self.blobs.parent().unwrap_or(&self.blobs);
+        [own, &self.drafts].into_iter().try_for_each(|folder| gone_is_well(fs::remove_dir_all(folder)))
     }
 
     /// Begins a draft; `number` tells it from others.
@@ -137,18 +174,21 @@ impl Vault {
     }
 
     /// A second name for the file of this key, if it is still this one: so its content stays when the key gets another.
-    pub fn link(&self, key: &str, stamp: Stamp, number: u64) -> Option<PathBuf> {
+    pub fn link(&self, key: &str, stamp: Stamp, number: u64) -> Option<Draft> {
         let (folder, name) = key.rsplit_once('/').unwrap_or(("", key));
         let root = platform::open_root(&self.folder).ok()?;
         let folder = platform::open_folder(&root, folder).ok()?;
         let path = self.drafts.join(format!("{number:016x}"));
         nix::unistd::linkat(&folder, name, AT_FDCWD, &path, AtFlags::empty()).ok()?;
-        let linked = fs::symlink_metadata(&path).ok()?;
-        if linked.ino() == stamp.inode && linked.len() == stamp.size {
-            return Some(path);
-        }
-        fs::remove_file(&path).ok();
-        None
+        let file = match File::open(&path) {
+            Ok(file) => file,
+            Err(_) => {
+                fs::remove_file(&path).ok();
+                return None;
+            }
+        };
+        let draft = Draft { file, path };
+        (draft.stamp().ok()? == stamp).then_some(draft)
     }
 
     /// Opens the file of this key to be read.
@@ -244,6 +284,12 @@ impl Vault {
             removed => Ok(removed?),
         }
     }
+}
+
+/// When this process first opened a vault: seconds since 1970 of this machine's time.
+fn begun() -> i64 {
+    static BEGUN: OnceLock<i64> = OnceLock::new();
+    *BEGUN.get_or_init(|| real::now().as_seconds())
 }
 
 /// Whether there is an empty folder of this name.

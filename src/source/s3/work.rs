@@ -11,12 +11,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::event::Sequencer;
-use super::folder::{Hint, KEY_MAX, Reason, Sight, key_is_ignored};
+use super::folder::{Hint, KEY_MAX, Reason, Sight, Stamp, key_is_ignored};
 use super::index;
 use super::later::{Later, Wait};
-use super::look::{Depth, Eye, now_nanos};
+use super::look::{Depth, Eye, now_nanos, stamp_of};
 use super::means::{Means, means};
 use super::order::Order;
+use super::platform;
 use super::say::Said;
 use super::survey::{End, Report, Surveyor};
 use super::walk::Remark;
@@ -333,6 +334,12 @@ impl Worker {
     async fn take_large(&mut self, item: Item, sight: Sight) -> Result<(), SourceError> {
         let hinted = self.reading.remove(&item.key).flatten();
         let key = item.key.clone();
+        // A call may have written the object since it was read.
+        let sight = match sight {
+            Sight::Object(stamp, etag) if self.is_still(&key, stamp) => Sight::Object(stamp, etag),
+            Sight::Object(..) => Sight::Busy,
+            other => other,
+        };
         self.conclude_all(vec![item], vec![sight]).await?;
         match hinted {
             Some(hint) => {
@@ -341,6 +348,12 @@ impl Worker {
             }
             None => Ok(()),
         }
+    }
+
+    /// Whether the file of this key is this one.
+    fn is_still(&self, key: &str, stamp: Stamp) -> bool {
+        let root = platform::open_root(&self.bucket.spec.folder);
+        root.and_then(|root| platform::stat(&root, key)).is_ok_and(|stat| stamp_of(&stat) == stamp)
     }
 
     fn poll_because(&mut self, why: &str) {

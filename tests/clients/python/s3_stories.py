@@ -107,7 +107,9 @@ def parts(s3):
     refused("EntityTooSmall", s3.complete_multipart_upload, MultipartUpload=both, **by)
     refused("InvalidPart", s3.complete_multipart_upload,
             MultipartUpload={"Parts": [{"PartNumber": 3, "ETag": small}]}, **by)
-    s3.complete_multipart_upload(MultipartUpload={"Parts": both["Parts"][1:]}, **by)
+    second = {"Parts": both["Parts"][1:]}
+    refused("InvalidRequest", s3.complete_multipart_upload, MultipartUpload=second, MpuObjectSize=11, **by)
+    s3.complete_multipart_upload(MultipartUpload=second, MpuObjectSize=10, **by)
     assert (FOLDER / "buckets/uploads/m").read_bytes() == big[:10]
     refused("NoSuchUpload", s3.abort_multipart_upload, **by)
     assert "Uploads" not in s3.list_multipart_uploads(Bucket="uploads")
@@ -136,6 +138,16 @@ def buckets(s3):
     assert s3.get_object_tagging(Bucket="made", Key="k")["TagSet"] == [{"Key": "x", "Value": "y"}]
     s3.put_object_acl(Bucket="made", Key="k", ACL="public-read")
     assert len(s3.get_object_acl(Bucket="made", Key="k")["Grants"]) == 2
+    refused("AccessDenied", s3.get_object, Bucket="made", Key="k",
+            ExpectedBucketOwner="111111111111")
+    s3.get_object(Bucket="made", Key="k", ExpectedBucketOwner="000000000000")
+    s3.put_object(Bucket="uploads", Key="cold", Body=b"x", StorageClass="GLACIER")
+    refused("InvalidObjectState", s3.get_object, Bucket="uploads", Key="cold")
+    assert s3.head_object(Bucket="uploads", Key="cold")["StorageClass"] == "GLACIER"
+    gone = s3.delete_objects(Bucket="uploads", Delete={"Objects": [{"Key": "cold", "Size": 2}]})
+    assert gone["Errors"][0]["Code"] == "PreconditionFailed", gone
+    s3.delete_objects(Bucket="uploads", Delete={"Objects": [{"Key": "cold", "Size": 1}]})
+    refused("NotImplemented", s3.create_bucket, Bucket="locked", ObjectLockEnabledForBucket=True)
     refused("NoSuchLifecycleConfiguration", s3.get_bucket_lifecycle_configuration, Bucket="made")
     refused("NotImplemented", s3.get_bucket_policy, Bucket="made")
     refused("NoSuchBucket", s3.list_objects_v2, Bucket="nobody")

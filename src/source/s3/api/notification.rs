@@ -8,44 +8,8 @@ use super::errors;
 use super::xml::read::{Element, document};
 use super::xml::write::Document;
 use crate::aws::AwsError;
+use crate::config::s3_events;
 
-/// Every event that S3 can tell of, without `s3:`.
-const EVENTS: [&str; 24] = [
-    "ObjectCreated:Put",
-    "ObjectCreated:Post",
-    "ObjectCreated:Copy",
-    "ObjectCreated:CompleteMultipartUpload",
-    "ObjectRemoved:Delete",
-    "ObjectRemoved:DeleteMarkerCreated",
-    "ObjectRestore:Post",
-    "ObjectRestore:Completed",
-    "ObjectRestore:Delete",
-    "ObjectTagging:Put",
-    "ObjectTagging:Delete",
-    "ObjectAcl:Put",
-    "ObjectAnnotation:Put",
-    "ObjectAnnotation:Delete",
-    "ObjectRetention:Put",
-    "LifecycleExpiration:Delete",
-    "LifecycleExpiration:DeleteMarkerCreated",
-    "LifecycleTransition",
-    "Replication:OperationFailedReplication",
-    "Replication:OperationMissedThreshold",
-    "Replication:OperationReplicatedAfterThreshold",
-    "Replication:OperationNotTracked",
-    "IntelligentTiering",
-    "ReducedRedundancyLostObject",
-];
-/// The families that have a wildcard.
-const FAMILIES: [&str; 7] = [
-    "ObjectCreated:",
-    "ObjectRemoved:",
-    "ObjectRestore:",
-    "ObjectTagging:",
-    "ObjectAnnotation:",
-    "Replication:",
-    "LifecycleExpiration:",
-];
 const ID_MAX: usize = 255;
 /// Bytes in a filter's value.
 const VALUE_MAX: usize = 1024;
@@ -119,22 +83,12 @@ impl Notification {
     pub fn suffix(&self) -> &str {
         self.rule("Suffix")
     }
-    /// Whether it wants to hear of this event, named without `s3:`, of this key.
-    pub fn wants(&self, event: &str, key: &str) -> bool {
-        self.hears(event) && key.starts_with(self.prefix()) && key.ends_with(self.suffix())
+    /// The events without `s3:`.
+    pub fn plain_events(&self) -> Vec<String> {
+        self.events.iter().filter_map(|event| event.strip_prefix("s3:").map(str::to_owned)).collect()
     }
-
     fn rule(&self, name: &str) -> &str {
         self.filter.iter().find(|rule| rule.name == name).map_or("", |rule| rule.value.as_str())
-    }
-
-    fn hears(&self, event: &str) -> bool {
-        self.events.iter().filter_map(|known| known.strip_prefix("s3:")).any(|known| {
-            match known.strip_suffix('*') {
-                Some(family) => event.starts_with(family),
-                None => known == event,
-            }
-        })
     }
 }
 
@@ -282,10 +236,7 @@ pub fn unvalidated(arn: &str, why: &str) -> AwsError {
 }
 
 fn is_event(event: &str) -> bool {
-    event.strip_prefix("s3:").is_some_and(|event| match event.strip_suffix('*') {
-        Some(family) => FAMILIES.contains(&family),
-        None => EVENTS.contains(&event),
-    })
+    event.strip_prefix("s3:").is_some_and(s3_events::known)
 }
 
 fn is_arn(arn: &str, service: &str) -> bool {
@@ -311,10 +262,8 @@ fn is_arn(arn: &str, service: &str) -> bool {
 
 /// The rule of S3: both hear of one event, and both prefixes and suffixes overlap.
 fn overlap(one: &Notification, other: &Notification) -> bool {
-    let (prefix, suffix) = (one.prefix(), one.suffix());
-    EVENTS.iter().any(|event| one.hears(event) && other.hears(event))
-        && (prefix.starts_with(other.prefix()) || other.prefix().starts_with(prefix))
-        && (suffix.ends_with(other.suffix()) || other.suffix().ends_with(suffix))
+    let (events, others) = (one.plain_events(), other.plain_events());
+    s3_events::overlap((&events, one.prefix(), one.suffix()), (&others, other.prefix(), other.suffix()))
 }
 
 #[cfg(test)]

@@ -44,9 +44,8 @@ fn configurations_survive_their_document() {
     assert_eq!(ids, ["mine", "made-1"]);
     let of_function = &kept.notifications[1];
     assert_eq!((of_function.prefix(), of_function.suffix()), ("in/", ".jpg"));
-    assert!(of_function.wants("ObjectCreated:Put", "in/a.jpg"));
-    assert!(!of_function.wants("ObjectCreated:Put", "in/a.png"));
-    assert!(!of_function.wants("ObjectRemoved:Delete", "in/a.jpg"));
+    assert_eq!(of_function.plain_events(), ["ObjectCreated:*"]);
+    assert_eq!((of_function.prefix(), of_function.suffix()), ("in/", ".jpg"));
     assert_eq!(Configuration::read(kept.document().as_bytes(), String::new), Ok(kept.clone()));
     assert_eq!(serde_json::from_value(serde_json::to_value(&kept).expect("texts")).ok(), Some(kept));
     assert_eq!(read(""), Ok(Configuration::default()));

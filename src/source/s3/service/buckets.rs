@@ -9,8 +9,9 @@ use sqlx::Row;
 
 use super::super::api::xml::listings;
 use super::super::api::xml::requests::CreateBucket;
-use super::super::api::{errors, names};
+use super::super::api::{acl, errors, names};
 use super::super::index;
+use super::settings::{ACL, TAGS};
 use super::{Ask, S3Api, Unread, broken, document};
 use crate::aws::{Answer, AwsError};
 use crate::clock::Timestamp;
@@ -60,6 +61,11 @@ impl S3Api {
             None if region != "us-east-1" => return Err(errors::illegal_location(None)),
             _ => {}
         }
+        let lock = "x-amz-bucket-object-lock-enabled";
+        if head.headers.get(lock).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"true")) {
+            return Err(errors::header_not_built(lock));
+        }
+        let grants = acl::of_headers(&head.headers, &self.owner())?;
         let answer = Answer::empty(StatusCode::OK).with("location", &format!("/{name}"));
         if self.buckets.get(name).is_some() {
             // In us-east-1 making one's own bucket again is no failure.
@@ -68,10 +74,10 @@ impl S3Api {
         let now = self.clock.now().as_micros();
         let mut writes = index::setting(name, "made", Some(&now)).map_err(|error| broken(&error))?;
         if !asked.tags.is_empty() {
-            writes.extend(
-                index::setting(name, super::settings::TAGS, Some(&asked.tags))
-                    .map_err(|error| broken(&error))?,
-            );
+            writes.extend(index::setting(name, TAGS, Some(&asked.tags)).map_err(|error| broken(&error))?);
+        }
+        if let Some(grants) = grants {
+            writes.extend(index::setting(name, ACL, Some(&grants)).map_err(|error| broken(&error))?);
         }
         self.made.0.write(writes).await.map_err(|error| broken(&error))?;
         self.buckets.apply().await;
@@ -103,6 +109,7 @@ impl S3Api {
         self.buckets.apply().await;
         // A folder with something in it that is no object stays.
         std::fs::remove_dir(&ask.bucket.spec.folder).ok();
+        ask.bucket.vault.discard().map_err(|error| broken(&error))?;
         Ok(Answer::empty(StatusCode::NO_CONTENT))
     }
 
@@ -117,7 +124,13 @@ impl S3Api {
             |name: &str| query.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
         let made = self.made.all().await.map_err(|error| broken(&error))?;
         let (prefix, after) = (value("prefix"), value("continuation-token").unwrap_or_default());
-        let max = value("max-buckets").and_then(|text| text.parse::<usize>().ok()).unwrap_or(10_000);
+        let max = match value("max-buckets") {
+            None => 10_000,
+            Some(text) => text.parse().ok().filter(|max| (1..=10_000).contains(max)).ok_or_else(|| {
+                let message = "Argument max-buckets must be an integer between 1 and 10000";
+                errors::invalid_argument(message, "max-buckets", text)
+            })?,
+        };
         let region = self.place.region.clone();
         let mut buckets: Vec<(String, Timestamp, String)> = self
             .buckets

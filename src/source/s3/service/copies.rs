@@ -17,7 +17,7 @@ use super::super::object::Object;
 use super::super::order::{Act, Put};
 use super::super::vault::Draft;
 use super::content::PIECE_MAX;
-use super::objects::{condition, kept, meta_of};
+use super::objects::{condition, kept, meta_of, must_be_at_hand};
 use super::{Ask, S3Api, broken, document, with_version};
 use crate::aws::checksum::{Algorithm, Hasher};
 use crate::aws::{Answer, AwsError};
@@ -86,6 +86,7 @@ impl S3Api {
     pub(super) async fn source(&self, ask: &Ask<'_>) -> Result<(CopySource, Object), AwsError> {
         let from = CopySource::of(ask.headers())?;
         let bucket = self.buckets.get(&from.bucket).ok_or_else(|| errors::no_such_bucket(&from.bucket))?;
+        self.check_owner(ask.headers(), "x-amz-source-expected-bucket-owner")?;
         let found = bucket.object(&from.key, from.version.as_deref()).await?;
         let object = match (found, &from.version) {
             (Some(object), Some(_)) if object.marker => {
@@ -97,6 +98,7 @@ impl S3Api {
             (_, Some(version)) => return Err(errors::no_such_version(&from.key, version)),
             (_, None) => return Err(errors::no_such_key(&from.key)),
         };
+        must_be_at_hand(&meta_of(object.meta.as_deref())?)?;
         conditions::of_copy_source(ask.headers(), Facts { etag: &object.etag, modified: object.modified })?;
         Ok((from, object))
     }

@@ -209,6 +209,7 @@ impl S3Api {
             return self.create_bucket(&name, head, body).await;
         }
         let bucket = self.buckets.get(&name).ok_or_else(|| errors::no_such_bucket(&name))?;
+        self.check_owner(&head.headers, "x-amz-expected-bucket-owner")?;
         let key = key.as_deref().unwrap_or_default();
         let ask = Ask { head, query: &query, bucket, key, caller };
         let answer = match operation {
@@ -298,6 +299,16 @@ impl S3Api {
         }
         let rules: Vec<cors::Rule> = ask.bucket.get(CORS).await?.unwrap_or_default();
         Ok(added_to(answer, &cors::simple(&rules, &ask.head.method, ask.headers())))
+    }
+
+    /// A failure if the caller expects another account to own the bucket.
+    fn check_owner(&self, headers: &HeaderMap, name: &str) -> Result<(), AwsError> {
+        match headers.get(name) {
+            Some(account) if account.as_bytes() != self.place.account.as_bytes() => {
+                Err(errors::access_denied())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn owner(&self) -> Owner {

@@ -20,8 +20,7 @@ pub type Reachable = Box<dyn Fn(&Arn) -> Result<(), String> + Send + Sync>;
 /// The wires that a bucket's notifications are.
 pub fn wires(bucket: &Arn, configuration: &Configuration) -> Vec<Wire> {
     let wire = |notification: &super::super::api::notification::Notification| {
-        let events = notification.events.iter();
-        let events = events.filter_map(|event| event.strip_prefix("s3:").map(str::to_owned)).collect();
+        let events = notification.plain_events();
         let (prefix, suffix) = (notification.prefix().to_owned(), notification.suffix().to_owned());
         let policy = if notification.kind == Kind::Function {
             AsyncPolicy::lambda()

@@ -79,6 +79,9 @@ impl S3Api {
         }
         conditions::of_get(ask.headers(), Facts { etag: &object.etag, modified: object.modified })?;
         let meta = meta_of(object.meta.as_deref())?;
+        if ask.head.method == http::Method::GET {
+            must_be_at_hand(&meta)?;
+        }
         let part = part_range(ask, &meta, object.size)?;
         let asked = match &part {
             Some(range) => Some(range.clone()),
@@ -160,13 +163,17 @@ impl S3Api {
     pub(super) async fn delete_objects(&self, ask: &Ask<'_>, body: &[u8]) -> Result<Answer, AwsError> {
         let asked = requests::Delete::read(body)?;
         let deeds = asked.objects.into_iter().map(|doomed| async move {
-            let requests::Doomed { key, version, etag, .. } = doomed;
-            let check = etag.map(|etag| -> Check {
-                Box::new(move |known| match known {
-                    Some(known) if known.etag != etag => Err(errors::precondition_failed("If-Match")),
-                    _ => Ok(()),
-                })
+            let requests::Doomed { key, version, etag, modified, size } = doomed;
+            let is_it = move |known: &Known| {
+                etag.as_ref().is_none_or(|etag| known.etag == *etag)
+                    && modified.is_none_or(|then| known.sequencer.time().as_seconds() == then.as_seconds())
+                    && size.is_none_or(|size| known.stamp.size.cast_signed() == size)
+            };
+            let check: Check = Box::new(move |known| match known {
+                Some(known) if !is_it(known) => Err(errors::precondition_failed("If-Match")),
+                _ => Ok(()),
             });
+            let check = Some(check);
             let act = Act::Delete(Delete { version: version.clone(), check, expired: false });
             match ask.bucket.order(&key, act, ask.caller.clone()).await {
                 Ok(done) => {
@@ -196,6 +203,14 @@ impl S3Api {
             Some(value) => answer.with("x-amz-expiration", &value),
             None => answer,
         }
+    }
+}
+
+/// A failure for an object of a class that keeps it in an archive: there is no restoring here.
+pub fn must_be_at_hand(meta: &Meta) -> Result<(), AwsError> {
+    match meta.class() {
+        class @ ("GLACIER" | "DEEP_ARCHIVE") => Err(errors::invalid_object_state(class)),
+        _ => Ok(()),
     }
 }
 

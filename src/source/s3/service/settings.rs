@@ -20,7 +20,7 @@ pub const TAGS: &str = "tags";
 /// The setting that holds a bucket's lifecycle.
 pub const LIFECYCLE: &str = "lifecycle";
 /// The setting that holds a bucket's access list.
-const ACL: &str = "acl";
+pub const ACL: &str = "acl";
 
 impl S3Api {
     /// The operations on settings.

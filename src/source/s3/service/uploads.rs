@@ -125,6 +125,12 @@ impl S3Api {
         let (upload, mut meta) = self.upload(ask).await?;
         let stored = ask.bucket.parts(&upload.id).await?;
         let chosen = chosen(&asked, &stored, &id)?;
+        let size: u64 = chosen.iter().map(|part| part.size).sum();
+        if let Some(said) = ask.header("x-amz-mp-object-size").filter(|said| **said != size.to_string()) {
+            return Err(errors::invalid_request(format!(
+                "The provided 'x-amz-mp-object-size' header value {said} does not match what was computed: {size}"
+            )));
+        }
         let etag = parts::etag_of(&chosen);
         let algorithm = meta.checksum.as_ref().and_then(|checksum| Algorithm::named(&checksum.algorithm));
         if let (Some(checksum), Some(algorithm)) = (&mut meta.checksum, algorithm) {

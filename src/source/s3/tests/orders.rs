@@ -121,6 +121,46 @@ async fn a_refused_condition_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn what_is_refused_in_a_bucket_with_versions_leaves_nothing_behind() {
+    let world = World::running().await;
+    world.put_object("k", "before versions").await;
+    world.bucket().keep_versions(Versioning::Enabled).await.expect("is kept");
+    let check: crate::source::s3::order::Check =
+        Box::new(|_| Err(AwsError::new(412, "PreconditionFailed", "never")));
+    let act = Act::Delete(Delete { version: None, check: Some(check), expired: false });
+    world.order("k", act).await.expect_err("is refused");
+    let Act::Put(mut put) = world.put_act("two") else { panic!("a put") };
+    put.check = Some(Box::new(|_| Err(AwsError::new(412, "PreconditionFailed", "never"))));
+    world.order("k", Act::Put(put)).await.expect_err("is refused");
+    assert!(world.litter().is_empty(), "{:?}", world.litter());
+    assert_eq!(world.content("k").as_deref(), Some("before versions"));
+    assert_eq!(world.events().await, ["Put k"]);
+}
+
+#[tokio::test]
+async fn a_draft_left_by_a_crash_does_not_replace_what_was_written_since() {
+    let mut world = World::running().await;
+    let draft = world.bucket().draft().expect("a draft");
+    std::fs::write(draft.path(), "old").expect("writes");
+    let left = draft.path().to_owned();
+    std::mem::forget(draft);
+    world.put_object("k", "new").await;
+    world.kill().await;
+    let deed = serde_json::json!({"Show": [left, "k"]});
+    let path = world.store.path().to_owned();
+    let address = format!("sqlite:{}", path.display());
+    let mut connection =
+        <sqlx::SqliteConnection as sqlx::Connection>::connect(&address).await.expect("connects");
+    let sql = "INSERT INTO s3_deed (bucket, id, deed) VALUES ('inbox', 1000, ?1)";
+    sqlx::query(sql).bind(deed.to_string()).execute(&mut connection).await.expect("writes");
+    drop(connection);
+    world.start().await;
+    assert_eq!(world.content("k").as_deref(), Some("new"));
+    assert!(world.litter().is_empty(), "{:?}", world.litter());
+    world.check(&["Put k"]).await;
+}
+
+#[tokio::test]
 async fn versions_stay_whoever_writes_the_next_one() {
     let world = World::running().await;
     world.put_object("k", "before versions").await;
