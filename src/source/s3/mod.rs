@@ -39,6 +39,7 @@ mod commit;
 mod event;
 mod expire;
 mod folder;
+mod ground;
 mod index;
 mod later;
 mod list;

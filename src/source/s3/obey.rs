@@ -5,13 +5,14 @@ use std::collections::{HashMap, HashSet};
 use super::SourceError;
 use super::event::{Caller, Change, Retouch, Sequencer, Tale};
 use super::folder::{Extra, Hint, Known};
+use super::ground::Ground;
 use super::index::{self, Older};
 use super::look::Depth;
 use super::order::{
     Act, Answered, Delete, Done, Edit, Order, Put, Versioning, broken, kept_version, shown_version,
 };
 use super::settle::News;
-use super::vault::{Deed, Draft, Room};
+use super::vault::{Deed, Room};
 use super::work::Worker;
 use crate::aws::AwsError;
 use crate::event::Event;
@@ -20,26 +21,6 @@ use crate::event::Event;
 const VERSION_LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
 /// How many letters.
 const VERSION_LENGTH: usize = 32;
-
-/// What was found out about an order's key before anything is decided.
-#[derive(Default)]
-pub(super) struct Ground {
-    /// The object as it is.
-    known: Option<Known>,
-    /// Where it can lie; None where nothing is written.
-    room: Option<Result<Room, String>>,
-    /// A second name for the file that is there now, which keeps its content.
-    kept: Option<Draft>,
-    /// A copy of what is written, which stays when people change the file.
-    copy: Option<Draft>,
-}
-
-impl Ground {
-    /// That of a change that nobody asked for.
-    pub(super) fn of(known: Option<Known>) -> Ground {
-        Ground { known, ..Ground::default() }
-    }
-}
 
 impl Worker {
     /// Does what is asked, in rounds in which no key comes twice.
@@ -86,46 +67,6 @@ impl Worker {
         }
         // A full disk is the caller's answer, not the end of the bucket.
         Ok(())
-    }
-
-    /// Finds out what the file system says of the keys. In versioned buckets it keeps what would be lost.
-    async fn find_out(
-        &self,
-        mut round: Vec<Order>,
-        mut known: HashMap<String, Known>,
-    ) -> (Vec<Order>, Vec<Ground>) {
-        let (bucket, versioned) = (self.bucket.clone(), self.bucket.versioning() != Versioning::Off);
-        let finding = tokio::task::spawn_blocking(move || {
-            let mut grounds = Vec::new();
-            for order in &mut round {
-                let mut ground = Ground { known: known.remove(&order.key), ..Ground::default() };
-                let number = || bucket.ground.random.number();
-                if let Act::Put(put) = &mut order.act {
-                    let is_there = put.draft.path().exists();
-                    let room = bucket.vault.room(&order.key).map_err(|error| error.to_string());
-                    ground.room = Some(if is_there { room } else { Err("its draft was removed".into()) });
-                    if versioned {
-                        use std::io::Seek;
-                        let file = &mut put.draft.file;
-                        let copied = file.rewind().and_then(|()| bucket.vault.copy(file, number()));
-                        match copied {
-                            Ok(copy) => ground.copy = Some(copy),
-                            Err(error) => ground.room = Some(Err(error.to_string())),
-                        }
-                    }
-                }
-                let alters = matches!(order.act, Act::Put(_) | Act::Delete(_));
-                if let Some(known) = ground.known.as_ref().filter(|_| versioned && alters)
-                    && known.extra.blob.is_none()
-                {
-                    ground.kept = bucket.vault.link(&known.key, known.stamp, number());
-                }
-                grounds.push(ground);
-            }
-            (round, grounds)
-        });
-        // It can only fail if it panicked or the runtime ends; then everybody hears that it was broken off.
-        finding.await.unwrap_or_default()
     }
 
     async fn decide(
