@@ -138,6 +138,24 @@ async fn what_is_refused_in_a_bucket_with_versions_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn a_call_that_fails_midway_has_done_nothing() {
+    let world = World::running().await;
+    world.bucket().keep_versions(Versioning::Enabled).await.expect("is kept");
+    world.put_object("k", "one").await;
+    let two = world.put_object("k", "two").await;
+    // Somebody tidies up in the state folder: the version before cannot come back.
+    let one =
+        world.litter().into_iter().find(|blob| std::fs::read_to_string(blob).is_ok_and(|text| text == "one"));
+    std::fs::remove_file(one.expect("a content")).expect("removes");
+    let act = Act::Delete(Delete { version: two, check: None, expired: false });
+    let error = world.order("k", act).await.expect_err("cannot be done");
+    assert_eq!(error.code, "InternalError");
+    assert_eq!(world.open("k").await.as_deref(), Some("two"));
+    assert_eq!(world.content("k").as_deref(), Some("two"));
+    assert_eq!(world.events().await, ["Put k", "Put k"]);
+}
+
+#[tokio::test]
 async fn a_draft_left_by_a_crash_does_not_replace_what_was_written_since() {
     let mut world = World::running().await;
     let draft = world.bucket().draft().expect("a draft");
