@@ -153,7 +153,13 @@ mod tests {
     fn one_process_holds_the_state() {
         let root = tempfile::tempdir().expect("a folder");
         let held = StateFolder::hold(root.path()).expect("the folder is free");
-        let running = Running { pid: 7, address: "127.0.0.1:1".into(), token: "t".into() };
+        let running = Running {
+            pid: 7,
+            address: "127.0.0.1:1".into(),
+            token: "t".into(),
+            access_key: "k".into(),
+            secret_key: "s".into(),
+        };
         held.announce(&running).expect("announced");
         let refusal = StateFolder::hold(root.path()).map(|_| ()).expect_err("it is held");
         assert!(refusal.to_string().contains("process 7, 127.0.0.1:1"), "{refusal}");

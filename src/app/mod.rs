@@ -1,7 +1,10 @@
 //! Everything put together: the only file that knows every part. It has no rules of its own.
 
 mod assembly;
+mod options;
 mod sources;
+
+pub use options::{Options, StartError};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -13,13 +16,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::aws::AwsService;
+use crate::aws::sigv4::Keys;
 use crate::clock::{Clock, real};
 use crate::config::{ClockStart, Config};
 use crate::control::server::listed_wires;
 use crate::control::{Listed, Running, Status};
 use crate::delivery::dispatcher::Dispatcher;
 use crate::delivery::queue::Queue;
-use crate::function::{Functions, Problem};
+use crate::function::{Functions, Problem, Services};
 use crate::housekeeping::Housekeeping;
 use crate::lambda::invoke::{Invoker, Parts as InvokerParts};
 use crate::lambda::journal::Journal;
@@ -27,49 +31,15 @@ use crate::lambda::service::LambdaService;
 use crate::lambda::url_invoke::FunctionUrls;
 use crate::lambda::{self, Lambda};
 use crate::random::Random;
-use crate::server::{self, Server};
+use crate::server::{self, Listening, Reach, Server};
 use crate::source::dynamodb::Table;
 use crate::source::s3::{self, Bucket};
 use crate::source::sns::Topic;
 use crate::source::{Outlet, SourceError};
-use crate::state::{StateError, StateFolder};
+use crate::state::StateFolder;
 use crate::store::{Store, StoreError};
 use crate::timeline::Timeline;
 use crate::{history, state};
-
-/// How to start.
-pub struct Options {
-    /// The wiring.
-    pub config: Config,
-    /// The port, instead of the wiring's; 0 takes a free one.
-    pub port: Option<u16>,
-    /// Fail if the port is taken; else the next free one is used.
-    pub strict_port: bool,
-    /// How the clock starts, instead of the wiring's word.
-    pub clock: Option<ClockStart>,
-    /// The seed, instead of the wiring's.
-    pub seed: Option<u64>,
-    /// Move the saved state aside and begin anew.
-    pub fresh: bool,
-    /// Pick up edits of the wiring file.
-    pub watch_wiring: bool,
-    /// No timeouts and no freezing of functions, for debuggers.
-    pub unhurried: bool,
-    /// When the process began, for the banner's "ready in".
-    pub ready_since: Instant,
-}
-
-/// Why dropwire cannot start.
-#[derive(Debug, thiserror::Error)]
-#[error("{message}")]
-pub struct StartError {
-    /// `W501` (port), `E410` (state held by another), `E411` (state unusable).
-    pub code: &'static str,
-    /// What we tried, on what, why not, what to do.
-    pub message: String,
-    /// The exit code that fits.
-    pub exit: i32,
-}
 
 /// How long a source that could not go on waits before it begins anew; doubled each time, up to the second.
 const SOURCE_PAUSE: Duration = Duration::from_secs(1);
@@ -100,6 +70,8 @@ pub struct App {
     stop: CancellationToken,
     ended: CancellationToken,
     running: Running,
+    reach: Reach,
+    keys: Keys,
     ready_ms: Mutex<f64>,
     begun: Instant,
 }
@@ -138,12 +110,15 @@ impl App {
             None => Random::from_entropy(),
         };
         let queue = Queue::open(store.clone(), clock.clone(), timeline.clone()).await?;
-        let listener = server::listen(options.port.unwrap_or(sim.port), options.strict_port).await?;
-        let address = listener.local_addr().map_err(|error| StartError::port(&error))?;
+        let keys = options.keys()?;
+        let listening = server::listen(&options.place()).await?;
+        let reach = listening.reach.clone();
         let running = Running {
             pid: std::process::id(),
-            address: address.to_string(),
+            address: reach.local(),
             token: Random::from_entropy().uuid(4),
+            access_key: keys.pair().map_or("dropwire", |pair| &pair.access_key).to_owned(),
+            secret_key: keys.pair().map_or("dropwire", |pair| &pair.secret).to_owned(),
         };
         let functions = Functions::new(
             sim.place.clone(),
@@ -161,8 +136,12 @@ impl App {
             folder: folder.path().join("functions"),
         })
         .await?;
-        lambda.set_address(address.port());
-        functions.at(format!("http://{address}"));
+        lambda.set_address(reach.port, reach.outside());
+        functions.at(Services {
+            endpoint: format!("http://{}", reach.local()),
+            access_key: running.access_key.clone(),
+            secret_key: running.secret_key.clone(),
+        });
         if options.unhurried {
             functions.unhurried();
         }
@@ -202,6 +181,8 @@ impl App {
             function_urls: FunctionUrls::new(invoker.clone()),
             invoker,
             running,
+            reach,
+            keys,
             parts: Mutex::new(parts),
             reconfiguring: tokio::sync::Mutex::new(()),
             stop: CancellationToken::new(),
@@ -209,18 +190,14 @@ impl App {
             ready_ms: Mutex::new(0.0),
             begun: options.ready_since,
         });
-        app.begin(listener, options.watch_wiring).await?;
+        app.begin(listening, options.watch_wiring).await?;
         if let Some(aside) = aside {
             app.timeline.notice(app.clock.now(), "info", format!("the old state is in {}", aside.display()));
         }
         Ok(app)
     }
 
-    async fn begin(
-        self: &Arc<App>,
-        listener: tokio::net::TcpListener,
-        watch_wiring: bool,
-    ) -> Result<(), StartError> {
+    async fn begin(self: &Arc<App>, listening: Listening, watch_wiring: bool) -> Result<(), StartError> {
         let config = self.config();
         self.reconfigure((*config).clone()).await?;
         let housekeeping = Housekeeping::start(self.store.clone(), self.clock.clone()).await;
@@ -237,7 +214,7 @@ impl App {
         }
         let services: Vec<Arc<dyn AwsService>> = vec![Arc::new(LambdaService::new(self.invoker.clone()))];
         let server = Server::new(self.clone(), services, s3);
-        parts.tasks.spawn(server.run(listener, self.stop.clone()));
+        parts.tasks.spawn(server.run(listening, self.stop.clone()));
         parts.tasks.spawn(self.invoker.parts().journal.clone().run(self.stop.clone()));
         parts.tasks.spawn(self.clone().follow_registry());
         parts.tasks.spawn(self.clone().follow_buckets(changes));
@@ -391,6 +368,14 @@ impl App {
     pub fn running(&self) -> &Running {
         &self.running
     }
+    /// From where it is reached.
+    pub fn reach(&self) -> &Reach {
+        &self.reach
+    }
+    /// Who may call the services of AWS.
+    pub fn keys(&self) -> &Keys {
+        &self.keys
+    }
     /// The bucket of this name.
     pub fn bucket(&self, name: &str) -> Option<Arc<Bucket>> {
         self.parts().buckets.get(name).map(|running| running.source.clone())
@@ -415,6 +400,7 @@ impl App {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: self.running.pid,
             address: self.running.address.clone(),
+            outside: self.reach.outside_address(),
             root: self.root.display().to_string(),
             file: config.file.as_ref().map(|file| file.display().to_string()),
             time: self.clock.now().iso_millis(),
@@ -450,26 +436,5 @@ fn clock_of(start: ClockStart) -> Clock {
         ClockStart::Frozen => Clock::frozen_at(real::now()),
         ClockStart::At(at) => Clock::frozen_at(at),
         ClockStart::Scaled(rate) => Clock::scaled(rate),
-    }
-}
-
-impl StartError {
-    /// The port cannot be had.
-    pub fn port(error: &std::io::Error) -> StartError {
-        let message = format!("cannot listen on the port of the control API: {error}; try `--port 0`");
-        StartError { code: "W501", message, exit: 4 }
-    }
-}
-
-impl From<StateError> for StartError {
-    fn from(error: StateError) -> StartError {
-        let code = if matches!(error, StateError::Locked(..)) { "E410" } else { "E411" };
-        StartError { code, message: error.to_string(), exit: 4 }
-    }
-}
-
-impl From<StoreError> for StartError {
-    fn from(error: StoreError) -> StartError {
-        StartError { code: "E411", message: error.to_string(), exit: 4 }
     }
 }

@@ -8,7 +8,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::{App, READY_MAX, SOURCE_PAUSE, SOURCE_PAUSE_MAX, Sourced};
 use crate::arn::Arn;
-use crate::aws::sigv4::Keys;
 use crate::clock::real;
 use crate::config::{Config, made_bucket};
 use crate::lambda;
@@ -99,7 +98,8 @@ impl App {
             buckets: self.s3_buckets.clone(),
             made: self.made_buckets.clone(),
             reachable: Box::new(move |arn| app.upgrade().map_or(Ok(()), |app| app.is_reachable(arn))),
-            keys: Keys::any(),
+            keys: self.keys.clone(),
+            hosts: self.reach.names.clone(),
             place: self.config().sim.place.clone(),
             clock: self.clock.clone(),
             random: self.random.clone(),

@@ -96,7 +96,9 @@ fn signer() -> ChunkSigner {
         .header("x-amz-decoded-content-length", "66560")
         .header("content-length", "66824");
     let (head, ()) = request.body(()).expect("a request").into_parts();
-    let keys = Keys::only("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY");
+    let keys = Keys::only(
+        sigv4::Pair::new("AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY").expect("a pair"),
+    );
     let now = Timestamp::parse("2013-05-24T00:00:00Z").expect("a time");
     match sigv4::admit(&head, &keys, now).expect("let in").payload {
         Payload::Chunked { signatures: Some(signer), trailer: false, length: 66_560 } => signer,

@@ -24,7 +24,7 @@ pub async fn run(voice: &Voice, args: Args) -> Done {
     let client = Client::find(&voice.dir).await?;
     let status = client.status().await?;
     let mut command = Command::new("aws");
-    command.args(args.words).envs(env::variables_of(&status));
+    command.args(args.words).envs(env::variables_of(&client.running, &status));
     // A profile of the real cloud has no say here, and no screen is filled with a pager.
     command.env_remove("AWS_PROFILE").env_remove("AWS_SESSION_TOKEN").env("AWS_PAGER", "");
     let ended = command.status().map_err(|error| {

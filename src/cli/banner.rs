@@ -39,6 +39,10 @@ fn pretty(status: &Status, wires: &[Listed], page: Page, keys: bool) -> String {
     let mut text = format!("\n{}\n  {arrow} Control   http://{}\n", headline(status, page), status.address);
     let hint = page.aside("eval \"$(dropwire env)\"   then use aws or any SDK");
     text.push_str(&format!("  {arrow} AWS API   same address               {hint}\n"));
+    if let Some(outside) = &status.outside {
+        let note = page.aside("calls that the pair signed; plain HTTP");
+        text.push_str(&format!("  {arrow} Network   {:<26} {note}\n", format!("http://{outside}")));
+    }
     if !wires.is_empty() {
         let rows: Vec<Vec<String>> =
             wires.iter().take(WIRES_SHOWN).map(|wire| wire_row(wire, page)).collect();
@@ -102,9 +106,16 @@ fn wired(status: &Status) -> String {
 
 fn plain(status: &Status) -> String {
     let address = fact("address", &format!("http://{}", status.address));
+    let outside =
+        status.outside.iter().map(|host| format!(" {}", fact("outside", &format!("http://{host}"))));
     let mut text = format!(
-        "{} ready {address} pid={} functions={} wires={} ready_ms={}\n",
-        status.time, status.pid, status.functions, status.wires, status.ready_ms
+        "{} ready {address} pid={} functions={} wires={} ready_ms={}{}\n",
+        status.time,
+        status.pid,
+        status.functions,
+        status.wires,
+        status.ready_ms,
+        outside.collect::<String>()
     );
     for (kind, lines) in [("remark", &status.remarks), ("problem", &status.problems)] {
         for line in lines {
@@ -130,6 +141,7 @@ mod tests {
             version: "0.1.0".into(),
             pid: 42,
             address: "127.0.0.1:4566".into(),
+            outside: None,
             root: "/shop".into(),
             file: (functions > 0).then(|| "/shop/dropwire.toml".into()),
             time: "2026-01-05T09:00:00.000Z".into(),

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use crate::config::Config;
-use crate::control::Status;
+use crate::control::{Running, Status};
 use serde_json::{Map, Value};
 
 use super::client::Client;
@@ -37,7 +37,7 @@ enum Notation {
 pub async fn run(voice: &Voice, args: Args) -> Done {
     let client = Client::find(&voice.dir).await?;
     let status = client.status().await?;
-    let variables = variables_of(&status);
+    let variables = variables_of(&client.running, &status);
     let notation =
         if args.dotenv { Notation::Dotenv } else { of_shell(terminal::variable("SHELL").as_deref()) };
     let map: Map<String, Value> =
@@ -46,22 +46,18 @@ pub async fn run(voice: &Voice, args: Args) -> Done {
 }
 
 /// The variables that point an AWS program to the dropwire of this status.
-pub fn variables_of(status: &Status) -> [(&'static str, String); 5] {
+pub fn variables_of(running: &Running, status: &Status) -> [(&'static str, String); 5] {
     let file = status.file.as_deref().map(Path::new);
     // With a broken edit in the file the region is not known, and the default one as good as any.
     let place =
         Config::load(Path::new(&status.root), file).map(|config| config.sim.place).unwrap_or_default();
-    variables(&status.address, &place.region)
-}
-
-/// Credentials that nothing real accepts, so that no program reaches AWS by mistake.
-fn variables(address: &str, region: &str) -> [(&'static str, String); 5] {
+    // Credentials that nothing real accepts, so that no program reaches AWS by mistake.
     [
-        ("AWS_ENDPOINT_URL", format!("http://{address}")),
-        ("AWS_REGION", region.into()),
-        ("AWS_DEFAULT_REGION", region.into()),
-        ("AWS_ACCESS_KEY_ID", "dropwire".into()),
-        ("AWS_SECRET_ACCESS_KEY", "dropwire".into()),
+        ("AWS_ENDPOINT_URL", format!("http://{}", status.address)),
+        ("AWS_REGION", place.region.clone()),
+        ("AWS_DEFAULT_REGION", place.region),
+        ("AWS_ACCESS_KEY_ID", running.access_key.clone()),
+        ("AWS_SECRET_ACCESS_KEY", running.secret_key.clone()),
     ]
 }
 
@@ -74,7 +70,7 @@ fn of_shell(shell: Option<&str>) -> Notation {
     }
 }
 
-/// None of the values needs quotes: an address, a region, a word.
+/// None of the values needs quotes: an address, a region, the words of a pair.
 fn set(notation: Notation, name: &str, value: &str) -> String {
     match notation {
         Notation::Sh => format!("export {name}={value}\n"),

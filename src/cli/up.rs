@@ -15,10 +15,14 @@ use super::page::Look;
 use super::story::Detail;
 use super::view::{End, Interrupts, View};
 use super::voice::Voice;
-use super::{banner, clock, detach, list, wiring};
+use super::{banner, clock, detach, list, terminal, wiring};
 
 /// How often a server elsewhere is asked whether it is idle.
 const IDLE_LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+/// The pair that calls have to be signed with. Never flags: everybody on a machine can read those.
+const ACCESS_KEY: &str = "DROPWIRE_ACCESS_KEY_ID";
+const SECRET_KEY: &str = "DROPWIRE_SECRET_ACCESS_KEY";
 
 /// How to start.
 #[derive(Debug, clap::Args)]
@@ -33,6 +37,10 @@ pub struct Args {
     /// The wiring file, dropwire.toml by default
     #[arg(short, long, value_name = "FILE")]
     file: Option<PathBuf>,
+    /// Listen there too: an address, or a name. Beyond this machine callers have to sign, so that needs the
+    /// environment's DROPWIRE_ACCESS_KEY_ID and DROPWIRE_SECRET_ACCESS_KEY. Given again: a further name that clients use
+    #[arg(long, value_name = "ADDR")]
+    host: Vec<String>,
     /// The port of the control API; if it is taken, the next free one
     #[arg(long, value_name = "N")]
     port: Option<u16>,
@@ -76,8 +84,6 @@ struct Later {
     #[arg(short, long, hide = true)]
     profile: Option<String>,
     #[arg(long, hide = true)]
-    host: Option<String>,
-    #[arg(long, hide = true)]
     open: bool,
     #[arg(long, hide = true)]
     share: bool,
@@ -101,6 +107,8 @@ pub async fn run(voice: &Voice, args: Args, began: Instant) -> Done {
         config,
         port: args.port,
         strict_port: args.strict_port,
+        hosts: args.host.clone(),
+        pair: (terminal::variable(ACCESS_KEY), terminal::variable(SECRET_KEY)),
         clock: args.clock,
         seed: args.seed,
         fresh: args.fresh,
@@ -211,6 +219,7 @@ impl Args {
     /// The first flag that a running server cannot take up.
     fn only_at_start(&self) -> Option<&'static str> {
         let flags = [
+            (!self.host.is_empty(), "--host"),
             (self.port.is_some(), "--port"),
             (self.strict_port, "--strict-port"),
             (self.clock.is_some(), "--clock"),
@@ -230,6 +239,9 @@ impl Args {
         }
         if let Some(port) = self.port {
             words.extend(["--port".into(), port.to_string().into()]);
+        }
+        for host in &self.host {
+            words.extend(["--host".into(), host.into()]);
         }
         if let Some(seed) = self.seed {
             words.extend(["--seed".into(), seed.to_string().into()]);
@@ -258,9 +270,8 @@ impl Later {
                 "--profile",
                 "write the settings into a wiring file of its own and give it with -f",
             ),
-            (self.host.is_some(), "--host", "this version listens on loopback only"),
             (self.open, "--open", "there is no page to open in this version"),
-            (self.share, "--share", "this version listens on loopback only"),
+            (self.share, "--share", "`--host` lets other machines in"),
             (self.no_console, "--no-console", "there is no console in this version, so nothing to turn off"),
         ];
         match refused.into_iter().find(|(given, _, _)| *given) {

@@ -1,7 +1,7 @@
 //! dropwire's own HTTP API, by which the command line, the page and the tests talk to a running dropwire.
 //!
-//! It listens on loopback only. Every request must name a loopback host; one that a browser sends from another
-//! site is refused; one that changes something must carry the token from the state folder.
+//! Every request must name a host that is ours; one that a browser sends from another site is refused; one that changes
+//! something must carry the token from the state folder. Where callers have to sign, every one must carry it.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -36,6 +36,10 @@ pub struct Running {
     pub address: String,
     /// What requests that change something must carry.
     pub token: String,
+    /// What calls of AWS services are signed with; other words do as well where signatures are not checked.
+    pub access_key: String,
+    /// See above.
+    pub secret_key: String,
 }
 
 /// An answer that is no success. `code` is `E404` (no such event, function, bucket …), `E400` (a request that
@@ -62,6 +66,9 @@ pub struct Status {
     pub pid: u32,
     /// `127.0.0.1:4566`
     pub address: String,
+    /// Where other machines reach it, if they do: `box.lan:4566`.
+    #[serde(default)]
+    pub outside: Option<String>,
     /// The folder it serves.
     pub root: String,
     /// The wiring file, if any.

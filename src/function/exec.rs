@@ -56,13 +56,13 @@ async fn start(
     output.label(call.shown_id);
     let mut command = words::command(&words, &spec.folder)?;
     let id = world.environment_id(&spec.name);
-    let (stream, trace, endpoint) = (world.log_stream(spec, &id), world.trace_id(call), world.endpoint());
+    let (stream, trace, services) = (world.log_stream(spec, &id), world.trace_id(call), world.services());
     let setting = Setting {
         spec,
         place: &world.place,
         runtimes: world.interpreters.folder(),
         log_stream: &stream,
-        endpoint: endpoint.as_deref(),
+        services: services.as_ref(),
         provisioned: false,
         tmp: None,
     };

@@ -61,6 +61,7 @@ mod tests;
 
 pub use environment::card::EnvironmentState;
 pub use target::Function;
+pub use variables::Services;
 use world::World;
 
 /// How often environments that have nothing to do are looked for.
@@ -204,11 +205,11 @@ impl Functions {
         Vec::new()
     }
 
-    /// Where functions find the services of this dropwire, `http://127.0.0.1:4566`: the value of `AWS_ENDPOINT_URL` for
-    /// processes that are started from now on, unless the function has its own.
-    pub fn at(&self, endpoint: String) {
+    /// Where functions find the services of this dropwire: for processes that are started from now on, unless the
+    /// function has its own word on it.
+    pub fn at(&self, services: Services) {
         if let Ok(world) = &self.0.world {
-            world.set_endpoint(endpoint);
+            world.set_services(services);
         }
     }
 

@@ -21,12 +21,23 @@ pub struct Setting<'a> {
     pub runtimes: &'a Path,
     /// `YYYY/MM/DD/[$LATEST]32hex`.
     pub log_stream: &'a str,
-    /// Where the services of this dropwire are, if it has any: `http://127.0.0.1:4566`.
-    pub endpoint: Option<&'a str>,
+    /// The services of this dropwire, if it has any.
+    pub services: Option<&'a Services>,
     /// Its own temporary folder; ours, if it has none.
     pub tmp: Option<&'a Path>,
     /// Whether the environment was started ahead of its first event.
     pub provisioned: bool,
+}
+
+/// Where functions find the services of this dropwire, and with what they sign.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Services {
+    /// `http://127.0.0.1:4566`
+    pub endpoint: String,
+    /// The access key.
+    pub access_key: String,
+    /// Its secret.
+    pub secret_key: String,
 }
 
 /// Everything that is set for a process of this function; later wins: ours of the platform, the function's own.
@@ -45,14 +56,15 @@ pub fn of(setting: &Setting, reserved: &[(&str, &str)]) -> BTreeMap<OsString, Os
     set("AWS_XRAY_DAEMON_ADDRESS", "127.0.0.1:2000");
     set("_AWS_XRAY_DAEMON_ADDRESS", "127.0.0.1");
     set("_AWS_XRAY_DAEMON_PORT", "2000");
-    set("AWS_ACCESS_KEY_ID", "test");
-    set("AWS_SECRET_ACCESS_KEY", "test");
+    // Credentials that nothing real accepts.
+    set("AWS_ACCESS_KEY_ID", setting.services.map_or("test", |services| &services.access_key));
+    set("AWS_SECRET_ACCESS_KEY", setting.services.map_or("test", |services| &services.secret_key));
     set("AWS_SESSION_TOKEN", "test");
     set("AWS_REGION", &setting.place.region);
     set("AWS_DEFAULT_REGION", &setting.place.region);
-    if let Some(endpoint) = setting.endpoint {
+    if let Some(services) = setting.services {
         // Ours, not AWS's: the calls that a function makes come back to us.
-        set("AWS_ENDPOINT_URL", endpoint);
+        set("AWS_ENDPOINT_URL", &services.endpoint);
     }
     if let FunctionKind::Handler { runtime, .. } = &spec.kind
         && !runtime.starts_with("provided")
@@ -197,12 +209,17 @@ mod tests {
             env: BTreeMap::from([("TZ".into(), "Europe/Berlin".into()), ("_HANDLER".into(), "no".into())]),
             ..FunctionSpec::new("f", kind, "/x".into())
         };
+        let services = Services {
+            endpoint: "http://127.0.0.1:4566".into(),
+            access_key: "team".into(),
+            secret_key: "of-ours".into(),
+        };
         let setting = Setting {
             spec: &spec,
             place: &Place::default(),
             runtimes: Path::new("/r"),
             log_stream: "s",
-            endpoint: Some("http://127.0.0.1:4566"),
+            services: Some(&services),
             provisioned: false,
             tmp: None,
         };
@@ -214,6 +231,8 @@ mod tests {
         assert_eq!(value("AWS_EXECUTION_ENV"), Some("AWS_Lambda_python3.12".into()));
         assert_eq!(value("AWS_LAMBDA_FUNCTION_MEMORY_SIZE"), Some("256".into()));
         assert_eq!(value("AWS_ENDPOINT_URL"), Some("http://127.0.0.1:4566".into()));
+        assert_eq!(value("AWS_ACCESS_KEY_ID"), Some("team".into()));
+        assert_eq!(value("AWS_SECRET_ACCESS_KEY"), Some("of-ours".into()));
         assert_eq!(value("CARGO"), None);
         assert!(is_shown_to_extensions(OsStr::new("AWS_REGION")));
         assert!(!is_shown_to_extensions(OsStr::new("LAMBDA_TASK_ROOT")));

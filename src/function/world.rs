@@ -17,7 +17,7 @@ use super::frost::Freezer;
 use super::interpreter::Interpreters;
 use super::memory::Meter;
 use super::process::Spawner;
-use super::{Piece, room, url, variables};
+use super::{Piece, Services, room, url, variables};
 use crate::arn::{Arn, Place};
 use crate::clock::Clock;
 use crate::config::FunctionSpec;
@@ -57,7 +57,7 @@ pub struct World {
     pub ending: CancellationToken,
     tasks: TaskTracker,
     runtime: Option<Handle>,
-    endpoint: RwLock<Option<String>>,
+    services: RwLock<Option<Services>>,
     unhurried: AtomicBool,
     seed: [u8; 32],
     environments: AtomicU64,
@@ -109,7 +109,7 @@ impl World {
             ending: CancellationToken::new(),
             tasks: TaskTracker::new(),
             runtime: Handle::try_current().ok(),
-            endpoint: RwLock::default(),
+            services: RwLock::default(),
             unhurried: AtomicBool::new(false),
             seed: random.bytes(),
             environments: AtomicU64::new(0),
@@ -134,13 +134,13 @@ impl World {
         self.posts.get_or_init(url::client)
     }
 
-    /// Functions find the services of this dropwire here: `http://127.0.0.1:4566`.
-    pub fn set_endpoint(&self, endpoint: String) {
-        *self.endpoint.write().unwrap_or_else(PoisonError::into_inner) = Some(endpoint);
+    /// Functions find the services of this dropwire here.
+    pub fn set_services(&self, services: Services) {
+        *self.services.write().unwrap_or_else(PoisonError::into_inner) = Some(services);
     }
-    /// Where functions find the services of this dropwire.
-    pub fn endpoint(&self) -> Option<String> {
-        self.endpoint.read().unwrap_or_else(PoisonError::into_inner).clone()
+    /// Where functions find the services of this dropwire, if it has any.
+    pub fn services(&self) -> Option<Services> {
+        self.services.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// From now on nothing times out, and nothing is frozen.

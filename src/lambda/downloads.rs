@@ -70,6 +70,6 @@ impl Lambda {
         let mut downloads = self.downloads.0.lock().unwrap_or_else(PoisonError::into_inner);
         downloads.retain(|_, download| download.until >= now);
         downloads.insert(token.clone(), Download { until: now.plus(GOOD_FOR), from });
-        format!("http://127.0.0.1:{}/_dropwire/code/{token}", self.port())
+        self.path_address(&format!("/_dropwire/code/{token}"))
     }
 }

@@ -15,9 +15,9 @@
 //! operation or two. [`invoke`], `stream` and [`url_invoke`] are the ways to call a function; [`service`] is the door.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU16, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use serde_json::Value;
 use tokio::sync::watch;
@@ -68,6 +68,11 @@ mod shapes;
 mod shown;
 mod stream;
 mod tags;
+/// The IP address that a host is, in brackets or not; None for a name.
+fn bare_address(host: &str) -> Option<IpAddr> {
+    host.trim_start_matches('[').trim_end_matches(']').parse().ok()
+}
+
 #[cfg(test)]
 mod tests;
 pub mod things;
@@ -110,7 +115,8 @@ pub struct Lambda {
     ground: Ground,
     registry: registry::Registry,
     code: code::CodeStore,
-    port: AtomicU16,
+    /// See [`Lambda::set_address`].
+    address: RwLock<(u16, Option<String>)>,
     downloads: downloads::Downloads,
     measures: Mutex<HashMap<String, declared::Measure>>,
     retired: Mutex<Vec<delete::Retired>>,
@@ -132,7 +138,7 @@ impl Lambda {
             registry,
             code,
             ground,
-            port: AtomicU16::new(0),
+            address: RwLock::default(),
             downloads: downloads::Downloads::default(),
             measures: Mutex::default(),
             retired: Mutex::default(),
@@ -146,13 +152,28 @@ impl Lambda {
         self.readiness.set(readiness).ok();
     }
 
-    /// The port on which AWS clients reach us: function URLs and code locations name it.
-    pub fn set_address(&self, port: u16) {
-        self.port.store(port, Ordering::Relaxed);
+    /// The port on which clients reach us, and the host by which those on other machines do: function URLs and code
+    /// locations name them.
+    pub fn set_address(&self, port: u16, outside: Option<&str>) {
+        *self.address.write().unwrap_or_else(PoisonError::into_inner) = (port, outside.map(str::to_owned));
     }
 
-    fn port(&self) -> u16 {
-        self.port.load(Ordering::Relaxed)
+    /// The address of a function URL. Below an IP address there are no names.
+    fn url_address(&self, url_id: &str) -> String {
+        let (port, outside) = self.address.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let host = outside.filter(|host| bare_address(host).is_none());
+        let (region, host) = (&self.ground.place.region, host.as_deref().unwrap_or("localhost"));
+        format!("http://{url_id}.lambda-url.{region}.{host}:{port}/")
+    }
+
+    /// The address of a path on our port.
+    fn path_address(&self, path: &str) -> String {
+        let (port, outside) = self.address.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let host = outside.unwrap_or_else(|| "127.0.0.1".to_owned());
+        match bare_address(&host) {
+            Some(address) => format!("http://{}{path}", SocketAddr::new(address, port)),
+            None => format!("http://{host}:{port}{path}"),
+        }
     }
 
     /// A generation that grows with every change that the app has to apply. It begins with 1: everything.

@@ -11,7 +11,8 @@ use super::invoke::{self, Invoker, SYNC_MAX};
 use super::names::Target;
 use super::url_event::{self, Setting};
 use super::{Cors, UrlConfig};
-use crate::aws::{Answer, AwsError, Body, Call, rest_json, sigv4};
+use crate::aws::sigv4::Signer;
+use crate::aws::{Answer, AwsError, Body, Call, rest_json};
 use crate::delivery::Outcome;
 use crate::function::{Invocation, Piece};
 
@@ -38,8 +39,8 @@ impl FunctionUrls {
         (SYNC_MAX, AwsError::new(413, "RequestTooLargeException", "Request Too Large"))
     }
 
-    /// Answers a request to the URL of this id.
-    pub async fn call(&self, id: &str, call: Call, raw_query: &str) -> Answer {
+    /// Answers a request to the URL of this id; `signer` is who signed it well.
+    pub async fn call(&self, id: &str, (call, raw_query): (&Call, &str), signer: Option<Signer>) -> Answer {
         let Some(url) = self.invoker.parts().lambda.url(id) else {
             return forbidden();
         };
@@ -50,10 +51,12 @@ impl FunctionUrls {
         {
             return preflight(cors, origin);
         }
-        let mut answer = match self.invoke(id, &url, (&call, raw_query)).await {
-            Ok(answer) => answer,
-            Err(answer) => answer,
+        let signer = signer.filter(|_| needs_signature(&url));
+        let answered = match needs_signature(&url) && signer.is_none() {
+            true => Err(forbidden()),
+            false => self.invoke((id, &url), (call, raw_query), signer.as_ref()).await,
         };
+        let mut answer = answered.unwrap_or_else(|refusal| refusal);
         if let (Some(cors), Some(origin)) = (&url.cors, &origin) {
             allow(&mut answer, cors, origin);
         }
@@ -62,15 +65,11 @@ impl FunctionUrls {
 
     async fn invoke(
         &self,
-        id: &str,
-        url: &UrlConfig,
+        (id, url): (&str, &UrlConfig),
         (call, raw_query): (&Call, &str),
+        signer: Option<&Signer>,
     ) -> Result<Answer, Answer> {
         let parts = self.invoker.parts();
-        let signer = sigv4::signer_of(call).ok().flatten();
-        if needs_signature(url) && signer.is_none() {
-            return Err(forbidden());
-        }
         let failure = |error: AwsError| rest_json::failure(&error);
         let target = Target { name: url.name.clone(), qualifier: url.qualifier.clone() };
         let resolved = self.invoker.ready(&target).await.map_err(failure)?;
@@ -80,10 +79,7 @@ impl FunctionUrls {
             place: parts.lambda.place(),
             now: parts.clock.now(),
             trace_id: &trace_id,
-            access_key: signer
-                .as_ref()
-                .filter(|_| needs_signature(url))
-                .map(|signer| signer.access_key.as_str()),
+            access_key: signer.map(|signer| signer.access_key.as_str()),
         };
         let event = url_event::event(call, raw_query, &setting);
         let mut invocation = Invocation::of(Bytes::from(event.to_string()), &call.request_id);

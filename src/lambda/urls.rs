@@ -61,10 +61,9 @@ impl Lambda {
     }
 
     fn shown_url(&self, target: &Target, url: &Url, complete: bool) -> Value {
-        let region = &self.place().region;
         let time = |millis| Timestamp::from_millis(millis).iso_millis();
         let mut shown = json!({
-            "FunctionUrl": format!("http://{}.lambda-url.{region}.localhost:{}/", url.id, self.port()),
+            "FunctionUrl": self.url_address(&url.id),
             "FunctionArn": target.arn(self.place()).as_str(),
             "AuthType": url.auth,
             "CreationTime": time(url.created),

@@ -1,7 +1,7 @@
 //! One port for everything: dropwire's own API, function URLs, and the services of AWS.
 
 use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,6 +10,7 @@ use axum::body::Body;
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use futures_util::stream;
+use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::{Body as _, Incoming};
@@ -20,38 +21,23 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
-use crate::app::{App, StartError};
-use crate::aws::{self, Answer, AwsError, AwsService, Call, identify, rest_json, sigv4, xml};
+use crate::app::App;
+use crate::aws::sigv4::{self, Keys};
+use crate::aws::{self, Answer, AwsError, AwsService, Call, identify, rest_json, xml};
 use crate::clock::real;
 use crate::control::{self, BASE, CODE};
 use crate::source::s3::{Peer, S3Api};
 use door::{Door, Visit};
 
-mod door;
+pub use listen::{Listening, Place, Reach, listen};
 
-/// How many ports are tried after one that is taken.
-const PORTS_MAX: u16 = 20;
+mod door;
+mod listen;
+
 /// How much of a body that is too large is read and dropped, in bytes, so that its sender hears why.
 const DROPPED_MAX: usize = 1 << 30;
 /// How long answers that are under way may take when dropwire stops.
 const STOP_MAX: Duration = Duration::from_secs(1);
-
-/// Listens on loopback: on this port, or, unless `strict`, on the next free one.
-pub async fn listen(port: u16, strict: bool) -> Result<TcpListener, StartError> {
-    let mut first_error = None;
-    let last = if strict || port == 0 { port } else { port.saturating_add(PORTS_MAX) };
-    for candidate in port..=last {
-        match TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, candidate))).await {
-            Ok(listener) => return Ok(listener),
-            Err(error) => first_error = first_error.or(Some(error)),
-        }
-    }
-    let why = first_error.map(|error| error.to_string()).unwrap_or_default();
-    let message = format!(
-        "cannot listen on 127.0.0.1:{port}: {why}; is another program there? stop it, or take a free port with `--port 0`"
-    );
-    Err(StartError { code: "W501", message, exit: 4 })
-}
 
 /// What answers on the port of one running dropwire.
 pub struct Server {
@@ -60,16 +46,15 @@ pub struct Server {
     control: TowerToHyperService<axum::Router>,
     services: Vec<Arc<dyn AwsService>>,
     s3: S3Api,
+    keys: Keys,
 }
 
 impl Server {
     /// The server that answers for `app`, with these services of AWS.
     pub fn new(app: Arc<App>, services: Vec<Arc<dyn AwsService>>, s3: S3Api) -> Server {
-        let running = app.running();
-        let port = running.address.rsplit(':').next().and_then(|port| port.parse().ok()).unwrap_or_default();
-        let door = Door::new(&running.token, port);
         Server {
-            door,
+            door: Door::new(&app.running().token, app.reach().clone()),
+            keys: app.keys().clone(),
             control: TowerToHyperService::new(control::server::router(app.clone())),
             app,
             services,
@@ -78,14 +63,20 @@ impl Server {
     }
 
     /// Answers until `stop`, and then, for a moment, what is still being answered.
-    pub async fn run(self, listener: TcpListener, stop: CancellationToken) {
+    pub async fn run(self, listening: Listening, stop: CancellationToken) {
         let server = Arc::new(self);
+        let each =
+            listening.sockets.into_iter().map(|socket| Arc::clone(&server).accept(socket, stop.clone()));
+        futures_util::future::join_all(each).await;
+    }
+
+    async fn accept(self: Arc<Server>, socket: TcpListener, stop: CancellationToken) {
         let mut connections = JoinSet::new();
         loop {
             tokio::select! {
-                accepted = listener.accept() => match accepted {
+                accepted = socket.accept() => match accepted {
                     Ok((stream, peer)) => {
-                        connections.spawn(Arc::clone(&server).converse((stream, peer), stop.clone()));
+                        connections.spawn(Arc::clone(&self).converse((stream, peer), stop.clone()));
                     }
                     // Out of file descriptors, most likely: the next try may fare better.
                     Err(_) => tokio::task::yield_now().await,
@@ -94,7 +85,7 @@ impl Server {
                 () = stop.cancelled() => break,
             }
         }
-        drop(listener);
+        drop(socket);
         real::within(STOP_MAX, async { while connections.join_next().await.is_some() {} }).await;
     }
 
@@ -175,9 +166,9 @@ impl Server {
                 let (method, path) = (request.method().clone(), request.uri().path().to_owned());
                 let limit = service.body_max(&method, &path);
                 let answered = async {
-                    let call = read(request, query, (limit, request_id.clone())).await?;
-                    sigv4::signer_of(&call)?;
-                    service.call(call).await
+                    let (head, body) = read(request, limit).await?;
+                    sigv4::admit_whole(&head, &body, &self.keys, self.app.clock().now())?;
+                    service.call(call_of(head, query, (body, &request_id))).await
                 };
                 answered.await.unwrap_or_else(|error| service.failure(&error))
             }
@@ -191,8 +182,12 @@ impl Server {
         let urls = self.app.function_urls();
         let answered = async {
             let raw_query = request.uri().query().unwrap_or_default().to_owned();
-            let call = read(request, query, (urls.body_max(), request_id.clone())).await?;
-            Ok::<_, AwsError>(urls.call(id, call, &raw_query).await)
+            let (head, body) = read(request, urls.body_max()).await?;
+            // Whether a signature is needed is the URL's word.
+            let admitted = sigv4::admit_whole(&head, &body, &self.keys, self.app.clock().now());
+            let signer = admitted.ok().and_then(|admission| admission.signer);
+            let call = call_of(head, query, (body, &request_id));
+            Ok::<_, AwsError>(urls.call(id, (&call, &raw_query), signer).await)
         };
         let answer = answered.await.unwrap_or_else(|error| rest_json::failure(&error));
         render(answer, Some(&request_id))
@@ -222,29 +217,27 @@ fn unknown_service(name: &str) -> AwsError {
 }
 
 /// The whole request. A body that is too large is read and dropped, so that its sender hears why.
-async fn read(
-    request: Request<Incoming>,
-    query: Vec<(String, String)>,
-    ((limit, refusal), request_id): (BodyMax, String),
-) -> Result<Call, AwsError> {
+async fn read(request: Request<Incoming>, (limit, refusal): BodyMax) -> Result<(Parts, Bytes), AwsError> {
     let (head, mut body) = request.into_parts();
     let announced = body.size_hint().lower();
     if announced > limit as u64 {
         drop_rest(&mut body).await;
         return Err(refusal);
     }
-    let read = match Limited::new(&mut body, limit).collect().await {
-        Ok(read) => read.to_bytes(),
+    match Limited::new(&mut body, limit).collect().await {
+        Ok(read) => Ok((head, read.to_bytes())),
         Err(error) if error.is::<http_body_util::LengthLimitError>() => {
             drop_rest(&mut body).await;
-            return Err(refusal);
+            Err(refusal)
         }
-        Err(error) => {
-            return Err(AwsError::new(400, "IncompleteBody", format!("the request broke off: {error}")));
-        }
-    };
+        Err(error) => Err(AwsError::new(400, "IncompleteBody", format!("the request broke off: {error}"))),
+    }
+}
+
+fn call_of(head: Parts, query: Vec<(String, String)>, (body, request_id): (Bytes, &str)) -> Call {
     let (method, headers) = (head.method, head.headers);
-    Ok(Call { method, path: head.uri.path().to_owned(), query, headers, body: read, request_id })
+    let (path, request_id) = (head.uri.path().to_owned(), request_id.to_owned());
+    Call { method, path, query, headers, body, request_id }
 }
 
 async fn drop_rest(body: &mut Incoming) {

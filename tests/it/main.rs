@@ -10,6 +10,7 @@ mod destinations;
 mod examples;
 mod folders;
 mod functions;
+mod guarded;
 mod kept;
 mod lambda_api;
 mod processes;

@@ -93,8 +93,14 @@ impl Up {
 
     /// The same with these flags instead of a free port.
     pub fn start_with(folder: &Path, words: &[&str]) -> Up {
+        Up::start_in(folder, words, &[])
+    }
+
+    /// The same with these variables set.
+    pub fn start_in(folder: &Path, words: &[&str], variables: &[(&str, &str)]) -> Up {
         let words = [&["up", "-o", "plain"], words].concat();
         let mut child = dropwire(folder, &words)
+            .envs(variables.iter().copied())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -137,6 +143,11 @@ impl Up {
         let running: Value = serde_json::from_slice(&text).expect("JSON");
         let text = |key: &str| running[key].as_str().expect("text").to_owned();
         (text("address"), text("token"))
+    }
+
+    /// The port.
+    pub fn port(&self) -> String {
+        self.door().0.rsplit(':').next().unwrap_or_default().to_owned()
     }
 
     /// What a command answers in JSON; it must succeed.

@@ -67,6 +67,8 @@ impl Project {
             config,
             port: Some(0),
             strict_port: true,
+            hosts: Vec::new(),
+            pair: (None, None),
             clock: None,
             seed: None,
             fresh: false,

@@ -12,14 +12,13 @@ use sha2::{Digest, Sha256};
 
 use crate::aws::{self, AwsError, identify};
 use crate::clock::Timestamp;
-use keys::Pair;
 use refusal::{SKEW_MAX, Voice, Wrong, denied};
 use signer::Claim;
 
 pub use form::{Policy, admit_form};
-pub use keys::Keys;
+pub use keys::{Keys, Pair};
 pub use payload::{ChunkSigner, Payload};
-pub use signer::{Signer, signer, signer_of};
+pub use signer::{Signer, signer};
 
 mod canonical;
 mod form;

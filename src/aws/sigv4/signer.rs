@@ -3,7 +3,7 @@
 //! What a signature is made of has to be well formed even where any credentials are welcome, so that a client that is
 //! set up wrongly hears of it here and not first in the cloud.
 
-use crate::aws::{AwsError, Call};
+use crate::aws::AwsError;
 
 /// Who signed a request, and for what.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,11 +57,6 @@ pub fn signer(authorization: Option<&str>, query: &[(String, String)]) -> Result
             Err(incomplete("a presigned request needs X-Amz-Algorithm=AWS4-HMAC-SHA256 and X-Amz-Credential"))
         }
     }
-}
-
-/// Who signed this call.
-pub fn signer_of(call: &Call) -> Result<Option<Signer>, AwsError> {
-    signer(call.header("authorization"), &call.query)
 }
 
 /// The claim of an `Authorization` header.

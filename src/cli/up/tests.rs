@@ -30,13 +30,13 @@ fn check_refused(words: &[&str]) {
 fn the_background_gets_the_same_flags() {
     check_passed_on(&["-f", "x.toml", "--port", "0", "--seed", "7", "--clock", "frozen", "--strict-port"]);
     check_passed_on(&["--clock", "x60", "--fresh", "--no-watch", "--verbose"]);
+    check_passed_on(&["--port", "0", "--host", "0.0.0.0", "--host", "box.lan"]);
     check_passed_on(&["--clock", "2026-01-05T09:00:00.000Z", "--quiet"]);
 }
 
 #[test]
 fn later_flags_are_refused_not_ignored() {
     check_refused(&["-p", "demo"]);
-    check_refused(&["--host", "0.0.0.0"]);
     check_refused(&["--open"]);
     check_refused(&["--share"]);
     check_refused(&["--no-console"]);

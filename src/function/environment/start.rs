@@ -119,13 +119,13 @@ fn variables_of(
     card: &Card,
     (place, api): (&Place, &RuntimeApi),
 ) -> BTreeMap<OsString, OsString> {
-    let (endpoint, tmp) = (maker.world.endpoint(), place.tmp());
+    let (services, tmp) = (maker.world.services(), place.tmp());
     let setting = Setting {
         spec: &maker.spec,
         place: &maker.world.place,
         runtimes: maker.world.interpreters.folder(),
         log_stream: &card.log_stream,
-        endpoint: endpoint.as_deref(),
+        services: services.as_ref(),
         provisioned: card.provisioned,
         tmp: Some(&tmp),
     };

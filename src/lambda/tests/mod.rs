@@ -48,7 +48,7 @@ impl Service {
             folder: folder.join("functions"),
         };
         let lambda = Lambda::open(ground).await.expect("a service");
-        lambda.set_address(4566);
+        lambda.set_address(4566, None);
         lambda
     }
 

@@ -21,9 +21,10 @@ pub struct Route {
     pub operation: Operation,
 }
 
-/// Reads the head of a request. The body is of no concern here.
-pub fn route(head: &Parts) -> Result<Route, AwsError> {
-    let (bucket, key) = named(head)?;
+/// Reads the head of a request; its body is of no concern here. Buckets have hosts of their own below localhost and
+/// `hosts`.
+pub fn route(head: &Parts, hosts: &[String]) -> Result<Route, AwsError> {
+    let (bucket, key) = named(head, hosts)?;
     let query = query_of(head.uri.query().unwrap_or_default());
     let asked = Asked { head, query: &query };
     let operation = match (&bucket, &key) {
@@ -36,10 +37,10 @@ pub fn route(head: &Parts) -> Result<Route, AwsError> {
 }
 
 /// Bucket and key, from host and path.
-fn named(head: &Parts) -> Result<(Option<String>, Option<String>), AwsError> {
+fn named(head: &Parts, hosts: &[String]) -> Result<(Option<String>, Option<String>), AwsError> {
     let path = head.uri.path();
     let rest = path.strip_prefix('/').unwrap_or(path);
-    let (bucket, key) = match bucket_of_host(host(head)) {
+    let (bucket, key) = match bucket_of_host(host(head), hosts) {
         Some(bucket) => (Some(bucket), rest),
         None if rest.is_empty() => return Ok((None, None)),
         None => {
@@ -71,10 +72,13 @@ fn host(head: &Parts) -> &str {
     }
 }
 
-/// `photos.s3.localhost`, `photos.localhost` and `photos.s3.eu-west-1.amazonaws.com` are the bucket `photos`.
-fn bucket_of_host(host: &str) -> Option<String> {
+/// `photos.s3.localhost`, `photos.localhost` and `photos.s3.eu-west-1.amazonaws.com` are the bucket `photos`, and so is
+/// `photos.box.lan` where we are called `box.lan`.
+fn bucket_of_host(host: &str, hosts: &[String]) -> Option<String> {
     let host = host.trim_end_matches('.').to_ascii_lowercase();
-    let (labels, is_ours) = match (host.strip_suffix(".localhost"), host.strip_suffix(".amazonaws.com")) {
+    let below = |name: &str| host.strip_suffix(name)?.strip_suffix('.');
+    let named = hosts.iter().find_map(|name| below(name)).or(below("localhost"));
+    let (labels, is_ours) = match (named, host.strip_suffix(".amazonaws.com")) {
         (Some(labels), _) => (labels, true),
         (None, Some(labels)) => (labels, false),
         (None, None) => return None,

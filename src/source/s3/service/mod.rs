@@ -102,6 +102,8 @@ pub struct S3Api {
     pub reachable: Reachable,
     /// Whose signatures count.
     pub keys: Keys,
+    /// The names below which buckets have hosts of their own, beside localhost.
+    pub hosts: Vec<String>,
     /// Region and account.
     pub place: Place,
     /// The simulated clock.
@@ -189,7 +191,7 @@ impl S3Api {
         B: HttpBody<Data = Bytes> + Unpin,
         B::Error: std::fmt::Display,
     {
-        let Route { bucket, key, operation } = route(head)?;
+        let Route { bucket, key, operation } = route(head, &self.hosts)?;
         let query = query_of(head.uri.query().unwrap_or_default());
         let resource = head.uri.path();
         if operation == Operation::Preflight {
@@ -281,7 +283,7 @@ impl S3Api {
 
     /// Lets a page of another site in where the bucket's rules name it: browsers send some requests unasked.
     async fn let_page_in(&self, head: &Parts) -> Result<(), AwsError> {
-        let bucket = route(head)?.bucket.and_then(|name| self.buckets.get(&name));
+        let bucket = route(head, &self.hosts)?.bucket.and_then(|name| self.buckets.get(&name));
         let rules: Vec<cors::Rule> = match bucket {
             Some(bucket) => bucket.get(CORS).await?.unwrap_or_default(),
             None => Vec::new(),
