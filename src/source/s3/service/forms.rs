@@ -61,15 +61,7 @@ impl S3Api {
         let algorithm = Algorithm::Crc64Nvme.name().to_owned();
         meta.checksum =
             Some(Checksum { algorithm, value: checksum.finish(), kind: "FULL_OBJECT".to_owned() });
-        let put = Put {
-            draft,
-            etag: etag.clone(),
-            meta: kept(&meta),
-            how: How::Post,
-            check: None,
-            writes: Vec::new(),
-            forget: Vec::new(),
-        };
+        let put = Put::of(draft, &etag, kept(&meta), How::Post);
         let done = ask.bucket.order(&key, Act::Put(Box::new(put)), ask.caller.clone()).await?;
         let answer = self.posted(ask, &fields, (key, &etag));
         Ok(with_version(answer.with("etag", &format!("\"{etag}\"")), done.version.as_deref()))

@@ -122,7 +122,10 @@ impl S3Api {
     pub(super) async fn complete_upload(&self, ask: &Ask<'_>, body: &[u8]) -> Result<Answer, AwsError> {
         let id = ask.query("uploadId").unwrap_or_default().to_owned();
         let asked = Complete::read(body, &id)?;
-        let (upload, mut meta) = self.upload(ask).await?;
+        let (upload, mut meta) = match self.upload(ask).await {
+            Err(error) => return self.completed_before(ask, &id).await?.ok_or(error),
+            Ok(found) => found,
+        };
         let stored = ask.bucket.parts(&upload.id).await?;
         let chosen = chosen(&asked, &stored, &id)?;
         let size: u64 = chosen.iter().map(|part| part.size).sum();
@@ -144,23 +147,25 @@ impl S3Api {
         }
         meta.checksum = meta.checksum.filter(|checksum| !checksum.value.is_empty());
         meta.parts = chosen.iter().map(|part| part.kept()).collect();
-        let draft = ask.bucket.joined(&chosen).await?;
+        let draft = ask.bucket.joined(&id, &chosen).await?;
+        meta.upload = Some(id.clone());
         let put = Put {
-            draft,
-            etag: etag.clone(),
-            meta: kept(&meta),
-            how: How::CompleteMultipartUpload,
             check: condition(ask),
+            ends: Some(id.clone()),
             writes: parts::forget_upload(&ask.bucket.spec.name, (ask.key, &id)),
             forget: stored.iter().map(|part| part.blob.clone()).collect(),
+            ..Put::of(draft, &etag, kept(&meta), How::CompleteMultipartUpload)
         };
         let done = ask.bucket.order(ask.key, Act::Put(Box::new(put)), ask.caller.clone()).await?;
-        let (bucket, key) = (ask.bucket.spec.name.clone(), ask.key.to_owned());
-        let host = ask.header("host").unwrap_or("127.0.0.1");
-        let location = format!("http://{host}/{bucket}/{key}");
-        let told = Completed { location, bucket, key, etag, checksum: meta.checksum };
-        let answer = document(told.document()).with("x-amz-server-side-encryption", "AES256");
-        Ok(with_version(answer, done.version.as_deref()))
+        Ok(completed(ask, (etag, meta.checksum), done.version.as_deref()))
+    }
+
+    /// The same answer once more, for who did not hear it: the object is still the one that this upload became.
+    async fn completed_before(&self, ask: &Ask<'_>, id: &str) -> Result<Option<Answer>, AwsError> {
+        let Some(object) = ask.bucket.object(ask.key, None).await? else { return Ok(None) };
+        let meta = meta_of(object.meta.as_deref())?;
+        let is_it = !object.marker && meta.upload.as_deref() == Some(id);
+        Ok(is_it.then(|| completed(ask, (object.etag, meta.checksum), object.version.as_deref())))
     }
 
     pub(super) async fn abort_upload(&self, ask: &Ask<'_>) -> Result<Answer, AwsError> {
@@ -254,6 +259,16 @@ impl S3Api {
                 .map(|checksum| (checksum.algorithm.clone(), checksum.kind.clone())),
         }
     }
+}
+
+/// What is answered when all parts have become an object.
+fn completed(ask: &Ask<'_>, (etag, checksum): (String, Option<Checksum>), version: Option<&str>) -> Answer {
+    let (bucket, key) = (ask.bucket.spec.name.clone(), ask.key.to_owned());
+    let host = ask.header("host").unwrap_or("127.0.0.1");
+    let location = format!("http://{host}/{bucket}/{key}");
+    let told = Completed { location, bucket, key, etag, checksum };
+    let answer = document(told.document()).with("x-amz-server-side-encryption", "AES256");
+    with_version(answer, version)
 }
 
 fn no_such_kind(kind: &str, algorithm: Algorithm) -> AwsError {
