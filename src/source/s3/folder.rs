@@ -38,12 +38,20 @@ pub struct Known {
     pub key: String,
     /// Its file when we last told of it.
     pub stamp: Stamp,
-    /// MD5 of its content in hex; empty when it was there before us and never read.
+    /// MD5 of its content in hex; empty when it was there before us and never read. Of an object that came in parts,
+    /// the MD5 of theirs and, after a `-`, how many they are.
     pub etag: String,
     /// The sequencer of its last write.
     pub sequencer: Sequencer,
     /// What the API knows of it beyond its file.
     pub extra: Extra,
+}
+
+impl Known {
+    /// Whether it was uploaded in parts, so that its eTag tells nothing of the content of its file.
+    fn is_of_parts(&self) -> bool {
+        self.etag.contains('-')
+    }
 }
 
 /// What the API knows of an object beyond its file.
@@ -188,7 +196,8 @@ pub fn judge(sight: &Sight, known: Option<&Known>, gone_before: bool) -> Verdict
     match sight {
         Sight::Object(stamp, etag) => {
             let same = |known: &Known| {
-                known.stamp == *stamp && (known.etag.is_empty() || etag.is_empty() || known.etag == *etag)
+                let untold = known.etag.is_empty() || etag.is_empty() || known.is_of_parts();
+                known.stamp == *stamp && (untold || known.etag == *etag)
             };
             if known.is_some_and(same) { Verdict::Nothing } else { Verdict::Written }
         }
