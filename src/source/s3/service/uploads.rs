@@ -157,7 +157,8 @@ impl S3Api {
         let done = ask.bucket.order(ask.key, Act::Put(Box::new(put)), ask.caller.clone()).await?;
         let (bucket, key) = (ask.bucket.spec.name.clone(), ask.key.to_owned());
         let host = ask.header("host").unwrap_or("127.0.0.1");
-        let location = format!("http://{host}/{bucket}/{key}");
+        // The bucket stands in the path or in the host, as the caller has it.
+        let location = format!("http://{host}{}", ask.head.uri.path());
         let told = Completed { location, bucket, key, etag, checksum: meta.checksum };
         let answer = document(told.document()).with("x-amz-server-side-encryption", "AES256");
         Ok(with_version(answer, done.version.as_deref()))
