@@ -206,17 +206,23 @@ impl S3Api {
             let cut = Some(&delimiter).filter(|text| !text.is_empty());
             let at = cut.and_then(|text| Some((upload.key[prefix.len()..].find(text)?, text.len())));
             let rolled = at.map(|(at, length)| upload.key[..prefix.len() + at + length].to_owned());
-            if rolled.is_some() && page.common_prefixes.last() == rolled.as_ref() {
+            // One that this page or the one before it has told of.
+            let is_told =
+                |prefix: &String| page.common_prefixes.last() == Some(prefix) || key_marker == *prefix;
+            if rolled.as_ref().is_some_and(is_told) {
                 continue;
             }
             if uploads.len() + page.common_prefixes.len() == max as usize {
                 page.is_truncated = true;
                 break;
             }
-            last = Some((upload.key.clone(), upload.id.clone()));
             match rolled {
-                Some(prefix) => page.common_prefixes.push(prefix),
+                Some(prefix) => {
+                    last = Some((prefix.clone(), String::new()));
+                    page.common_prefixes.push(prefix);
+                }
                 None => {
+                    last = Some((upload.key.clone(), upload.id.clone()));
                     let meta = meta_of(upload.meta.as_deref())?;
                     uploads.push(self.listed(upload, &meta));
                 }
