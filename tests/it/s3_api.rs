@@ -1,8 +1,11 @@
 //! S3 as people reach it: with boto3, the AWS SDK for JavaScript and the aws command line. They are looked for in
 //! `target/clients`, where `.ci/run` installs them.
 
+use std::cell::RefCell;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use dropwire::timeline::Moment;
 
 use crate::clients::installed;
 use crate::simulator::Project;
@@ -13,16 +16,16 @@ async fn tell(story: &str) {
     tell_with(&python, "python/s3_stories.py", story).await;
 }
 
-/// Tells one story of `tests/clients/node/s3_stories.mjs`.
-async fn tell_with_node(story: &str) {
-    if installed("node/node_modules/@aws-sdk/client-s3").is_some() {
-        tell_with(Path::new("node"), "node/s3_stories.mjs", story).await;
-    }
+/// Tells one story of `tests/clients/node/s3_stories.mjs`; None if its client is not installed.
+async fn tell_with_node(story: &str) -> Option<Vec<String>> {
+    installed("node/node_modules/@aws-sdk/client-s3")?;
+    Some(tell_with(Path::new("node"), "node/s3_stories.mjs", story).await)
 }
 
-async fn tell_with(program: &Path, stories: &str, story: &str) {
+/// Tells a story; the events of which it was the cause, and their keys.
+async fn tell_with(program: &Path, stories: &str, story: &str) -> Vec<String> {
     let project = Project::new("[bucket.uploads]\n[function.hello]\nexec = \"cat\"\non = \"s3:uploads\"\n");
-    let simulator = project.start().await;
+    let mut simulator = project.start().await;
     let stories = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(stories);
     let mut command = Command::new(program);
     let endpoint = format!("http://{}", simulator.app.running().address);
@@ -35,7 +38,20 @@ async fn tell_with(program: &Path, stories: &str, story: &str) {
         "{said}\n{}",
         String::from_utf8_lossy(&told.stderr)
     );
+    // One that comes after all of its own.
+    project.write("buckets/uploads/the end", "told");
+    let events = RefCell::new(Vec::new());
+    let is_last = |moment: &Moment| match moment {
+        Moment::Emitted { subject, .. } if subject == "the end" => Some(()),
+        Moment::Emitted { event, subject, .. } => {
+            events.borrow_mut().push(format!("{event} {subject}"));
+            None
+        }
+        _ => None,
+    };
+    simulator.until("the last event", is_last).await;
     simulator.stop().await;
+    events.into_inner()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -95,7 +111,12 @@ async fn node_uploads_what_nobody_knows_the_length_of() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn node_asks_about_parts() {
-    tell_with_node("parts").await;
+    let events = tell_with_node("parts").await;
+    // An object that came in parts is told of once.
+    assert!(
+        events.as_ref().is_none_or(|events| *events == ["ObjectCreated:CompleteMultipartUpload m"]),
+        "{events:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
