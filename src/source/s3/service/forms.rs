@@ -87,8 +87,10 @@ impl S3Api {
     fn posted(&self, ask: &Ask<'_>, fields: &Fields, (key, etag): (String, &str)) -> Answer {
         let bucket = ask.bucket.spec.name.clone();
         let host = ask.header("host").unwrap_or("127.0.0.1");
+        // The bucket stands in the path or in the host, as the caller has it.
+        let path = ask.head.uri.path().trim_end_matches('/');
         let location =
-            format!("http://{host}/{bucket}/{}", super::super::api::xml::write::Encoding::Url.of(&key));
+            format!("http://{host}{path}/{}", super::super::api::xml::write::Encoding::Url.of(&key));
         let redirect = fields.get("success_action_redirect").or_else(|| fields.get("redirect"));
         if let Some(to) = redirect.filter(|to| !to.is_empty()) {
             let with = if to.contains('?') { '&' } else { '?' };

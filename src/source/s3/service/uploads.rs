@@ -48,7 +48,8 @@ impl S3Api {
         let kind = if composite { "COMPOSITE" } else { "FULL_OBJECT" };
         meta.checksum =
             Some(Checksum { algorithm: algorithm.name().into(), value: String::new(), kind: kind.into() });
-        let upload = self.random.text(LETTERS, 64);
+        // Those of one key are listed in the order in which they began.
+        let upload = format!("{:016x}{}", self.clock.now().as_micros(), self.random.text(LETTERS, 48));
         ask.bucket.begin_upload((ask.key, &upload), kept(&meta)).await?;
         let told = Initiated { bucket: ask.bucket.spec.name.clone(), key: ask.key.to_owned(), upload };
         let answer = document(told.document()).with("x-amz-server-side-encryption", "AES256");
@@ -210,17 +211,24 @@ impl S3Api {
             let cut = Some(&delimiter).filter(|text| !text.is_empty());
             let at = cut.and_then(|text| Some((upload.key[prefix.len()..].find(text)?, text.len())));
             let rolled = at.map(|(at, length)| upload.key[..prefix.len() + at + length].to_owned());
-            if rolled.is_some() && page.common_prefixes.last() == rolled.as_ref() {
+            // One that this page or the one before it has told of.
+            let is_told =
+                |prefix: &String| page.common_prefixes.last() == Some(prefix) || key_marker == *prefix;
+            if rolled.as_ref().is_some_and(is_told) {
                 continue;
             }
             if uploads.len() + page.common_prefixes.len() == max as usize {
-                page.is_truncated = true;
+                // Of nothing there is no next page.
+                page.is_truncated = max > 0;
                 break;
             }
-            last = Some((upload.key.clone(), upload.id.clone()));
             match rolled {
-                Some(prefix) => page.common_prefixes.push(prefix),
+                Some(prefix) => {
+                    last = Some((prefix.clone(), String::new()));
+                    page.common_prefixes.push(prefix);
+                }
                 None => {
+                    last = Some((upload.key.clone(), upload.id.clone()));
                     let meta = meta_of(upload.meta.as_deref())?;
                     uploads.push(self.listed(upload, &meta));
                 }
@@ -265,7 +273,8 @@ impl S3Api {
 fn completed(ask: &Ask<'_>, (etag, checksum): (String, Option<Checksum>), version: Option<&str>) -> Answer {
     let (bucket, key) = (ask.bucket.spec.name.clone(), ask.key.to_owned());
     let host = ask.header("host").unwrap_or("127.0.0.1");
-    let location = format!("http://{host}/{bucket}/{key}");
+    // The bucket stands in the path or in the host, as the caller has it.
+    let location = format!("http://{host}{}", ask.head.uri.path());
     let told = Completed { location, bucket, key, etag, checksum };
     let answer = document(told.document()).with("x-amz-server-side-encryption", "AES256");
     with_version(answer, version)
