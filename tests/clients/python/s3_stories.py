@@ -3,6 +3,7 @@
 Each one asserts what AWS would answer. FOLDER is the project folder of the dropwire at ENDPOINT; the bucket `uploads`
 is its folder `buckets/uploads`.
 """
+import base64
 import hashlib
 import io
 import os
@@ -11,6 +12,7 @@ import re
 import sys
 import urllib.error
 import urllib.request
+import zlib
 
 import boto3
 import botocore.config
@@ -30,6 +32,14 @@ def refused(code, call, **asked):
         assert error.response["Error"]["Code"] == code, error
         return error.response
     raise AssertionError("%s was not refused with %s" % (asked, code))
+
+
+def raw(content):
+    return zlib.crc32(content).to_bytes(4, "big")
+
+
+def checksum(content):
+    return base64.b64encode(raw(content)).decode()
 
 
 def files(s3):
@@ -112,6 +122,20 @@ def parts(s3):
     s3.complete_multipart_upload(MultipartUpload=second, MpuObjectSize=10, **by)
     assert (FOLDER / "buckets/uploads/m").read_bytes() == big[:10]
     refused("NoSuchUpload", s3.abort_multipart_upload, **by)
+    # Who completes an upload may say which checksum the whole has.
+    for kind, said in (("FULL_OBJECT", checksum(big[:12])), ("COMPOSITE", checksum(raw(big[:12])) + "-1")):
+        upload = s3.create_multipart_upload(Bucket="uploads", Key="s", ChecksumAlgorithm="CRC32", ChecksumType=kind)
+        by = {"Bucket": "uploads", "Key": "s", "UploadId": upload["UploadId"]}
+        part = s3.upload_part(PartNumber=1, Body=big[:12], ChecksumAlgorithm="CRC32", **by)
+        by["MultipartUpload"] = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+        refused("BadDigest", s3.complete_multipart_upload, ChecksumCRC32="AAAAAA==", **by)
+        other = "FULL_OBJECT" if kind == "COMPOSITE" else "COMPOSITE"
+        refused("InvalidRequest", s3.complete_multipart_upload, ChecksumType=other, **by)
+        assert s3.complete_multipart_upload(ChecksumCRC32=said, ChecksumType=kind, **by)["ChecksumCRC32"] == said
+    for size in (0, 1, 64 << 10, (64 << 10) + 1, (1 << 20) - 1, 1 << 20, (3 << 20) + 17):
+        s3.put_object(Bucket="uploads", Key="size", Body=big[:size])
+        assert (FOLDER / "buckets/uploads/size").read_bytes() == big[:size], size
+        assert s3.get_object(Bucket="uploads", Key="size")["Body"].read() == big[:size], size
     assert "Uploads" not in s3.list_multipart_uploads(Bucket="uploads")
 
 

@@ -1,10 +1,13 @@
 //! What a writer's headers say about an object, and what a reader's answer says again. Pure.
 
+use std::borrow::Cow;
+
 use base64::Engine;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::acl::{self, Owner};
 use super::meta::Meta;
+use super::operation::Operation;
 use super::{errors, tags};
 use crate::aws::AwsError;
 
@@ -84,6 +87,19 @@ pub fn of_put(headers: &HeaderMap, owner: &Owner) -> Result<Meta, AwsError> {
     }
     meta.grants = acl::of_headers(headers, owner)?;
     Ok(meta)
+}
+
+/// The headers that speak of the document that a request carries. The checksums of CompleteMultipartUpload are the
+/// object's.
+pub fn of_document(operation: Operation, headers: &HeaderMap) -> Cow<'_, HeaderMap> {
+    let is_object = |name: &HeaderName| name.as_str().starts_with("x-amz-checksum-");
+    match operation {
+        Operation::CompleteMultipartUpload if headers.keys().any(is_object) => {
+            let others = headers.iter().filter(|(name, _)| !is_object(name));
+            Cow::Owned(others.map(|(name, value)| (name.clone(), value.clone())).collect())
+        }
+        _ => Cow::Borrowed(headers),
+    }
 }
 
 /// The user's own, names in lower case. Values that come more than once are joined.
@@ -191,8 +207,6 @@ pub fn attributes(headers: &HeaderMap) -> Result<Vec<&'static str>, AwsError> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderName;
-
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -254,6 +268,17 @@ mod tests {
         assert_eq!(told, expected);
         let query = crate::aws::query_of("response-content-type=a%2Fb&versionId=1");
         assert_eq!(overrides(&query), [("content-type", "a/b".to_owned())]);
+    }
+
+    #[test]
+    fn the_checksums_of_a_completion_are_not_those_of_its_document() {
+        let check = |operation: Operation, expected: &str| {
+            let said = headers(&[("x-amz-checksum-crc32", "a"), ("content-md5", "b")]);
+            let kept: Vec<_> = of_document(operation, &said).keys().map(ToString::to_string).collect();
+            assert_eq!(kept.join(" "), expected);
+        };
+        check(Operation::CompleteMultipartUpload, "content-md5");
+        check(Operation::DeleteObjects, "x-amz-checksum-crc32 content-md5");
     }
 
     #[test]

@@ -20,4 +20,5 @@ pub mod notification;
 pub mod operation;
 pub mod route;
 pub mod tags;
+pub mod whole;
 pub mod xml;

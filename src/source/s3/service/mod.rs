@@ -17,7 +17,7 @@ use super::Bucket;
 use super::api::acl::Owner;
 use super::api::operation::Operation;
 use super::api::route::{Route, route};
-use super::api::{cors, errors};
+use super::api::{cors, errors, headers};
 use super::event::Caller;
 use super::order::broken;
 use crate::arn::Place;
@@ -31,6 +31,7 @@ mod buckets;
 mod content;
 mod copies;
 mod forms;
+mod leftover;
 mod lists;
 mod notification;
 mod objects;
@@ -38,6 +39,7 @@ mod settings;
 mod uploads;
 
 pub use buckets::Made;
+use leftover::Watched;
 pub(super) use notification::NOTIFICATION;
 pub use notification::{Reachable, wires};
 pub(super) use objects::meta_of;
@@ -164,23 +166,32 @@ impl S3Api {
         B::Error: std::fmt::Display,
     {
         let (head, body) = request.into_parts();
+        let mut body = Watched::new(body);
         let caller = Caller::of(&[&self.random.bytes()], &from.address);
         let answered = match from.is_foreign_page {
             true => self.let_page_in(&head).await,
             false => Ok(()),
         };
         let answered = match answered {
-            Ok(()) => self.serve(&head, body, &caller).await,
+            Ok(()) => self.serve(&head, &mut body, &caller).await,
             Err(error) => Err(error),
+        };
+        let (answered, added) = match self.cors_of(&head).await {
+            Ok(added) => (answered, added),
+            Err(error) => (answered.and(Err(error)), Vec::new()),
         };
         let mut answer = answered.unwrap_or_else(|error| {
             let error = error.member("HostId", caller.host_id.clone());
             xml::failure("s3", &error, &caller.request_id)
         });
+        answer = added_to(answer, &added);
         let bodiless = head.method == Method::HEAD || answer.status == StatusCode::NOT_MODIFIED;
         if bodiless && !answer.status.is_success() {
             answer.body = Body::Whole(Bytes::new());
             answer.headers.remove(http::header::CONTENT_TYPE);
+        }
+        if !body.drop_rest(&head.headers).await {
+            answer = answer.with("connection", "close");
         }
         answer = answer.with("x-amz-request-id", &caller.request_id).with("x-amz-id-2", &caller.host_id);
         answer.with("server", "AmazonS3")
@@ -214,16 +225,15 @@ impl S3Api {
         self.check_owner(&head.headers, "x-amz-expected-bucket-owner")?;
         let key = key.as_deref().unwrap_or_default();
         let ask = Ask { head, query: &query, bucket, key, caller };
-        let answer = match operation {
+        match operation {
             Operation::PutObject => self.put_object(&ask, body).await,
             Operation::UploadPart => self.upload_part(&ask, body).await,
             Operation::PostObject => self.post_object(&ask, body).await,
             other => {
-                let document = self.document(head, body).await?;
+                let document = self.document(&headers::of_document(other, &head.headers), body).await?;
                 self.operate(other, &ask, &document).await
             }
-        }?;
-        self.with_cors(&ask, answer).await
+        }
     }
 
     /// The operations that carry at most a document.
@@ -252,12 +262,12 @@ impl S3Api {
     }
 
     /// A document, read to its end.
-    async fn document<B>(&self, head: &Parts, body: Unread<B>) -> Result<Bytes, AwsError>
+    async fn document<B>(&self, headers: &HeaderMap, body: Unread<B>) -> Result<Bytes, AwsError>
     where
         B: HttpBody<Data = Bytes> + Unpin,
         B::Error: std::fmt::Display,
     {
-        let mut upload = Upload::new(body.0, body.1, &head.headers, Wanted::default())?;
+        let mut upload = Upload::new(body.0, body.1, headers, Wanted::default())?;
         let mut document = bytes::BytesMut::new();
         loop {
             match upload.next().await? {
@@ -295,12 +305,15 @@ impl S3Api {
         Err(errors::access_forbidden(message, head.method.as_str(), "OBJECT"))
     }
 
-    async fn with_cors(&self, ask: &Ask<'_>, answer: Answer) -> Result<Answer, AwsError> {
-        if !ask.headers().contains_key("origin") {
-            return Ok(answer);
+    /// What the bucket's rules add to the answer of what a page asks, be it good or bad: without it scripts see neither.
+    async fn cors_of(&self, head: &Parts) -> Result<cors::Added, AwsError> {
+        if !head.headers.contains_key("origin") || head.method == Method::OPTIONS {
+            return Ok(Vec::new());
         }
-        let rules: Vec<cors::Rule> = ask.bucket.get(CORS).await?.unwrap_or_default();
-        Ok(added_to(answer, &cors::simple(&rules, &ask.head.method, ask.headers())))
+        let named = route(head, &self.hosts).ok().and_then(|route| route.bucket);
+        let Some(bucket) = named.and_then(|name| self.buckets.get(&name)) else { return Ok(Vec::new()) };
+        let rules: Vec<cors::Rule> = bucket.get(CORS).await?.unwrap_or_default();
+        Ok(cors::simple(&rules, &head.method, &head.headers))
     }
 
     /// A failure if the caller expects another account to own the bucket.

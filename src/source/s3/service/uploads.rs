@@ -8,7 +8,7 @@ use super::super::api::meta::{Checksum, Meta};
 use super::super::api::xml::answers::{Completed, Copied, Initiated};
 use super::super::api::xml::listings::{self, Part};
 use super::super::api::xml::requests::{self, Complete};
-use super::super::api::{conditions, errors, headers};
+use super::super::api::{conditions, errors, headers, whole};
 use super::super::event::How;
 use super::super::order::{Act, Put};
 use super::super::parts::{self, NewPart, Stored, Upload};
@@ -126,22 +126,12 @@ impl S3Api {
         let stored = ask.bucket.parts(&upload.id).await?;
         let chosen = chosen(&asked, &stored, &id)?;
         let size: u64 = chosen.iter().map(|part| part.size).sum();
-        if let Some(said) = ask.header("x-amz-mp-object-size").filter(|said| **said != size.to_string()) {
-            return Err(errors::invalid_request(format!(
-                "The provided 'x-amz-mp-object-size' header value {said} does not match what was computed: {size}"
-            )));
-        }
         let etag = parts::etag_of(&chosen);
         let algorithm = meta.checksum.as_ref().and_then(|checksum| Algorithm::named(&checksum.algorithm));
         if let (Some(checksum), Some(algorithm)) = (&mut meta.checksum, algorithm) {
-            checksum.value = whole(algorithm, &checksum.kind, &chosen).unwrap_or_default();
-            let said = ask.header(algorithm.header());
-            if said
-                .is_some_and(|said| said != checksum.value && said.split('-').next() != Some(&checksum.value))
-            {
-                return Err(errors::bad_checksum(algorithm.name()));
-            }
+            checksum.value = reckoned(algorithm, &checksum.kind, &chosen).unwrap_or_default();
         }
+        whole::check(ask.headers(), size, meta.checksum.as_ref())?;
         meta.checksum = meta.checksum.filter(|checksum| !checksum.value.is_empty());
         meta.parts = chosen.iter().map(|part| part.kept()).collect();
         let draft = ask.bucket.joined(&chosen).await?;
@@ -295,7 +285,7 @@ fn chosen(asked: &Complete, stored: &[Stored], upload: &str) -> Result<Vec<Store
 }
 
 /// The checksum of an object, from those of its parts.
-fn whole(algorithm: Algorithm, kind: &str, parts: &[Stored]) -> Option<String> {
+fn reckoned(algorithm: Algorithm, kind: &str, parts: &[Stored]) -> Option<String> {
     let values: Option<Vec<(String, u64)>> =
         parts.iter().map(|part| Some((part.checksum.as_ref()?.value.clone(), part.size))).collect();
     let values = values?;
