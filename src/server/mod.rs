@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
@@ -256,6 +256,7 @@ fn render(answer: Answer, request_id: Option<&str>) -> Response<Body> {
         aws::Body::Stream(pieces) => Body::from_stream(stream::unfold(pieces, async |mut pieces| {
             pieces.recv().await.map(|piece| (Ok::<_, Infallible>(piece), pieces))
         })),
+        aws::Body::Taken(pieces) => Body::from_stream(pieces.map(Ok::<_, Infallible>)),
     };
     let mut response = Response::new(body);
     *response.status_mut() = answer.status;

@@ -132,3 +132,35 @@ async fn pages_of_other_sites_see_failures_too() {
     }
     simulator.stop().await;
 }
+
+/// Clients that do not read what they asked for keep nobody else waiting, even where they are more than the threads
+/// that wait for disks.
+#[test]
+fn answers_that_nobody_reads_hold_up_nobody() {
+    let project = Project::new("[bucket.uploads]\n");
+    project.write("buckets/uploads/small", "small");
+    let large = std::fs::File::create(project.path("buckets/uploads/large")).expect("makes a file");
+    large.set_len(64 << 20).expect("makes it large");
+    drop(large);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.enable_all().max_blocking_threads(8).build().expect("a runtime");
+    let simulator = runtime.block_on(project.start());
+    let lines: Vec<Line> = (0..32)
+        .map(|_| {
+            let mut line = Line::to(&simulator);
+            line.send("GET /uploads/large", b"");
+            assert_eq!(line.head().header("content-length"), (64 << 20).to_string());
+            line
+        })
+        .collect();
+    let mut line = Line::to(&simulator);
+    assert_eq!(line.ask("PUT /uploads/k", b"one").status, 200);
+    assert_eq!(line.ask("GET /uploads/small", b"").text(), "small");
+    // And those who read late get everything.
+    for mut line in lines.into_iter().take(2) {
+        let mut body = vec![1; 64 << 20];
+        line.0.read_exact(&mut body).expect("a body in time");
+        assert!(body.iter().all(|byte| *byte == 0));
+    }
+    runtime.block_on(simulator.stop());
+}
