@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
+use sqlx::Connection;
+
 use crate::simulator::{DEADLINE, Project, Simulator};
 
 /// One connection.
@@ -163,4 +165,30 @@ fn answers_that_nobody_reads_hold_up_nobody() {
         assert!(body.iter().all(|byte| *byte == 0));
     }
     runtime.block_on(simulator.stop());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rules_that_could_not_be_kept_are_not_lived_by() {
+    let project = Project::new("[bucket.uploads]\n");
+    let simulator = project.start().await;
+    let mut line = Line::to(&simulator);
+    let rules = b"<LifecycleConfiguration><Rule><ID>r</ID><Status>Enabled</Status><Filter/>\
+                  <Expiration><Days>9</Days></Expiration></Rule></LifecycleConfiguration>";
+    let state = format!("sqlite://{}", simulator.app.queue().store().path().display());
+    let mut other = sqlx::SqliteConnection::connect(&state).await.expect("opens");
+    let mut rename = async |from: &str, to: &str| {
+        let sql = format!("ALTER TABLE {from} RENAME TO {to}");
+        sqlx::query(sqlx::AssertSqlSafe(sql)).execute(&mut other).await.expect("renames");
+    };
+    rename("s3_setting", "s3_setting_away").await;
+    assert_eq!(line.ask("PUT /uploads?lifecycle", rules).status, 500);
+    rename("s3_setting_away", "s3_setting").await;
+    assert_eq!(line.ask("PUT /uploads/k", b"k").header("x-amz-expiration"), "");
+    assert_eq!(line.ask("PUT /uploads?lifecycle", rules).status, 200);
+    assert!(line.ask("PUT /uploads/k", b"k").header("x-amz-expiration").contains("rule-id=\"r\""));
+    rename("s3_setting", "s3_setting_away").await;
+    assert_eq!(line.ask("DELETE /uploads?lifecycle", b"").status, 500);
+    rename("s3_setting_away", "s3_setting").await;
+    assert!(line.ask("PUT /uploads/k", b"k").header("x-amz-expiration").contains("rule-id=\"r\""));
+    simulator.stop().await;
 }

@@ -18,6 +18,7 @@ pub mod meta;
 pub mod names;
 pub mod notification;
 pub mod operation;
+pub mod refused;
 pub mod route;
 pub mod tags;
 pub mod whole;

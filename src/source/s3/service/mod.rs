@@ -17,7 +17,7 @@ use super::Bucket;
 use super::api::acl::Owner;
 use super::api::operation::Operation;
 use super::api::route::{Route, route};
-use super::api::{cors, errors, headers};
+use super::api::{cors, errors, headers, refused};
 use super::event::Caller;
 use super::order::broken;
 use crate::arn::Place;
@@ -217,6 +217,7 @@ impl S3Api {
             }
         };
         let Some(name) = bucket else { return self.list_buckets(&query).await };
+        refused::check(operation, &head.headers)?;
         let body = Unread(body, payload);
         if operation == Operation::CreateBucket {
             return self.create_bucket(&name, head, body).await;

@@ -8,15 +8,17 @@ use super::super::api::meta::{Checksum, Meta};
 use super::super::api::xml::answers::{Completed, Copied, Initiated};
 use super::super::api::xml::listings::{self, Part};
 use super::super::api::xml::requests::{self, Complete};
-use super::super::api::{conditions, errors, headers, whole};
+use super::super::api::{conditions, errors, headers, lifecycle, whole};
 use super::super::event::How;
 use super::super::order::{Act, Put};
 use super::super::parts::{self, NewPart, Stored, Upload};
 use super::content::{PIECE_MAX, receive};
+use super::copies::of_source;
 use super::objects::{condition, kept, meta_of};
 use super::{Ask, S3Api, Unread, added_to, document, number, with_version};
 use crate::aws::checksum::Algorithm;
 use crate::aws::{Answer, AwsError};
+use crate::clock::Timestamp;
 
 /// Bytes in a part that is not the last.
 const PART_MIN: u64 = 5 << 20;
@@ -52,6 +54,7 @@ impl S3Api {
         ask.bucket.begin_upload((ask.key, &upload), kept(&meta)).await?;
         let told = Initiated { bucket: ask.bucket.spec.name.clone(), key: ask.key.to_owned(), upload };
         let answer = document(told.document()).with("x-amz-server-side-encryption", "AES256");
+        let answer = with_abortion(ask, answer, self.clock.now());
         let answer = match ask.header("x-amz-checksum-algorithm") {
             Some(_) => {
                 answer.with("x-amz-checksum-algorithm", algorithm.name()).with("x-amz-checksum-type", kind)
@@ -101,7 +104,7 @@ impl S3Api {
 
     pub(super) async fn copy_part(&self, ask: &Ask<'_>) -> Result<Answer, AwsError> {
         let (number, (upload, meta)) = (part_number(ask)?, self.upload(ask).await?);
-        let (_, source) = self.source(ask).await?;
+        let (from, source) = self.source(ask).await?;
         let range = conditions::copy_range(ask.header("x-amz-copy-source-range"), source.size)?;
         let range = range.unwrap_or(0..source.size);
         let size = range.end - range.start;
@@ -116,7 +119,7 @@ impl S3Api {
         let part = NewPart { number, size, etag, checksum: checksum.clone(), draft: copied.draft };
         let modified = ask.bucket.put_part(&upload.id, part).await?;
         let told = Copied { modified, etag: copied.etag, checksum };
-        Ok(document(told.part_document()))
+        Ok(of_source(document(told.part_document()), &from, &source))
     }
 
     pub(super) async fn complete_upload(&self, ask: &Ask<'_>, body: &[u8]) -> Result<Answer, AwsError> {
@@ -166,6 +169,7 @@ impl S3Api {
         let stored = ask.bucket.parts(&upload.id).await?;
         let after: Vec<&Stored> = stored.iter().filter(|part| part.number > marker).collect();
         let parts: Vec<Part> = after.iter().take(max as usize).map(|part| part.listed()).collect();
+        let created = upload.created;
         let told = listings::Parts {
             bucket: ask.bucket.spec.name.clone(),
             upload: self.listed(upload, &meta),
@@ -175,7 +179,7 @@ impl S3Api {
             is_truncated: after.len() > parts.len(),
             parts,
         };
-        Ok(document(told.document()))
+        Ok(with_abortion(ask, document(told.document()), created))
     }
 
     pub(super) async fn list_uploads(&self, ask: &Ask<'_>) -> Result<Answer, AwsError> {
@@ -243,6 +247,14 @@ impl S3Api {
                 .as_ref()
                 .map(|checksum| (checksum.algorithm.clone(), checksum.kind.clone())),
         }
+    }
+}
+
+/// The answer with the time at which a rule of the lifecycle will give up the upload.
+fn with_abortion(ask: &Ask<'_>, answer: Answer, created: Timestamp) -> Answer {
+    match lifecycle::abort_headers(&ask.bucket.lifecycle(), ask.key, created) {
+        Some((date, rule)) => answer.with("x-amz-abort-date", &date).with("x-amz-abort-rule-id", &rule),
+        None => answer,
     }
 }
 
