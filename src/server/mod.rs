@@ -113,6 +113,11 @@ impl Server {
         match self.door.visit(request.headers()) {
             Visit::Refused(why) => control::server::forbidden(why).into_response(),
             Visit::FunctionUrl(id) => self.function_url(&id, request).await,
+            // Before all others: a key may be called like any path here.
+            Visit::Here if self.s3.owns(&request) => {
+                let from = Peer { address: peer.ip().to_string(), is_foreign_page: false };
+                render(self.s3.answer(request, &from).await, None)
+            }
             Visit::Here if request.uri().path().starts_with(BASE) => {
                 match self.door.without_token(request.method(), request.headers()) {
                     Some(why) => control::server::forbidden(why).into_response(),
@@ -144,9 +149,9 @@ impl Server {
     fn is_for_s3(&self, request: &Request<Incoming>) -> bool {
         let path = request.uri().path();
         let query = request.uri().query().map(aws::query_of).unwrap_or_default();
-        !path.starts_with(BASE)
-            && !path.starts_with(CODE)
-            && identify::service(path, &query, request.headers()).as_deref() == Some("s3")
+        let is_own = path.starts_with(BASE) || path.starts_with(CODE);
+        self.s3.owns(request)
+            || !is_own && identify::service(path, &query, request.headers()).as_deref() == Some("s3")
     }
 
     /// A call of an AWS service.

@@ -168,6 +168,25 @@ fn answers_that_nobody_reads_hold_up_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_with_a_host_of_its_own_has_every_key() {
+    let project = Project::new("[bucket.uploads]\n");
+    let simulator = project.start().await;
+    let mut line = Line::to(&simulator);
+    let port = simulator.app.running().address.rsplit_once(':').map(|(_, port)| port.to_owned());
+    let host = format!("\nHost: uploads.localhost:{}", port.expect("a port"));
+    for key in ["_dropwire/v1/status", "_dropwire/code/x", "2015-03-31/functions/f", "k"] {
+        assert_eq!(line.ask(&format!("PUT /{key}{host}"), key.as_bytes()).status, 200, "{key}");
+        assert_eq!(line.ask(&format!("GET /uploads/{key}"), b"").text(), key);
+        assert_eq!(line.ask(&format!("GET /{key}{host}"), b"").text(), key);
+    }
+    // A name that is no bucket's takes nothing away.
+    let other = host.replace("uploads", "console");
+    let status = line.ask(&format!("GET /_dropwire/v1/status{other}"), b"");
+    assert!(!status.text().contains("NoSuchBucket"), "{}", status.text());
+    simulator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rules_that_could_not_be_kept_are_not_lived_by() {
     let project = Project::new("[bucket.uploads]\n");
     let simulator = project.start().await;

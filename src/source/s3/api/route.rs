@@ -1,7 +1,7 @@
 //! Which operation of S3 a request asks for, and on what: its method, host, path, query and headers. Pure.
 
 use http::request::Parts;
-use http::{Method, header};
+use http::{HeaderMap, Method, header};
 
 use super::errors;
 use super::operation::{OF_BUCKETS, OF_OBJECTS, Operation, Resource};
@@ -66,6 +66,12 @@ pub fn check_length(key: &str) -> Result<(), AwsError> {
         size if size > KEY_MAX => Err(errors::key_too_long(size, KEY_MAX)),
         _ => Ok(()),
     }
+}
+
+/// The bucket whose host a request names, if it names one.
+pub fn bucket_by_host(headers: &HeaderMap, hosts: &[String]) -> Option<String> {
+    let named = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    bucket_of_host(without_port(named?), hosts)
 }
 
 /// The host without its port; empty if there is none.

@@ -16,14 +16,14 @@ use tokio::sync::watch;
 use super::Bucket;
 use super::api::acl::Owner;
 use super::api::operation::Operation;
-use super::api::route::{Route, route};
+use super::api::route::{self, Route, route};
 use super::api::{cors, errors, headers, refused};
 use super::event::Caller;
 use super::order::broken;
 use crate::arn::Place;
 use crate::aws::sigv4::{self, Keys, Payload};
 use crate::aws::upload::{Piece, Upload, Wanted};
-use crate::aws::{Answer, AwsError, Body, query_of, xml};
+use crate::aws::{Answer, AwsError, Body, identify, query_of, xml};
 use crate::clock::Clock;
 use crate::random::Random;
 
@@ -159,6 +159,17 @@ impl Ask<'_> {
 struct Unread<B>(B, Payload);
 
 impl S3Api {
+    /// Whether the host that a request names is that of a bucket there is, and no other service is meant: all its paths
+    /// are keys.
+    pub fn owns<B>(&self, request: &Request<B>) -> bool {
+        let named = route::bucket_by_host(request.headers(), &self.hosts);
+        if named.is_none_or(|bucket| self.buckets.get(&bucket).is_none()) {
+            return false;
+        }
+        let query = query_of(request.uri().query().unwrap_or_default());
+        identify::service("/", &query, request.headers()).is_none_or(|service| service == "s3")
+    }
+
     /// Answers one request.
     pub async fn answer<B>(&self, request: Request<B>, from: &Peer) -> Answer
     where
