@@ -187,6 +187,41 @@ async fn a_bucket_with_a_host_of_its_own_has_every_key() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_topic_hears_that_it_is_a_target() {
+    let wiring =
+        "[bucket.uploads]\n[topic.alerts]\n[function.hear]\nbuiltin = \"echo\"\non = \"topic:alerts\"\n";
+    let project = Project::new(wiring);
+    let simulator = project.start().await;
+    let rule = |topic: &str| {
+        format!(
+            "<NotificationConfiguration><TopicConfiguration><Id>i</Id>\
+             <Topic>arn:aws:sns:us-east-1:000000000000:{topic}</Topic><Event>s3:ObjectCreated:*</Event>\
+             </TopicConfiguration></NotificationConfiguration>"
+        )
+    };
+    let mut line = Line::to(&simulator);
+    assert_eq!(line.ask("PUT /uploads?notification", rule("nobody").as_bytes()).status, 400);
+    let skip = "PUT /uploads?notification\nx-amz-skip-destination-validation: true";
+    assert_eq!(line.ask(skip, rule("alerts").as_bytes()).status, 200);
+    let set = line.ask("PUT /uploads?notification", rule("alerts").as_bytes());
+    assert_eq!(set.status, 200, "{}", set.text());
+    assert_eq!(line.ask("PUT /uploads/k", b"k").status, 200);
+    let heard = simulator.until_taken("hear", 2).await;
+    let test = &heard[0]["Records"][0]["Sns"];
+    assert_eq!(test["Subject"], "Amazon S3 Notification");
+    let told: serde_json::Value =
+        serde_json::from_str(test["Message"].as_str().expect("text")).expect("JSON");
+    assert_eq!((&told["Event"], &told["Bucket"]), (&"s3:TestEvent".into(), &"uploads".into()), "{told}");
+    assert_eq!(told["RequestId"], set.header("x-amz-request-id"));
+    assert!(
+        heard[1]["Records"][0]["Sns"]["Message"]
+            .as_str()
+            .is_some_and(|text| text.contains("ObjectCreated:Put"))
+    );
+    simulator.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn rules_that_could_not_be_kept_are_not_lived_by() {
     let project = Project::new("[bucket.uploads]\n");
     let simulator = project.start().await;

@@ -41,7 +41,7 @@ mod uploads;
 pub use buckets::Made;
 use leftover::Watched;
 pub(super) use notification::NOTIFICATION;
-pub use notification::{Reachable, wires};
+pub use notification::{Publish, Reachable, wires};
 pub(super) use objects::meta_of;
 pub(super) use settings::LIFECYCLE;
 
@@ -102,6 +102,8 @@ pub struct S3Api {
     pub made: Made,
     /// What notifications can go to.
     pub reachable: Reachable,
+    /// How topics are told that they are notified.
+    pub publish: Publish,
     /// Whose signatures count.
     pub keys: Keys,
     /// The names below which buckets have hosts of their own, beside localhost.
