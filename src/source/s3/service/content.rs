@@ -24,9 +24,9 @@ use crate::aws::{AwsError, Body};
 /// The largest object in one piece, in bytes.
 pub const PIECE_MAX: u64 = 5 << 30;
 /// What is written at once, in bytes.
-const WRITTEN: usize = 1 << 20;
+const WRITTEN: usize = 256 << 10;
 /// What is read at once, in bytes.
-const READ: u64 = 256 << 10;
+const READ: u64 = 512 << 10;
 /// Contents up to this size, in bytes, are read where they are asked for,
 const SMALL: u64 = 64 << 10;
 /// and written where they arrive.
