@@ -150,6 +150,26 @@ async fn node_rules_on_pages_of_other_sites() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn copies_take_over_what_they_should() {
+    tell("copies").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_there_is_told_as_aws_tells_it() {
+    tell("markers").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deletions_have_conditions() {
+    tell("deletions").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forms_have_tags_and_checksums() {
+    tell("forms").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_aws_command_line_moves_files() {
     let Some(aws) = installed("python/bin/aws") else { return };
     let project = Project::new("[bucket.uploads]\n[bucket.copies]\n");

@@ -54,7 +54,7 @@ impl S3Api {
         B::Error: std::fmt::Display,
     {
         names::check(name)?;
-        let body = self.document(head, body).await?;
+        let body = self.document(&head.headers, body).await?;
         let asked = CreateBucket::read(&body)?;
         let region = self.place.region.as_str();
         match asked.location.as_deref() {

@@ -8,15 +8,17 @@ use super::super::api::meta::{Checksum, Meta};
 use super::super::api::xml::answers::{Completed, Copied, Initiated};
 use super::super::api::xml::listings::{self, Part};
 use super::super::api::xml::requests::{self, Complete};
-use super::super::api::{conditions, errors, headers};
+use super::super::api::{conditions, errors, headers, lifecycle, whole};
 use super::super::event::How;
 use super::super::order::{Act, Put};
 use super::super::parts::{self, NewPart, Stored, Upload};
 use super::content::{PIECE_MAX, receive};
+use super::copies::of_source;
 use super::objects::{condition, kept, meta_of};
 use super::{Ask, S3Api, Unread, added_to, document, number, with_version};
 use crate::aws::checksum::Algorithm;
 use crate::aws::{Answer, AwsError};
+use crate::clock::Timestamp;
 
 /// Bytes in a part that is not the last.
 const PART_MIN: u64 = 5 << 20;
@@ -53,6 +55,7 @@ impl S3Api {
         ask.bucket.begin_upload((ask.key, &upload), kept(&meta)).await?;
         let told = Initiated { bucket: ask.bucket.spec.name.clone(), key: ask.key.to_owned(), upload };
         let answer = document(told.document()).with("x-amz-server-side-encryption", "AES256");
+        let answer = with_abortion(ask, answer, self.clock.now());
         let answer = match ask.header("x-amz-checksum-algorithm") {
             Some(_) => {
                 answer.with("x-amz-checksum-algorithm", algorithm.name()).with("x-amz-checksum-type", kind)
@@ -102,7 +105,7 @@ impl S3Api {
 
     pub(super) async fn copy_part(&self, ask: &Ask<'_>) -> Result<Answer, AwsError> {
         let (number, (upload, meta)) = (part_number(ask)?, self.upload(ask).await?);
-        let (_, source) = self.source(ask).await?;
+        let (from, source) = self.source(ask).await?;
         let range = conditions::copy_range(ask.header("x-amz-copy-source-range"), source.size)?;
         let range = range.unwrap_or(0..source.size);
         let size = range.end - range.start;
@@ -117,7 +120,7 @@ impl S3Api {
         let part = NewPart { number, size, etag, checksum: checksum.clone(), draft: copied.draft };
         let modified = ask.bucket.put_part(&upload.id, part).await?;
         let told = Copied { modified, etag: copied.etag, checksum };
-        Ok(document(told.part_document()))
+        Ok(of_source(document(told.part_document()), &from, &source))
     }
 
     pub(super) async fn complete_upload(&self, ask: &Ask<'_>, body: &[u8]) -> Result<Answer, AwsError> {
@@ -130,22 +133,12 @@ impl S3Api {
         let stored = ask.bucket.parts(&upload.id).await?;
         let chosen = chosen(&asked, &stored, &id)?;
         let size: u64 = chosen.iter().map(|part| part.size).sum();
-        if let Some(said) = ask.header("x-amz-mp-object-size").filter(|said| **said != size.to_string()) {
-            return Err(errors::invalid_request(format!(
-                "The provided 'x-amz-mp-object-size' header value {said} does not match what was computed: {size}"
-            )));
-        }
         let etag = parts::etag_of(&chosen);
         let algorithm = meta.checksum.as_ref().and_then(|checksum| Algorithm::named(&checksum.algorithm));
         if let (Some(checksum), Some(algorithm)) = (&mut meta.checksum, algorithm) {
-            checksum.value = whole(algorithm, &checksum.kind, &chosen).unwrap_or_default();
-            let said = ask.header(algorithm.header());
-            if said
-                .is_some_and(|said| said != checksum.value && said.split('-').next() != Some(&checksum.value))
-            {
-                return Err(errors::bad_checksum(algorithm.name()));
-            }
+            checksum.value = reckoned(algorithm, &checksum.kind, &chosen).unwrap_or_default();
         }
+        whole::check(ask.headers(), size, meta.checksum.as_ref())?;
         meta.checksum = meta.checksum.filter(|checksum| !checksum.value.is_empty());
         meta.parts = chosen.iter().map(|part| part.kept()).collect();
         let draft = ask.bucket.joined(&id, &chosen).await?;
@@ -182,6 +175,7 @@ impl S3Api {
         let stored = ask.bucket.parts(&upload.id).await?;
         let after: Vec<&Stored> = stored.iter().filter(|part| part.number > marker).collect();
         let parts: Vec<Part> = after.iter().take(max as usize).map(|part| part.listed()).collect();
+        let created = upload.created;
         let told = listings::Parts {
             bucket: ask.bucket.spec.name.clone(),
             upload: self.listed(upload, &meta),
@@ -191,7 +185,7 @@ impl S3Api {
             is_truncated: after.len() > parts.len(),
             parts,
         };
-        Ok(document(told.document()))
+        Ok(with_abortion(ask, document(told.document()), created))
     }
 
     pub(super) async fn list_uploads(&self, ask: &Ask<'_>) -> Result<Answer, AwsError> {
@@ -280,6 +274,14 @@ fn completed(ask: &Ask<'_>, (etag, checksum): (String, Option<Checksum>), versio
     with_version(answer, version)
 }
 
+/// The answer with the time at which a rule of the lifecycle will give up the upload.
+fn with_abortion(ask: &Ask<'_>, answer: Answer, created: Timestamp) -> Answer {
+    match lifecycle::abort_headers(&ask.bucket.lifecycle(), ask.key, created) {
+        Some((date, rule)) => answer.with("x-amz-abort-date", &date).with("x-amz-abort-rule-id", &rule),
+        None => answer,
+    }
+}
+
 fn no_such_kind(kind: &str, algorithm: Algorithm) -> AwsError {
     let name = algorithm.name().to_lowercase();
     errors::invalid_request(format!(
@@ -319,7 +321,7 @@ fn chosen(asked: &Complete, stored: &[Stored], upload: &str) -> Result<Vec<Store
 }
 
 /// The checksum of an object, from those of its parts.
-fn whole(algorithm: Algorithm, kind: &str, parts: &[Stored]) -> Option<String> {
+fn reckoned(algorithm: Algorithm, kind: &str, parts: &[Stored]) -> Option<String> {
     let values: Option<Vec<(String, u64)>> =
         parts.iter().map(|part| Some((part.checksum.as_ref()?.value.clone(), part.size))).collect();
     let values = values?;
