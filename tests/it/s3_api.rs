@@ -1,8 +1,11 @@
-//! S3 as people reach it, with boto3 and the aws command line. Both are looked for in `target/clients/python`, where
-//! `.ci/run` installs them.
+//! S3 as people reach it: with boto3, the AWS SDK for JavaScript and the aws command line. They are looked for in
+//! `target/clients`, where `.ci/run` installs them.
 
-use std::path::PathBuf;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use dropwire::timeline::Moment;
 
 use crate::clients::installed;
 use crate::simulator::Project;
@@ -10,10 +13,21 @@ use crate::simulator::Project;
 /// Tells one story of `tests/clients/python/s3_stories.py`.
 async fn tell(story: &str) {
     let Some(python) = installed("python/bin/python") else { return };
+    tell_with(&python, "python/s3_stories.py", story).await;
+}
+
+/// Tells one story of `tests/clients/node/s3_stories.mjs`; None if its client is not installed.
+async fn tell_with_node(story: &str) -> Option<Vec<String>> {
+    installed("node/node_modules/@aws-sdk/client-s3")?;
+    Some(tell_with(Path::new("node"), "node/s3_stories.mjs", story).await)
+}
+
+/// Tells a story; the events of which it was the cause, and their keys.
+async fn tell_with(program: &Path, stories: &str, story: &str) -> Vec<String> {
     let project = Project::new("[bucket.uploads]\n[function.hello]\nexec = \"cat\"\non = \"s3:uploads\"\n");
-    let simulator = project.start().await;
-    let stories = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients/python/s3_stories.py");
-    let mut command = Command::new(python);
+    let mut simulator = project.start().await;
+    let stories = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(stories);
+    let mut command = Command::new(program);
     let endpoint = format!("http://{}", simulator.app.running().address);
     command.arg(stories).arg(story).arg(endpoint).arg(project.root());
     let told =
@@ -24,7 +38,20 @@ async fn tell(story: &str) {
         "{said}\n{}",
         String::from_utf8_lossy(&told.stderr)
     );
+    // One that comes after all of its own.
+    project.write("buckets/uploads/the end", "told");
+    let events = RefCell::new(Vec::new());
+    let is_last = |moment: &Moment| match moment {
+        Moment::Emitted { subject, .. } if subject == "the end" => Some(()),
+        Moment::Emitted { event, subject, .. } => {
+            events.borrow_mut().push(format!("{event} {subject}"));
+            None
+        }
+        _ => None,
+    };
+    simulator.until("the last event", is_last).await;
     simulator.stop().await;
+    events.into_inner()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -80,6 +107,66 @@ async fn deletions_have_conditions() {
 #[tokio::test(flavor = "multi_thread")]
 async fn forms_have_tags_and_checksums() {
     tell("forms").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_puts_files_and_gets_objects() {
+    tell_with_node("files").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_streams_with_checksums_behind() {
+    tell_with_node("streams").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_knows_every_refusal() {
+    tell_with_node("refusals").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_uploads_what_nobody_knows_the_length_of() {
+    tell_with_node("uploads").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_asks_about_parts() {
+    let events = tell_with_node("parts").await;
+    // An object that came in parts is told of once.
+    assert!(
+        events.as_ref().is_none_or(|events| *events == ["ObjectCreated:CompleteMultipartUpload m"]),
+        "{events:?}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_pages_through_unfinished_uploads() {
+    tell_with_node("unfinished").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_signs_addresses() {
+    tell_with_node("signed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_fills_in_forms() {
+    tell_with_node("forms").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_lists_copies_and_deletes_odd_keys() {
+    tell_with_node("listings").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_names_buckets_in_paths_and_hosts() {
+    tell_with_node("hosts").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_rules_on_pages_of_other_sites() {
+    tell_with_node("pages").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -119,9 +119,13 @@ def parts(s3):
             MultipartUpload={"Parts": [{"PartNumber": 3, "ETag": small}]}, **by)
     second = {"Parts": both["Parts"][1:]}
     refused("InvalidRequest", s3.complete_multipart_upload, MultipartUpload=second, MpuObjectSize=11, **by)
-    s3.complete_multipart_upload(MultipartUpload=second, MpuObjectSize=10, **by)
+    done = s3.complete_multipart_upload(MultipartUpload=second, MpuObjectSize=10, **by)
+    # Whoever did not hear the answer gets it once more.
+    again = s3.complete_multipart_upload(MultipartUpload=second, **by)
+    assert (again["ETag"], again["Location"]) == (done["ETag"], done["Location"]), again
     assert (FOLDER / "buckets/uploads/m").read_bytes() == big[:10]
     refused("NoSuchUpload", s3.abort_multipart_upload, **by)
+    refused("NoSuchUpload", s3.upload_part, PartNumber=1, Body=b"x", **by)
     # Who completes an upload may say which checksum the whole has.
     for kind, said in (("FULL_OBJECT", checksum(big[:12])), ("COMPOSITE", checksum(raw(big[:12])) + "-1")):
         upload = s3.create_multipart_upload(Bucket="uploads", Key="s", ChecksumAlgorithm="CRC32", ChecksumType=kind)
@@ -160,6 +164,16 @@ def buckets(s3):
     assert s3.get_object(Bucket="made", Key="k")["Body"].read() == b"two"
     s3.put_object_tagging(Bucket="made", Key="k", Tagging={"TagSet": [{"Key": "x", "Value": "y"}]})
     assert s3.get_object_tagging(Bucket="made", Key="k")["TagSet"] == [{"Key": "x", "Value": "y"}]
+    s3.delete_object_tagging(Bucket="made", Key="k")
+    # Of a file that people dropped nothing is known; so it is again when its tags are gone.
+    (FOLDER / "buckets/uploads/dropped").write_text("x")
+    s3.put_object_tagging(Bucket="uploads", Key="dropped", Tagging={"TagSet": [{"Key": "x", "Value": "y"}]})
+    s3.delete_object_tagging(Bucket="uploads", Key="dropped")
+    assert s3.get_object_tagging(Bucket="uploads", Key="dropped")["TagSet"] == []
+    assert "dropped" in [one["Key"] for one in s3.list_objects_v2(Bucket="uploads")["Contents"]]
+    s3.delete_object(Bucket="uploads", Key="dropped")
+    refused("PreconditionFailed", s3.delete_object, Bucket="made", Key="k", VersionId="null",
+            IfMatch=s3.head_object(Bucket="made", Key="k")["ETag"])
     s3.put_object_acl(Bucket="made", Key="k", ACL="public-read")
     assert len(s3.get_object_acl(Bucket="made", Key="k")["Grants"]) == 2
     refused("AccessDenied", s3.get_object, Bucket="made", Key="k",
@@ -179,6 +193,12 @@ def buckets(s3):
     refused("BucketNotEmpty", s3.delete_bucket, Bucket="made")
     for one in s3.list_object_versions(Bucket="made")["Versions"]:
         s3.delete_object(Bucket="made", Key="k", VersionId=one["VersionId"])
+    (FOLDER / "buckets/made/a/b").mkdir(parents=True)
+    (FOLDER / "buckets/made/a/b/c").write_text("just dropped")
+    refused("BucketNotEmpty", s3.delete_bucket, Bucket="made")
+    s3.delete_object(Bucket="made", Key="a/b/c", VersionId="null")
+    for one in s3.list_object_versions(Bucket="made").get("Versions", []):
+        s3.delete_object(Bucket="made", Key=one["Key"], VersionId=one["VersionId"])
     s3.delete_bucket(Bucket="made")
     assert not (FOLDER / "buckets/made").exists()
     gone = s3.delete_objects(Bucket="uploads", Delete={"Objects": [{"Key": "from"}, {"Key": "never"}]})

@@ -67,15 +67,8 @@ impl S3Api {
             .unwrap_or(Algorithm::Crc64Nvme);
         let copied = self.copy(&ask.bucket, &source, (0..source.size, algorithm)).await?;
         meta.checksum = Some(Checksum { kind: "FULL_OBJECT".to_owned(), ..copied.checksum });
-        let put = Put {
-            draft: copied.draft,
-            etag: copied.etag.clone(),
-            meta: kept(&meta),
-            how: How::Copy,
-            check: condition(ask),
-            writes: Vec::new(),
-            forget: Vec::new(),
-        };
+        let put =
+            Put { check: condition(ask), ..Put::of(copied.draft, &copied.etag, kept(&meta), How::Copy) };
         let done = ask.bucket.order(ask.key, Act::Put(Box::new(put)), ask.caller.clone()).await?;
         let told = Copied { modified: done.sequencer.time(), etag: copied.etag, checksum: meta.checksum };
         let answer = document(told.document()).with("x-amz-server-side-encryption", "AES256");

@@ -61,15 +61,7 @@ impl S3Api {
         let key = fields.key()?;
         let etag = hex::encode(md5::Digest::finalize(md5));
         let meta = self.described(&fields, (checksum, said))?;
-        let put = Put {
-            draft: writing.finish().await?,
-            etag: etag.clone(),
-            meta: kept(&meta),
-            how: How::Post,
-            check: None,
-            writes: Vec::new(),
-            forget: Vec::new(),
-        };
+        let put = Put::of(writing.finish().await?, &etag, kept(&meta), How::Post);
         let done = ask.bucket.order(&key, Act::Put(Box::new(put)), ask.caller.clone()).await?;
         let answer = self.posted(ask, &fields, (key, &etag));
         Ok(with_version(answer.with("etag", &format!("\"{etag}\"")), done.version.as_deref()))
@@ -109,8 +101,10 @@ impl S3Api {
     fn posted(&self, ask: &Ask<'_>, fields: &Fields, (key, etag): (String, &str)) -> Answer {
         let bucket = ask.bucket.spec.name.clone();
         let host = ask.header("host").unwrap_or("127.0.0.1");
+        // The bucket stands in the path or in the host, as the caller has it.
+        let path = ask.head.uri.path().trim_end_matches('/');
         let location =
-            format!("http://{host}/{bucket}/{}", super::super::api::xml::write::Encoding::Url.of(&key));
+            format!("http://{host}{path}/{}", super::super::api::xml::write::Encoding::Url.of(&key));
         let redirect = fields.get("success_action_redirect").or_else(|| fields.get("redirect"));
         if let Some(to) = redirect.filter(|to| !to.is_empty()) {
             let with = if to.contains('?') { '&' } else { '?' };

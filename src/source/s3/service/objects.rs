@@ -20,16 +20,21 @@ use crate::aws::{Answer, AwsError};
 
 /// What is known of an object beside its content.
 pub fn meta_of(text: Option<&str>) -> Result<Meta, AwsError> {
-    text.map_or_else(
-        || Ok(Meta::default()),
-        |text| serde_json::from_str(text).map_err(|error| broken(&error)),
-    )
+    match text {
+        None | Some("") => Ok(Meta::default()),
+        Some(text) => serde_json::from_str(text).map_err(|error| broken(&error)),
+    }
+}
+
+/// What is known of an object beside its content, as it is kept.
+pub fn text_of(meta: &Meta) -> String {
+    // Texts and numbers always become JSON.
+    serde_json::to_string(meta).unwrap_or_default()
 }
 
 /// What is kept of it; None where there is nothing to keep.
 pub fn kept(meta: &Meta) -> Option<String> {
-    // Texts and numbers always become JSON.
-    (!meta.is_plain()).then(|| serde_json::to_string(meta).unwrap_or_default())
+    (!meta.is_plain()).then(|| text_of(meta))
 }
 
 impl S3Api {
@@ -46,15 +51,7 @@ impl S3Api {
         let drafted = receive(&ask.bucket, ask.headers(), body, PIECE_MAX).await?;
         let (etag, size) = (drafted.etag(), drafted.received.size);
         meta.checksum = drafted.checksum("FULL_OBJECT");
-        let put = Put {
-            draft: drafted.draft,
-            etag: etag.clone(),
-            meta: kept(&meta),
-            how: How::Put,
-            check: condition(ask),
-            writes: Vec::new(),
-            forget: Vec::new(),
-        };
+        let put = Put { check: condition(ask), ..Put::of(drafted.draft, &etag, kept(&meta), How::Put) };
         let done = ask.bucket.order(ask.key, Act::Put(Box::new(put)), ask.caller.clone()).await?;
         let mut answer = Answer::empty(StatusCode::OK).with("etag", &format!("\"{etag}\""));
         answer = checksum_headers(answer, &meta).with("x-amz-server-side-encryption", "AES256");
@@ -146,7 +143,7 @@ impl S3Api {
             let key = ask.key.to_owned();
             Box::new(move |known| match known {
                 None => Err(errors::no_such_key(&key)),
-                Some(known) if etag == "*" || known.etag == etag => Ok(()),
+                Some(known) if etag == "*" || known.shown_etag() == etag => Ok(()),
                 Some(_) => Err(errors::precondition_failed("If-Match")),
             })
         });
@@ -165,13 +162,16 @@ impl S3Api {
         let asked = requests::Delete::read(body)?;
         let deeds = asked.objects.into_iter().map(|doomed| async move {
             let requests::Doomed { key, version, etag, modified, size } = doomed;
+            let conditional = etag.is_some() || modified.is_some() || size.is_some();
             let is_it = move |known: &Known| {
-                etag.as_ref().is_none_or(|etag| known.etag == *etag)
+                etag.as_ref().is_none_or(|etag| known.shown_etag() == *etag)
                     && modified.is_none_or(|then| known.sequencer.time().as_seconds() == then.as_seconds())
                     && size.is_none_or(|size| known.stamp.size.cast_signed() == size)
             };
+            let named = key.clone();
             let check: Check = Box::new(move |known| match known {
                 Some(known) if !is_it(known) => Err(errors::precondition_failed("If-Match")),
+                None if conditional => Err(errors::no_such_key(&named)),
                 _ => Ok(()),
             });
             let check = Some(check);
@@ -225,7 +225,8 @@ pub fn condition(ask: &Ask<'_>) -> Option<Check> {
     conditional.then(|| -> Check {
         let (headers, key) = (ask.headers().clone(), ask.key.to_owned());
         Box::new(move |known: Option<&Known>| {
-            conditions::of_put(&headers, &key, known.map(|known| known.etag.as_str()))
+            let etag = known.map(Known::shown_etag);
+            conditions::of_put(&headers, &key, etag.as_deref())
         })
     })
 }

@@ -11,7 +11,7 @@ use super::super::api::xml::requests;
 use super::super::api::{cors, errors, lifecycle, lifecycle_request};
 use super::super::event::Retouch;
 use super::super::order::{Act, Edit, Versioning};
-use super::objects::{kept, meta_of};
+use super::objects::{meta_of, text_of};
 use super::{Ask, CORS, S3Api, document, with_version};
 use crate::aws::{Answer, AwsError};
 
@@ -142,7 +142,7 @@ impl S3Api {
                         return Ok(None);
                     }
                     meta.grants = Some(grants).filter(|grants| *grants != private);
-                    Ok(Some(kept(&meta).unwrap_or_default()))
+                    Ok(Some(text_of(&meta)))
                 });
                 self.edit(ask, (Retouch::Acl, edit), StatusCode::OK).await
             }
@@ -210,10 +210,10 @@ impl S3Api {
 }
 
 /// An edit of what is known of an object.
-fn edit(change: impl Fn(&mut Meta) + Send + 'static) -> Edit {
+fn edit(change: impl Fn(&mut Meta) + Send + Sync + 'static) -> Edit {
     Box::new(move |text| {
         let mut meta = meta_of(text)?;
         change(&mut meta);
-        Ok(Some(kept(&meta).unwrap_or_default()))
+        Ok(Some(text_of(&meta)))
     })
 }

@@ -50,7 +50,8 @@ impl S3Api {
         let kind = if composite { "COMPOSITE" } else { "FULL_OBJECT" };
         meta.checksum =
             Some(Checksum { algorithm: algorithm.name().into(), value: String::new(), kind: kind.into() });
-        let upload = self.random.text(LETTERS, 64);
+        // Those of one key are listed in the order in which they began.
+        let upload = format!("{:016x}{}", self.clock.now().as_micros(), self.random.text(LETTERS, 48));
         ask.bucket.begin_upload((ask.key, &upload), kept(&meta)).await?;
         let told = Initiated { bucket: ask.bucket.spec.name.clone(), key: ask.key.to_owned(), upload };
         let answer = document(told.document()).with("x-amz-server-side-encryption", "AES256");
@@ -125,7 +126,10 @@ impl S3Api {
     pub(super) async fn complete_upload(&self, ask: &Ask<'_>, body: &[u8]) -> Result<Answer, AwsError> {
         let id = ask.query("uploadId").unwrap_or_default().to_owned();
         let asked = Complete::read(body, &id)?;
-        let (upload, mut meta) = self.upload(ask).await?;
+        let (upload, mut meta) = match self.upload(ask).await {
+            Err(error) => return self.completed_before(ask, &id).await?.ok_or(error),
+            Ok(found) => found,
+        };
         let stored = ask.bucket.parts(&upload.id).await?;
         let chosen = chosen(&asked, &stored, &id)?;
         let size: u64 = chosen.iter().map(|part| part.size).sum();
@@ -137,23 +141,25 @@ impl S3Api {
         whole::check(ask.headers(), size, meta.checksum.as_ref())?;
         meta.checksum = meta.checksum.filter(|checksum| !checksum.value.is_empty());
         meta.parts = chosen.iter().map(|part| part.kept()).collect();
-        let draft = ask.bucket.joined(&chosen).await?;
+        let draft = ask.bucket.joined(&id, &chosen).await?;
+        meta.upload = Some(id.clone());
         let put = Put {
-            draft,
-            etag: etag.clone(),
-            meta: kept(&meta),
-            how: How::CompleteMultipartUpload,
             check: condition(ask),
+            ends: Some(id.clone()),
             writes: parts::forget_upload(&ask.bucket.spec.name, (ask.key, &id)),
             forget: stored.iter().map(|part| part.blob.clone()).collect(),
+            ..Put::of(draft, &etag, kept(&meta), How::CompleteMultipartUpload)
         };
         let done = ask.bucket.order(ask.key, Act::Put(Box::new(put)), ask.caller.clone()).await?;
-        let (bucket, key) = (ask.bucket.spec.name.clone(), ask.key.to_owned());
-        let host = ask.header("host").unwrap_or("127.0.0.1");
-        let location = format!("http://{host}/{bucket}/{key}");
-        let told = Completed { location, bucket, key, etag, checksum: meta.checksum };
-        let answer = document(told.document()).with("x-amz-server-side-encryption", "AES256");
-        Ok(with_version(answer, done.version.as_deref()))
+        Ok(completed(ask, (etag, meta.checksum), done.version.as_deref()))
+    }
+
+    /// The same answer once more, for who did not hear it: the object is still the one that this upload became.
+    async fn completed_before(&self, ask: &Ask<'_>, id: &str) -> Result<Option<Answer>, AwsError> {
+        let Some(object) = ask.bucket.object(ask.key, None).await? else { return Ok(None) };
+        let meta = meta_of(object.meta.as_deref())?;
+        let is_it = !object.marker && meta.upload.as_deref() == Some(id);
+        Ok(is_it.then(|| completed(ask, (object.etag, meta.checksum), object.version.as_deref())))
     }
 
     pub(super) async fn abort_upload(&self, ask: &Ask<'_>) -> Result<Answer, AwsError> {
@@ -199,17 +205,24 @@ impl S3Api {
             let cut = Some(&delimiter).filter(|text| !text.is_empty());
             let at = cut.and_then(|text| Some((upload.key[prefix.len()..].find(text)?, text.len())));
             let rolled = at.map(|(at, length)| upload.key[..prefix.len() + at + length].to_owned());
-            if rolled.is_some() && page.common_prefixes.last() == rolled.as_ref() {
+            // One that this page or the one before it has told of.
+            let is_told =
+                |prefix: &String| page.common_prefixes.last() == Some(prefix) || key_marker == *prefix;
+            if rolled.as_ref().is_some_and(is_told) {
                 continue;
             }
             if uploads.len() + page.common_prefixes.len() == max as usize {
-                page.is_truncated = true;
+                // Of nothing there is no next page.
+                page.is_truncated = max > 0;
                 break;
             }
-            last = Some((upload.key.clone(), upload.id.clone()));
             match rolled {
-                Some(prefix) => page.common_prefixes.push(prefix),
+                Some(prefix) => {
+                    last = Some((prefix.clone(), String::new()));
+                    page.common_prefixes.push(prefix);
+                }
                 None => {
+                    last = Some((upload.key.clone(), upload.id.clone()));
                     let meta = meta_of(upload.meta.as_deref())?;
                     uploads.push(self.listed(upload, &meta));
                 }
@@ -256,6 +269,17 @@ fn with_abortion(ask: &Ask<'_>, answer: Answer, created: Timestamp) -> Answer {
         Some((date, rule)) => answer.with("x-amz-abort-date", &date).with("x-amz-abort-rule-id", &rule),
         None => answer,
     }
+}
+
+/// What is answered when all parts have become an object.
+fn completed(ask: &Ask<'_>, (etag, checksum): (String, Option<Checksum>), version: Option<&str>) -> Answer {
+    let (bucket, key) = (ask.bucket.spec.name.clone(), ask.key.to_owned());
+    let host = ask.header("host").unwrap_or("127.0.0.1");
+    // The bucket stands in the path or in the host, as the caller has it.
+    let location = format!("http://{host}{}", ask.head.uri.path());
+    let told = Completed { location, bucket, key, etag, checksum };
+    let answer = document(told.document()).with("x-amz-server-side-encryption", "AES256");
+    with_version(answer, version)
 }
 
 fn no_such_kind(kind: &str, algorithm: Algorithm) -> AwsError {
