@@ -58,6 +58,11 @@ async fn listings_come_in_pages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_is_emptied_while_it_is_listed() {
+    tell("emptied").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_says_whom_a_bucket_notifies() {
     tell("notifications").await;
 }

@@ -51,7 +51,7 @@ async fn sweep(bucket: &Arc<Bucket>, rules: &[Rule], now: Timestamp) -> Result<(
     let (mut asked, mut after) = (Asked { max: PAGE, ..Asked::default() }, None);
     let mut before: Option<Newer> = None;
     loop {
-        let page = bucket.list_versions(&asked, after.as_deref()).await?;
+        let page = bucket.list_versions(&asked, after).await?;
         let mut objects = page.objects.into_iter().peekable();
         while let Some(object) = objects.next() {
             let next = objects.peek().is_some_and(|next| next.key == object.key);
@@ -65,7 +65,7 @@ async fn sweep(bucket: &Arc<Bucket>, rules: &[Rule], now: Timestamp) -> Result<(
                 .await?;
         }
         let Some(next) = page.next else { break };
-        (asked.after, after) = (next.key, next.version);
+        (asked.after, after) = (next.key, next.sequencer);
     }
     for upload in bucket.uploads().await? {
         if rules.iter().any(|rule| is_upload_due(rule, &upload.key, upload.created, now)) {

@@ -13,14 +13,10 @@ use super::order::{
 };
 use super::settle::News;
 use super::vault::{Deed, Room};
+use super::version_id;
 use super::work::Worker;
 use crate::aws::AwsError;
 use crate::event::Event;
-
-/// What letters the ids of versions have.
-const VERSION_LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
-/// How many letters.
-const VERSION_LENGTH: usize = 32;
 
 impl Worker {
     /// Does what is asked, in rounds in which no key comes twice.
@@ -112,7 +108,7 @@ impl Worker {
         let stamp = put.draft.stamp().map_err(|error| broken(&error))?;
         let sequencer = self.sequencer(ground.known.as_ref());
         let (bucket, hidden) = (self.bucket.spec.name.clone(), room != Room::Folder);
-        let mut extra = Extra { version: self.new_version(), hidden, blob: None, meta: put.meta };
+        let mut extra = Extra { version: self.new_version(sequencer), hidden, blob: None, meta: put.meta };
         self.supersede(&key, &mut ground, news).await?;
         let draft = put.draft.path().to_owned();
         if let Some(copy) = ground.copy.take() {
@@ -163,7 +159,7 @@ impl Worker {
             news.events.push(self.tell(&key, change, (sequencer, caller)));
             return Ok(Done { sequencer, ..Done::default() });
         }
-        let version = self.new_version();
+        let version = self.new_version(sequencer);
         news.rows.mark(&bucket, &key, (sequencer, &version));
         let change = Change::Marked { version: &version, expired };
         news.events.push(self.tell(&key, change, (sequencer, caller)));
@@ -335,9 +331,9 @@ impl Worker {
     }
 
     /// The id of a version that is written now; empty where versions are not kept.
-    pub(super) fn new_version(&self) -> String {
+    pub(super) fn new_version(&self, sequencer: Sequencer) -> String {
         match self.bucket.versioning() {
-            Versioning::Enabled => self.bucket.ground.random.text(VERSION_LETTERS, VERSION_LENGTH),
+            Versioning::Enabled => version_id::of(sequencer, &self.bucket.ground.random),
             Versioning::Off | Versioning::Suspended => String::new(),
         }
     }
