@@ -179,6 +179,10 @@ impl Worker {
         self.floor = self.floor.max(sequencer);
         let present = ground.known.as_ref().filter(|known| known.extra.version == wanted);
         let older = match present {
+            // The lifecycle ends versions that are not current: this one is so again, or was written anew.
+            Some(_) if expired => {
+                return Ok(Done { version: Some(version.to_owned()), marker: false, sequencer });
+            }
             Some(_) => None,
             None => self.older(&key, wanted).await?,
         };
