@@ -290,7 +290,7 @@ impl Store {
 }
 
 /// The files of `migrations/`: number, what it is about, the SQL.
-const MIGRATIONS: [(i64, &str, &str); 7] = [
+const MIGRATIONS: [(i64, &str, &str); 8] = [
     (1, "engine", include_str!("../../migrations/0001_engine.sql")),
     (2, "s3", include_str!("../../migrations/0002_s3.sql")),
     (3, "dynamodb", include_str!("../../migrations/0003_dynamodb.sql")),
@@ -298,6 +298,7 @@ const MIGRATIONS: [(i64, &str, &str); 7] = [
     (5, "lambda", include_str!("../../migrations/0005_lambda.sql")),
     (6, "invocations", include_str!("../../migrations/0006_invocations.sql")),
     (7, "s3 api", include_str!("../../migrations/0007_s3_api.sql")),
+    (8, "parts of objects", include_str!("../../migrations/0008_s3_parts.sql")),
 ];
 
 fn migrator() -> Migrator {

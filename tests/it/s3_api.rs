@@ -8,24 +8,31 @@ use std::process::Command;
 use dropwire::timeline::Moment;
 
 use crate::clients::installed;
-use crate::simulator::Project;
+use crate::simulator::{Project, Simulator};
 
 /// Tells one story of `tests/clients/python/s3_stories.py`.
 async fn tell(story: &str) {
     let Some(python) = installed("python/bin/python") else { return };
-    tell_with(&python, "python/s3_stories.py", story).await;
+    tell_with(&python, "python/s3_stories.py", story).await.1.stop().await;
 }
 
-/// Tells one story of `tests/clients/node/s3_stories.mjs`; None if its client is not installed.
-async fn tell_with_node(story: &str) -> Option<Vec<String>> {
+/// Tells one story of `tests/clients/node/s3_stories.mjs`.
+async fn tell_with_node(story: &str) {
+    if let Some((_, simulator)) = told_with_node(story).await {
+        simulator.stop().await;
+    }
+}
+
+/// The same; none if its client is not installed.
+async fn told_with_node(story: &str) -> Option<(Project, Simulator)> {
     installed("node/node_modules/@aws-sdk/client-s3")?;
     Some(tell_with(Path::new("node"), "node/s3_stories.mjs", story).await)
 }
 
-/// Tells a story; the events of which it was the cause, and their keys.
-async fn tell_with(program: &Path, stories: &str, story: &str) -> Vec<String> {
+/// Tells a story, and leaves the dropwire that it was told to.
+async fn tell_with(program: &Path, stories: &str, story: &str) -> (Project, Simulator) {
     let project = Project::new("[bucket.uploads]\n[function.hello]\nexec = \"cat\"\non = \"s3:uploads\"\n");
-    let mut simulator = project.start().await;
+    let simulator = project.start().await;
     let stories = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(stories);
     let mut command = Command::new(program);
     let endpoint = format!("http://{}", simulator.app.running().address);
@@ -38,6 +45,11 @@ async fn tell_with(program: &Path, stories: &str, story: &str) -> Vec<String> {
         "{said}\n{}",
         String::from_utf8_lossy(&told.stderr)
     );
+    (project, simulator)
+}
+
+/// The events of a story, and their keys.
+async fn events_of((project, mut simulator): (Project, Simulator)) -> Vec<String> {
     // One that comes after all of its own.
     project.write("buckets/uploads/the end", "told");
     let events = RefCell::new(Vec::new());
@@ -85,6 +97,11 @@ async fn listings_come_in_pages() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bucket_is_emptied_while_it_is_listed() {
+    tell("emptied").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_call_says_whom_a_bucket_notifies() {
     tell("notifications").await;
 }
@@ -111,12 +128,9 @@ async fn node_uploads_what_nobody_knows_the_length_of() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn node_asks_about_parts() {
-    let events = tell_with_node("parts").await;
+    let Some(told) = told_with_node("parts").await else { return };
     // An object that came in parts is told of once.
-    assert!(
-        events.as_ref().is_none_or(|events| *events == ["ObjectCreated:CompleteMultipartUpload m"]),
-        "{events:?}"
-    );
+    assert_eq!(events_of(told).await, ["ObjectCreated:CompleteMultipartUpload m"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -144,6 +144,16 @@ impl Sequencer {
     pub fn next(self) -> Sequencer {
         Sequencer(self.0.saturating_add(1))
     }
+    /// The greatest one there is: later than any write.
+    pub const LAST: Sequencer = Sequencer(u64::MAX);
+    /// It as a number, which orders as it does.
+    pub fn number(self) -> u64 {
+        self.0
+    }
+    /// The one of this number.
+    pub fn numbered(number: u64) -> Sequencer {
+        Sequencer(number)
+    }
     /// Eighteen upper-case hex digits.
     pub fn text(self) -> String {
         format!("00{:016X}", self.0)

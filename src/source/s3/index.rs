@@ -8,6 +8,7 @@ use sqlx::sqlite::{SqlitePool, SqliteRow};
 
 use super::event::Sequencer;
 use super::folder::{Extra, Known, Stamp};
+use super::parts;
 use crate::store::Write;
 
 /// How many objects are read at once.
@@ -15,30 +16,31 @@ pub const PAGE: usize = 1000;
 
 const BUCKET: &str = "SELECT folder, seen, floor FROM s3_bucket WHERE bucket = ?1";
 const FETCH: &str =
-    "SELECT key, size, mtime, inode, etag, sequencer, version, hidden, blob, meta FROM s3_object
+    "SELECT key, size, mtime, inode, etag, sequencer, version, hidden, blob, meta, parts FROM s3_object
      WHERE bucket = ?1 AND key IN (SELECT value FROM json_each(?2))";
 const NEXT_PAGE: &str = "SELECT key, size, mtime, inode, etag, sequencer FROM s3_object
      WHERE bucket = ?1 AND key > ?2 AND key < ?3 AND NOT hidden ORDER BY key LIMIT ?4";
 const PUT: &str =
-    "INSERT INTO s3_object (bucket, key, size, mtime, inode, etag, sequencer, version, hidden, blob, meta)
+    "INSERT INTO s3_object (bucket, key, size, mtime, inode, etag, sequencer, version, hidden, blob, meta, parts)
      SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-       value ->> 7, value ->> 8, value ->> 9, value ->> 10
+       value ->> 7, value ->> 8, value ->> 9, value ->> 10, value ->> 11
      FROM json_each(?1) WHERE true
      ON CONFLICT (bucket, key) DO UPDATE SET size = excluded.size, mtime = excluded.mtime,
        inode = excluded.inode, etag = excluded.etag, sequencer = excluded.sequencer,
-       version = excluded.version, hidden = excluded.hidden, blob = excluded.blob, meta = excluded.meta";
+       version = excluded.version, hidden = excluded.hidden, blob = excluded.blob, meta = excluded.meta,
+       parts = excluded.parts";
 const ARCHIVE: &str =
-    "INSERT OR REPLACE INTO s3_version (bucket, key, sequencer, version, marker, size, etag, blob, meta)
-     SELECT bucket, key, sequencer, version, 0, size, etag, blob, meta FROM s3_object
+    "INSERT OR REPLACE INTO s3_version (bucket, key, sequencer, version, marker, size, etag, blob, meta, parts)
+     SELECT bucket, key, sequencer, version, 0, size, etag, blob, meta, parts FROM s3_object
      WHERE (bucket, key) IN (SELECT value ->> 0, value ->> 1 FROM json_each(?1))";
 const DROP_VERSION: &str = "DELETE FROM s3_version WHERE (bucket, key, sequencer) IN
      (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1))";
 const MARK: &str = "INSERT OR REPLACE INTO s3_version (bucket, key, sequencer, version, marker, size, etag)
      SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, 1, 0, '' FROM json_each(?1)";
 const PUT_VERSION: &str =
-    "INSERT OR REPLACE INTO s3_version (bucket, key, sequencer, version, marker, size, etag, blob, meta)
+    "INSERT OR REPLACE INTO s3_version (bucket, key, sequencer, version, marker, size, etag, blob, meta, parts)
      SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6,
-       value ->> 7, value ->> 8 FROM json_each(?1)";
+       value ->> 7, value ->> 8, value ->> 9 FROM json_each(?1)";
 const BLOBS: &str = "SELECT blob FROM s3_object WHERE bucket = ?1 AND blob IS NOT NULL
      UNION ALL SELECT blob FROM s3_version WHERE bucket = ?1 AND blob IS NOT NULL
      UNION ALL SELECT blob FROM s3_part WHERE upload IN (SELECT upload FROM s3_upload WHERE bucket = ?1)";
@@ -51,9 +53,9 @@ const INTEND: &str = "INSERT INTO s3_deed (bucket, id, deed)
      SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1)";
 const DONE: &str = "DELETE FROM s3_deed WHERE (bucket, id) IN
      (SELECT value ->> 0, value ->> 1 FROM json_each(?1))";
-const VERSION: &str = "SELECT sequencer, version, marker, size, etag, blob, meta FROM s3_version
+const VERSION: &str = "SELECT sequencer, version, marker, size, etag, blob, meta, parts FROM s3_version
      WHERE bucket = ?1 AND key = ?2 AND version = ?3";
-const NEWEST: &str = "SELECT sequencer, version, marker, size, etag, blob, meta FROM s3_version
+const NEWEST: &str = "SELECT sequencer, version, marker, size, etag, blob, meta, parts FROM s3_version
      WHERE bucket = ?1 AND key = ?2 ORDER BY sequencer DESC LIMIT 2";
 const DEEDS: &str = "SELECT id, deed FROM s3_deed WHERE bucket = ?1 ORDER BY id";
 const DROP: &str = "DELETE FROM s3_object WHERE (bucket, key) IN
@@ -94,7 +96,7 @@ pub async fn remembered(pool: &SqlitePool, bucket: &str) -> Result<Option<Rememb
 /// Those of these keys that we know, in no order.
 pub async fn fetch(pool: &SqlitePool, bucket: &str, keys: &[&str]) -> Result<Vec<Known>, sqlx::Error> {
     let keys = Value::from(keys.to_vec()).to_string();
-    sqlx::query(FETCH).bind(bucket).bind(keys).fetch_all(pool).await?.iter().map(known).collect()
+    sqlx::query(FETCH).bind(bucket).bind(keys).fetch_all(pool).await?.iter().map(whole_known).collect()
 }
 
 /// The next page of the objects whose keys begin with `prefix`, which is empty or ends with `/`.
@@ -145,15 +147,21 @@ pub async fn version(
     (key, version): (&str, &str),
 ) -> Result<Option<Older>, sqlx::Error> {
     let row = sqlx::query(VERSION).bind(bucket).bind(key).bind(version).fetch_optional(pool).await?;
-    row.as_ref().map(older).transpose()
+    row.as_ref().map(whole).transpose()
 }
 
 /// The two latest versions of this key that are not the present one, the latest first.
 pub async fn newest(pool: &SqlitePool, bucket: &str, key: &str) -> Result<Vec<Older>, sqlx::Error> {
-    sqlx::query(NEWEST).bind(bucket).bind(key).fetch_all(pool).await?.iter().map(older).collect()
+    sqlx::query(NEWEST).bind(bucket).bind(key).fetch_all(pool).await?.iter().map(whole).collect()
 }
 
-/// A row that begins with `sequencer, version, marker, size, etag, blob, meta`.
+/// A row of `sequencer, version, marker, size, etag, blob, meta, parts`.
+fn whole(row: &SqliteRow) -> Result<Older, sqlx::Error> {
+    let older = older(row)?;
+    Ok(Older { meta: parts::together(older.meta, row.try_get(7)?), ..older })
+}
+
+/// A row that begins with `sequencer, version, marker, size, etag, blob, meta`, without its parts.
 pub fn older(row: &SqliteRow) -> Result<Older, sqlx::Error> {
     let (sequencer, size): (&str, i64) = (row.try_get(0)?, row.try_get(3)?);
     Ok(Older {
@@ -167,7 +175,14 @@ pub fn older(row: &SqliteRow) -> Result<Older, sqlx::Error> {
     })
 }
 
-/// A row of `key, size, mtime, inode, etag, sequencer, version, hidden, blob, meta`.
+/// A row of `key, size, mtime, inode, etag, sequencer, version, hidden, blob, meta, parts`.
+fn whole_known(row: &SqliteRow) -> Result<Known, sqlx::Error> {
+    let mut known = known(row)?;
+    known.extra.meta = parts::together(known.extra.meta.take(), row.try_get(10)?);
+    Ok(known)
+}
+
+/// A row that begins with `key, size, mtime, inode, etag, sequencer, version, hidden, blob, meta`, without its parts.
 pub fn known(row: &SqliteRow) -> Result<Known, sqlx::Error> {
     let extra = Extra {
         version: row.try_get(6)?,
@@ -215,8 +230,8 @@ impl Rows {
         let Stamp { size, mtime, inode } = object.stamp;
         let (size, inode) = (size.cast_signed(), inode.cast_signed());
         let (sequencer, Extra { version, hidden, blob, meta }) = (object.sequencer.text(), &object.extra);
-        let hidden = i64::from(*hidden);
-        json!([bucket, object.key, size, mtime, inode, object.etag, sequencer, version, hidden, blob, meta])
+        let (hidden, (meta, parts), etag) = (i64::from(*hidden), parts::apart(meta.as_deref()), &object.etag);
+        json!([bucket, object.key, size, mtime, inode, etag, sequencer, version, hidden, blob, meta, parts])
     }
     /// The object is gone; its removal had this sequencer.
     pub fn drop(&mut self, bucket: &str, key: &str, sequencer: Sequencer) {
@@ -235,7 +250,8 @@ impl Rows {
     pub fn put_version(&mut self, bucket: &str, key: &str, older: &Older) {
         let Older { sequencer, version, marker, size, etag, blob, meta } = older;
         let (sequencer, marker) = (sequencer.text(), i64::from(*marker));
-        self.versions.push(json!([bucket, key, sequencer, version, marker, size, etag, blob, meta]));
+        let (meta, parts) = parts::apart(meta.as_deref());
+        self.versions.push(json!([bucket, key, sequencer, version, marker, size, etag, blob, meta, parts]));
     }
     /// The present object becomes an older version of its key.
     pub fn archive(&mut self, bucket: &str, key: &str) {
@@ -337,50 +353,5 @@ pub fn seen(bucket: &str) -> Vec<Write> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::clock::Timestamp;
-    use crate::store::Store;
-
-    fn object(key: &str, seconds: i64) -> Known {
-        let stamp = Stamp { size: 7, mtime: -1, inode: u64::MAX - 1 };
-        let sequencer = Sequencer::at(Timestamp::from_millis(seconds * 1000));
-        Known { key: key.into(), stamp, etag: "e".into(), sequencer, extra: Extra::default() }
-    }
-
-    #[tokio::test]
-    async fn rows_are_read_as_they_were_written() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::open(&folder.path().join("state.db")).await.expect("opens");
-        store.write(begin("b", "/f")).await.expect("writes");
-        let keys = ["a", "a!", "a/b", "a/ü", "a0", "A%+ \n'"];
-        let mut rows = Rows::default();
-        // After the year 2038 a sequencer is larger than a signed number.
-        keys.iter().for_each(|key| rows.put("b", &object(key, 3_000_000_000)));
-        rows.put("other", &object("a/z", 1));
-        store.write(rows.writes()).await.expect("writes");
-        let fetched = fetch(store.read(), "b", &["A%+ \n'", "a/b", "nothing"]).await.expect("reads");
-        assert_eq!(fetched.len(), 2);
-        assert!(fetched.contains(&object("a/b", 3_000_000_000)), "{fetched:?}");
-        let listed = async |prefix: &str, after: &str| -> Vec<String> {
-            let page = page(store.read(), "b", prefix, after).await.expect("reads");
-            page.into_iter().map(|known| known.key).collect()
-        };
-        assert_eq!(listed("", "").await, ["A%+ \n'", "a", "a!", "a/b", "a/ü", "a0"]);
-        assert_eq!(listed("", "a/b").await, ["a/ü", "a0"]);
-        assert_eq!(listed("a/", "").await, ["a/b", "a/ü"]);
-        let mut rows = Rows::default();
-        rows.drop("b", "a/b", Sequencer::at(Timestamp::from_millis(5000)));
-        rows.drop("b", "a/ü", Sequencer::at(Timestamp::from_millis(4000)));
-        store.write(rows.writes()).await.expect("writes");
-        store.write(seen("b")).await.expect("writes");
-        assert!(listed("a/", "").await.is_empty());
-        let floor = Sequencer::at(Timestamp::from_millis(5000));
-        let expected = Remembered { folder: "/f".into(), seen: true, floor };
-        assert_eq!(remembered(store.read(), "b").await.expect("reads"), Some(expected));
-        store.write(begin("b", "/g")).await.expect("writes");
-        assert!(listed("", "").await.is_empty());
-        let begun = remembered(store.read(), "b").await.expect("reads").expect("a row");
-        assert_eq!((begun.seen, begun.floor), (false, floor));
-    }
-}
+#[path = "index_tests.rs"]
+mod tests;

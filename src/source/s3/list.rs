@@ -1,13 +1,10 @@
-//! Listings: the objects of a bucket in the order of their keys, rolled up at a delimiter, page by page.
-
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
+//! Listings of objects: those of a bucket in the order of their keys, rolled up at a delimiter, page by page.
 
 use super::Bucket;
 use super::event::Sequencer;
 use super::index;
 use super::object::Object;
-use super::order::{broken, kept_version};
+use super::order::broken;
 use crate::aws::AwsError;
 
 const LIST: &str =
@@ -25,20 +22,8 @@ const ROLL_UP: &str = "WITH RECURSIVE walk(key) AS (
        FROM walk WHERE walk.key IS NOT NULL LIMIT ?4)
      SELECT key, size, mtime, inode, etag, sequencer, version, hidden, blob, meta
      FROM walk JOIN s3_object USING (key) WHERE bucket = ?1 ORDER BY key";
-const VERSIONS: &str = "SELECT * FROM (
-       SELECT sequencer, version, 0 AS marker, size, etag, blob, meta, key, 1 AS latest, mtime, inode FROM s3_object
-       WHERE bucket = ?1 AND key >= ?2 AND key < ?3
-       UNION ALL
-       SELECT sequencer, version, marker, size, etag, blob, meta, key, 0 AS latest, 0, 0 FROM s3_version
-       WHERE bucket = ?1 AND key >= ?2 AND key < ?3
-     ) ORDER BY key, latest DESC, sequencer DESC LIMIT ?4";
-const SEQUENCER: &str = "SELECT sequencer FROM s3_object WHERE bucket = ?1 AND key = ?2 AND version = ?3
-     UNION ALL SELECT sequencer FROM s3_version WHERE bucket = ?1 AND key = ?2 AND version = ?3";
 const ANYTHING: &str = "SELECT EXISTS (SELECT 1 FROM s3_object WHERE bucket = ?1),
      EXISTS (SELECT 1 FROM s3_version WHERE bucket = ?1)";
-
-/// How many rows of versions are read at once.
-const PAGE: usize = 1000;
 
 /// What to list.
 #[derive(Clone, Debug, Default)]
@@ -71,11 +56,13 @@ pub struct Next {
     pub key: String,
     /// The version, in a listing of versions.
     pub version: Option<String>,
+    /// Its sequencer; None behind a common prefix, which stands for all of it.
+    pub sequencer: Option<Sequencer>,
 }
 
 impl Asked {
     /// The part of `key` that it is rolled up into, if any.
-    fn rolled<'k>(&self, key: &'k str) -> Option<&'k str> {
+    pub(super) fn rolled<'k>(&self, key: &'k str) -> Option<&'k str> {
         if self.delimiter.is_empty() {
             return None;
         }
@@ -84,7 +71,7 @@ impl Asked {
     }
 
     /// The first key that may be listed.
-    fn start(&self) -> String {
+    pub(super) fn start(&self) -> String {
         if self.after < self.prefix {
             return self.prefix.clone();
         }
@@ -95,13 +82,13 @@ impl Asked {
     }
 
     /// The first key that begins otherwise.
-    fn end(&self) -> String {
+    pub(super) fn end(&self) -> String {
         behind(&self.prefix)
     }
 }
 
 /// The first text after all that begin with this one.
-fn behind(prefix: &str) -> String {
+pub(super) fn behind(prefix: &str) -> String {
     let mut letters: Vec<char> = prefix.chars().collect();
     while let Some(last) = letters.pop() {
         let next = match last {
@@ -150,100 +137,23 @@ impl Bucket {
         Ok(page)
     }
 
-    /// A page of all versions and delete markers, after the version `after` of the key `asked.after`.
-    pub async fn list_versions(&self, asked: &Asked, after: Option<&str>) -> Result<Page, AwsError> {
-        let mut page = Page::default();
-        if asked.max == 0 {
-            return Ok(page);
-        }
-        let mut start = match after {
-            Some(_) => asked.after.clone().max(asked.prefix.clone()),
-            None => asked.start(),
-        };
-        let mut passed = match after {
-            Some(version) => Some((asked.after.clone(), self.sequencer_of(&asked.after, version).await?)),
-            None => None,
-        };
-        let mut latest_of = None;
-        loop {
-            let rows = self.version_rows(&start, &asked.end()).await?;
-            let more = rows.len() == PAGE;
-            let mut jump = None;
-            for row in &rows {
-                let (object, sequencer) =
-                    self.version_row(row, &mut latest_of).map_err(|error| broken(&error))?;
-                let is_before =
-                    passed.as_ref().is_some_and(|(key, last)| *key == object.key && sequencer >= *last);
-                let rolled = asked.rolled(&object.key).map(str::to_owned);
-                let is_told = rolled.is_some() && rolled == page.prefixes.last().cloned();
-                if is_before || is_told {
-                    continue;
-                }
-                if page.objects.len() + page.prefixes.len() == asked.max {
-                    page.next = page.last();
-                    return Ok(page);
-                }
-                passed = Some((object.key.clone(), sequencer));
-                start.clone_from(&object.key);
-                jump = rolled.clone();
-                match rolled {
-                    Some(prefix) => page.prefixes.push(prefix),
-                    None => page.objects.push(object),
-                }
-            }
-            if let Some(prefix) = jump {
-                start = behind(&prefix);
-            }
-            if !more {
-                return Ok(page);
-            }
-        }
-    }
-
     /// Whether it has objects; whether it has older versions or delete markers.
     pub async fn has_any(&self) -> Result<(bool, bool), AwsError> {
         let row = sqlx::query_as(ANYTHING).bind(&self.spec.name).fetch_one(self.ground.store.read()).await;
         row.map_err(|error| broken(&error))
     }
-
-    async fn version_rows(&self, start: &str, end: &str) -> Result<Vec<SqliteRow>, AwsError> {
-        let query = sqlx::query(VERSIONS).bind(&self.spec.name).bind(start).bind(end).bind(PAGE as i64);
-        query.fetch_all(self.ground.store.read()).await.map_err(|error| broken(&error))
-    }
-
-    /// The version of this row. `latest_of` is the key of the row before.
-    fn version_row(
-        &self,
-        row: &SqliteRow,
-        latest_of: &mut Option<String>,
-    ) -> Result<(Object, Sequencer), sqlx::Error> {
-        let (key, older): (String, _) = (row.try_get(7)?, index::older(row)?);
-        let sequencer = older.sequencer;
-        let first = latest_of.as_deref() != Some(key.as_str());
-        let mut object = self.older_object(&key, older, first);
-        if object.etag.is_empty() && !object.marker {
-            let (mtime, inode): (i64, i64) = (row.try_get(9)?, row.try_get(10)?);
-            object.etag = super::object::stamped(object.size, mtime, inode.cast_unsigned());
-        }
-        *latest_of = Some(key);
-        Ok((object, sequencer))
-    }
-
-    async fn sequencer_of(&self, key: &str, version: &str) -> Result<Sequencer, AwsError> {
-        let query = sqlx::query_scalar(SEQUENCER).bind(&self.spec.name).bind(key).bind(kept_version(version));
-        let found: Option<String> =
-            query.fetch_optional(self.ground.store.read()).await.map_err(|error| broken(&error))?;
-        let unknown = || AwsError::new(400, "InvalidArgument", "Invalid version id specified");
-        found.map(|text| Sequencer::read(&text)).ok_or_else(unknown)
-    }
 }
 
 impl Page {
     /// Where a page that ends here goes on.
-    fn last(&self) -> Option<Next> {
-        let object = self.objects.last();
-        let prefix = self.prefixes.last().cloned().map(|key| Next { key, version: None });
-        let object = object.map(|object| Next { key: object.key.clone(), version: object.version.clone() });
+    pub(super) fn last(&self) -> Option<Next> {
+        let object = self.objects.last().map(|object| Next {
+            key: object.key.clone(),
+            version: object.version.clone(),
+            sequencer: Some(object.sequencer),
+        });
+        let prefix = self.prefixes.last().cloned();
+        let prefix = prefix.map(|key| Next { key, version: None, sequencer: None });
         object.into_iter().chain(prefix).max_by(|one, other| one.key.cmp(&other.key))
     }
 }

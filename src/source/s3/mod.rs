@@ -60,6 +60,8 @@ mod settle;
 mod survey;
 mod target;
 mod vault;
+mod version_id;
+mod versions;
 mod walk;
 mod watch;
 mod work;

@@ -14,14 +14,10 @@ use super::look::Depth;
 use super::order::{Act, Answered, Done, Edit, Order, Put, Versioning, broken, kept_version, shown_version};
 use super::settle::News;
 use super::vault::{Deed, Room};
+use super::version_id;
 use super::work::Worker;
 use crate::aws::AwsError;
 use crate::event::Event;
-
-/// What letters the ids of versions have.
-const VERSION_LETTERS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._";
-/// How many letters.
-const VERSION_LENGTH: usize = 32;
 
 impl Worker {
     /// Does what is asked, in rounds in which no key comes twice, and nothing beside a closing.
@@ -157,7 +153,7 @@ impl Worker {
         let stamp = put.draft.stamp().map_err(|error| broken(&error))?;
         let sequencer = self.sequencer(ground.known.as_ref());
         let (bucket, hidden) = (self.bucket.spec.name.clone(), room != Room::Folder);
-        let mut extra = Extra { version: self.new_version(), hidden, blob: None, meta: put.meta };
+        let mut extra = Extra { version: self.new_version(sequencer), hidden, blob: None, meta: put.meta };
         self.supersede(&key, &mut ground, news).await?;
         let draft = put.draft.path().to_owned();
         if let Some(copy) = put.copy {
@@ -280,9 +276,9 @@ impl Worker {
     }
 
     /// The id of a version that is written now; empty where versions are not kept.
-    pub(super) fn new_version(&self) -> String {
+    pub(super) fn new_version(&self, sequencer: Sequencer) -> String {
         match self.bucket.versioning() {
-            Versioning::Enabled => self.bucket.ground.random.text(VERSION_LETTERS, VERSION_LENGTH),
+            Versioning::Enabled => version_id::of(sequencer, &self.bucket.ground.random),
             Versioning::Off | Versioning::Suspended => String::new(),
         }
     }

@@ -27,6 +27,8 @@ pub struct Object {
     pub etag: String,
     /// When it was written, simulated.
     pub modified: Timestamp,
+    /// Of its write: which of all writes to the key it is.
+    pub sequencer: Sequencer,
     /// Its version as the API names it; None in a bucket that never had versions.
     pub version: Option<String>,
     /// Whether it is a delete marker.
@@ -88,7 +90,10 @@ impl Bucket {
         match wanted {
             Some(wanted) => {
                 let found = index::version(self.ground.store.read(), &self.spec.name, (key, wanted)).await;
-                Ok(found.map_err(|error| broken(&error))?.map(|older| self.older_object(key, older, false)))
+                match found.map_err(|error| broken(&error))? {
+                    Some(older) => Ok(Some(self.opened(key, older).await?)),
+                    None => Ok(None),
+                }
             }
             None if self.versioning() == Versioning::Off => Ok(None),
             None => {
@@ -109,6 +114,14 @@ impl Bucket {
                 Err(AwsError::new(503, "SlowDown", message).header("retry-after", "1"))
             }
         }
+    }
+
+    /// An older version, opened.
+    async fn opened(self: &Arc<Self>, key: &str, older: Older) -> Result<Object, AwsError> {
+        let (bucket, blob) = (self.clone(), older.blob.clone());
+        let opening = tokio::task::spawn_blocking(move || bucket.vault.open_blob(&blob?).ok());
+        let content = opening.await.map_err(|error| broken(&error))?.map(Arc::new);
+        Ok(Object { content, ..self.older_object(key, older, false) })
     }
 
     /// What is known of a key.
@@ -148,6 +161,7 @@ impl Bucket {
             size: stamp.size,
             etag,
             modified: sequencer.time(),
+            sequencer,
             version,
             marker: false,
             latest: true,
@@ -156,20 +170,20 @@ impl Bucket {
         }
     }
 
-    /// The object that this row of an older version stands for.
+    /// The object that this row of an older version stands for, not opened: a listing has many.
     pub(super) fn older_object(&self, key: &str, older: Older, latest: bool) -> Object {
-        let content = older.blob.as_deref().and_then(|blob| self.vault.open_blob(blob).ok()).map(Arc::new);
         let Older { sequencer, version, marker, size, etag, meta, .. } = older;
         Object {
             key: key.to_owned(),
             size,
             etag,
-            modified: Sequencer::time(sequencer),
+            modified: sequencer.time(),
+            sequencer,
             version: Some(shown_version(&version)),
             marker,
             latest,
             meta,
-            content,
+            content: None,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use md5::{Digest, Md5};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 use sqlx::Row;
 
 use super::Bucket;
@@ -32,6 +32,9 @@ const PARTS: &str =
 const FORGET_UPLOAD: &str = "DELETE FROM s3_upload WHERE (bucket, key, upload) IN
      (SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?1))";
 const FORGET_PARTS: &str = "DELETE FROM s3_part WHERE upload IN (SELECT value FROM json_each(?1))";
+
+/// How the parts begin in what is known of an object.
+const PARTS_BEGIN: &str = "\"parts\":[";
 
 /// An upload under way.
 #[derive(Clone, Debug)]
@@ -96,6 +99,26 @@ pub fn etag_of(parts: &[Stored]) -> String {
         md5.update(hex::decode(&part.etag).unwrap_or_default());
     }
     format!("{}-{}", hex::encode(md5.finalize()), parts.len())
+}
+
+/// What is known of an object, as JSON, in the two texts that are kept: all but its parts, and its parts.
+pub fn apart(meta: Option<&str>) -> (Option<String>, Option<String>) {
+    let whole = || (meta.map(str::to_owned), None);
+    let read = meta.filter(|text| text.contains(PARTS_BEGIN)).map(serde_json::from_str::<Map<String, Value>>);
+    let Some(Ok(mut fields)) = read else { return whole() };
+    match fields.remove("parts") {
+        Some(parts) => (Some(Value::Object(fields).to_string()), Some(parts.to_string())),
+        None => whole(),
+    }
+}
+
+/// The two as one again.
+pub fn together(meta: Option<String>, parts: Option<String>) -> Option<String> {
+    let Some(parts) = parts else { return meta };
+    let others =
+        meta.as_deref().and_then(|text| text.strip_prefix('{')?.strip_suffix('}')).unwrap_or_default();
+    let comma = if others.is_empty() { "" } else { "," };
+    Some(format!("{{{others}{comma}{PARTS_BEGIN}{}}}", parts.strip_prefix('[').unwrap_or_default()))
 }
 
 /// The rows that end an upload.
@@ -235,4 +258,32 @@ fn stored(row: &sqlx::sqlite::SqliteRow) -> Result<Stored, sqlx::Error> {
         blob: row.try_get(4)?,
         modified: Timestamp::from_micros(row.try_get(5)?),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source::s3::api::meta::Meta;
+
+    #[test]
+    fn parts_are_kept_apart_and_come_together_again() {
+        let mut meta = Meta::default();
+        let mut check = |change: fn(&mut Meta), has_parts: bool| {
+            change(&mut meta);
+            let text = serde_json::to_string(&meta).expect("texts");
+            let (rest, parts) = apart(Some(&text));
+            assert_eq!(parts.is_some(), has_parts, "{text}");
+            let rest_of: Meta = serde_json::from_str(rest.as_deref().expect("some")).expect("JSON");
+            assert_eq!(rest_of, Meta { parts: Vec::new(), ..meta.clone() });
+            let whole = together(rest, parts).expect("some");
+            assert_eq!(serde_json::from_str::<Meta>(&whole).expect(&whole), meta);
+        };
+        check(|_| (), false);
+        check(|meta| drop(meta.user.insert("parts".into(), "\"parts\":[]".into())), false);
+        check(|meta| meta.parts = vec![MetaPart { number: 1, size: 5, checksum: None }; 2], true);
+        check(|meta| meta.user.clear(), true);
+        assert_eq!(apart(None), (None, None));
+        assert_eq!(apart(Some("")), (Some(String::new()), None));
+        assert_eq!(together(None, None), None);
+    }
 }

@@ -58,7 +58,7 @@ impl Worker {
             news.events.push(self.tell(&key, change, (sequencer, caller)));
             return Ok(Done { sequencer, ..Done::default() });
         }
-        let version = self.new_version();
+        let version = self.new_version(sequencer);
         news.rows.raise_floor(&bucket, sequencer);
         news.rows.mark(&bucket, &key, (sequencer, &version));
         let change = Change::Marked { version: &version, expired };
@@ -79,6 +79,10 @@ impl Worker {
         self.floor = self.floor.max(sequencer);
         let present = ground.known.as_ref().filter(|known| known.extra.version == wanted);
         let older = match present {
+            // The lifecycle ends versions that are not current: this one is so again, or was written anew.
+            Some(_) if expired => {
+                return Ok(Done { version: Some(version.to_owned()), marker: false, sequencer });
+            }
             Some(_) => None,
             None => self.older(&key, wanted).await?,
         };

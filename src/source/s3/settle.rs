@@ -163,7 +163,7 @@ impl Worker {
             let blob = self.bucket.new_blob();
             news.deeds.push(Deed::Keep(copy.path().to_owned(), blob.clone()));
             news.drafts.push(copy);
-            extra = Extra { version: self.new_version(), blob: Some(blob), ..Extra::default() };
+            extra = Extra { version: self.new_version(sequencer), blob: Some(blob), ..Extra::default() };
         }
         self.supersede(&item.key, &mut Ground::of(known), news).await.map_err(as_source_error)?;
         let object = Known { key: item.key, stamp, etag, sequencer, extra };

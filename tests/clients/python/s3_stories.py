@@ -4,6 +4,7 @@ Each one asserts what AWS would answer. FOLDER is the project folder of the drop
 is its folder `buckets/uploads`.
 """
 import base64
+import concurrent.futures
 import hashlib
 import io
 import os
@@ -370,6 +371,26 @@ def listings(s3):
     assert [one["Key"] for page in pages for one in page["Contents"]] == ["a/1", "a/2", "b", "c/1", "ü +"]
     after = s3.list_objects_v2(Bucket="uploads", StartAfter="a/2", MaxKeys=1)
     assert ([one["Key"] for one in after["Contents"]], after["IsTruncated"]) == (["b"], True)
+
+
+def emptied(s3):
+    """A bucket with more versions than a page has is emptied page by page, while it is listed."""
+    s3.put_bucket_versioning(Bucket="uploads", VersioningConfiguration={"Status": "Enabled"})
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        keys = ["a/%d" % number for number in range(600)] + ["k"] * 600
+        ids = list(pool.map(lambda key: s3.put_object(Bucket="uploads", Key=key)["VersionId"], keys))
+    one = s3.list_object_versions(Bucket="uploads", MaxKeys=1000)
+    last = one["Versions"][-1]
+    assert (one["NextKeyMarker"], one["NextVersionIdMarker"]) == ("k", last["VersionId"]), last
+    rest = s3.list_object_versions(Bucket="uploads", KeyMarker="k", VersionIdMarker=last["VersionId"])
+    assert {each["VersionId"] for each in one["Versions"] + rest["Versions"]} == set(ids)
+    refused("InvalidArgument", s3.list_object_versions, Bucket="uploads", KeyMarker="k", VersionIdMarker="?")
+    bucket = boto3.resource("s3", endpoint_url=ENDPOINT, region_name="us-east-1", aws_access_key_id="test",
+                            aws_secret_access_key="test").Bucket("uploads")
+    deleted = sum(len(answer["Deleted"]) for answer in bucket.object_versions.delete())
+    assert deleted == len(ids), deleted
+    left = s3.list_object_versions(Bucket="uploads")
+    assert "Versions" not in left and "DeleteMarkers" not in left, left
 
 
 def notifications(s3):

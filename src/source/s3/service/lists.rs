@@ -112,7 +112,14 @@ impl S3Api {
             return Err(errors::invalid_argument(message, "version-id-marker", version_id_marker));
         }
         let asked = asked(ask, key_marker.clone())?;
-        let after = Some(version_id_marker.as_str()).filter(|version| !version.is_empty());
+        let after = match version_id_marker.as_str() {
+            "" => None,
+            version => {
+                let message = "Invalid version id specified";
+                let refused = || errors::invalid_argument(message, "version-id-marker", version);
+                Some(ask.bucket.sequencer_of(&key_marker, version).await?.ok_or_else(refused)?)
+            }
+        };
         let page = ask.bucket.list_versions(&asked, after).await?;
         let owner = self.owner();
         let versions = page.objects.iter().map(|object| {

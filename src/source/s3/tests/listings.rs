@@ -5,8 +5,24 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::source::s3::event::Sequencer;
 use crate::source::s3::folder::{Extra, Known, Stamp};
-use crate::source::s3::index::Rows;
-use crate::source::s3::list::Asked;
+use crate::source::s3::index::{Older, Rows};
+use crate::source::s3::list::{Asked, Page};
+use crate::source::s3::version_id;
+
+/// An object that lies in the state folder alone, as far as its row says.
+pub(super) fn hidden(key: &str, number: u64) -> Known {
+    let (stamp, blob) = (Stamp { size: 1, mtime: 1, inode: 1 }, Some("00".to_owned()));
+    let version = version_id::of(Sequencer::numbered(number), &Random::seeded(number));
+    let extra = Extra { version, hidden: true, blob, meta: None };
+    Known { key: key.into(), stamp, etag: "e".into(), sequencer: Sequencer::numbered(number), extra }
+}
+
+/// A version that is not the present one, or a delete marker.
+pub(super) fn older(number: u64, marker: bool) -> Older {
+    let sequencer = Sequencer::numbered(number);
+    let version = version_id::of(sequencer, &Random::seeded(number));
+    Older { sequencer, version, marker, size: 1, etag: "e".into(), blob: None, meta: None }
+}
 
 /// A bucket that knows these keys and watches nothing.
 async fn bucket(keys: &BTreeSet<String>) -> (World, Arc<Bucket>) {
@@ -44,11 +60,12 @@ async fn pages_hold_what_a_slow_listing_holds() {
     let mut keys = BTreeSet::new();
     for _ in 0..600 {
         let length = 1 + usize::try_from(random.number() % 7).expect("small");
-        keys.insert(random.text("ab/-0é\u{d7ff}\u{10ffff}", length));
+        keys.insert(random.text("ab/-0%_é\u{7f}\u{d7ff}\u{e000}\u{10000}\u{10ffff}", length));
     }
     let (_world, bucket) = bucket(&keys).await;
-    for prefix in ["", "a", "a/", "/", "é", "\u{10ffff}", "a/b", "\u{d7ff}"] {
-        for delimiter in ["", "/", "b", "-0", "\u{10ffff}"] {
+    for prefix in ["", "a", "a/", "/", "é", "%", "_", "\u{10ffff}", "a/b", "\u{d7ff}", "\u{10ffff}\u{10ffff}"]
+    {
+        for delimiter in ["", "/", "b", "-0", "%", "_", "é", "\u{d7ff}", "\u{10ffff}", "a\u{10ffff}", "//"] {
             for max in [1, 3, 1000] {
                 let mut asked =
                     Asked { prefix: prefix.into(), delimiter: delimiter.into(), max, ..Asked::default() };
@@ -99,14 +116,14 @@ async fn versions_are_listed_key_by_key_the_latest_first() {
     let mut asked = Asked { max: 2, ..Asked::default() };
     let (mut seen, mut after) = (Vec::new(), None);
     loop {
-        let page = world.bucket().list_versions(&asked, after.as_deref()).await.expect("lists");
+        let page = world.bucket().list_versions(&asked, after).await.expect("lists");
         assert!(page.objects.len() <= 2);
         for object in &page.objects {
             let word = if object.marker { "marker" } else { "version" };
             seen.push(format!("{} {word}{}", object.key, if object.latest { " latest" } else { "" }));
         }
         let Some(next) = page.next else { break };
-        (asked.after, after) = (next.key, next.version);
+        (asked.after, after) = (next.key, next.sequencer);
     }
     let expected = [
         "a marker latest",
@@ -120,4 +137,163 @@ async fn versions_are_listed_key_by_key_the_latest_first() {
     let asked = Asked { delimiter: "/".into(), max: 10, ..Asked::default() };
     let page = world.bucket().list_versions(&asked, None).await.expect("lists");
     assert_eq!((page.objects.len(), page.prefixes), (4, vec!["d/".to_owned()]));
+}
+
+/// What a page holds: keys with the numbers of their writes, a star at the latest, and common prefixes.
+fn entries(page: &Page) -> Vec<(String, u64)> {
+    let objects = page.objects.iter().map(|object| {
+        let star = if object.latest { "*" } else { "" };
+        (format!("{}{star}", object.key), object.sequencer.number())
+    });
+    objects.chain(page.prefixes.iter().map(|prefix| (prefix.clone(), 0))).collect()
+}
+
+/// Versions of odd keys: the rows, and what a listing of all of them holds.
+fn versions() -> (Rows, Vec<(String, u64)>) {
+    let (mut rows, mut all, random) = (Rows::default(), Vec::new(), Random::seeded(8));
+    let mut keys = BTreeSet::new();
+    while keys.len() < 120 {
+        let length = 1 + usize::try_from(random.number() % 5).expect("small");
+        keys.insert(random.text("ab/%_é\u{d7ff}\u{10ffff}", length));
+    }
+    for (at, key) in keys.iter().enumerate() {
+        // Some have no present object, and some many versions.
+        let count = if at % 30 == 7 { 60 } else { random.number() % 4 };
+        if count == 0 || at % 3 > 0 {
+            rows.put("inbox", &hidden(key, 1000));
+            all.push((key.clone(), 1000));
+        }
+        for number in (1..=count).rev() {
+            rows.put_version("inbox", key, &older(number, number % 2 == 0));
+            all.push((key.clone(), number));
+        }
+    }
+    (rows, all)
+}
+
+#[tokio::test]
+async fn pages_of_versions_hold_what_a_slow_listing_holds() {
+    let (world, (rows, all)) = (World::new().await, versions());
+    let bucket = Bucket::open(world.spec.clone(), world.ground()).expect("opens");
+    world.store.write(rows.writes()).await.expect("writes");
+    for prefix in ["", "a", "a/", "%", "_", "\u{10ffff}"] {
+        for delimiter in ["", "/", "b", "é", "\u{10ffff}", "\u{d7ff}"] {
+            let mut expected: Vec<(String, u64)> = Vec::new();
+            let mut before = None;
+            for (key, number) in all.iter().filter(|(key, _)| key.starts_with(prefix)) {
+                let rolled = (!delimiter.is_empty()).then(|| key[prefix.len()..].find(delimiter)).flatten();
+                let star = if before == Some(key) { "" } else { "*" };
+                before = Some(key);
+                let entry = match rolled {
+                    Some(at) => (key[..prefix.len() + at + delimiter.len()].to_owned(), 0),
+                    None => (format!("{key}{star}"), *number),
+                };
+                if expected.last() != Some(&entry) {
+                    expected.push(entry);
+                }
+            }
+            expected.sort();
+            for max in [1, 3, 17, 1000] {
+                let (prefix, delimiter) = (prefix.to_owned(), delimiter.to_owned());
+                let mut asked = Asked { prefix, delimiter, max, ..Asked::default() };
+                let (mut listed, mut after) = (Vec::new(), None);
+                loop {
+                    let page = bucket.list_versions(&asked, after).await.expect("lists");
+                    assert!(page.objects.len() + page.prefixes.len() <= max);
+                    listed.extend(entries(&page));
+                    let Some(next) = page.next else { break };
+                    after = match &next.version {
+                        Some(id) => bucket.sequencer_of(&next.key, id).await.expect("reads"),
+                        None => None,
+                    };
+                    assert_eq!(after, next.sequencer);
+                    asked.after = next.key;
+                }
+                listed.sort();
+                assert_eq!(listed, expected, "{asked:?}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_key_with_thousands_of_versions_is_listed_to_its_end() {
+    let world = World::new().await;
+    let bucket = Bucket::open(world.spec.clone(), world.ground()).expect("opens");
+    let mut rows = Rows::default();
+    rows.put("inbox", &hidden("k", 5000));
+    (1..=2500).for_each(|number| rows.put_version("inbox", "k", &older(number, false)));
+    rows.put("inbox", &hidden("l", 1));
+    world.store.write(rows.writes()).await.expect("writes");
+    let (mut asked, mut after, mut seen) = (Asked { max: 1000, ..Asked::default() }, None, Vec::new());
+    loop {
+        let page = real::within(DEADLINE, bucket.list_versions(&asked, after)).await.expect("ends");
+        let page = page.expect("lists");
+        seen.extend(entries(&page));
+        let Some(next) = page.next else { break };
+        (asked.after, after) = (next.key, next.sequencer);
+    }
+    let mut expected = vec![("k*".to_owned(), 5000)];
+    expected.extend((1..=2500).rev().map(|number| ("k".to_owned(), number)));
+    expected.push(("l*".to_owned(), 1));
+    assert!(seen == expected, "{} rows", seen.len());
+}
+
+#[tokio::test]
+async fn a_listing_goes_on_behind_a_version_that_is_gone() {
+    let world = World::running().await;
+    world.bucket().keep_versions(Versioning::Enabled).await.expect("is kept");
+    let mut ids = Vec::new();
+    for number in 0..7 {
+        ids.insert(0, world.put_object("a", &number.to_string()).await.expect("a version"));
+    }
+    world.put_object("b", "").await;
+    let mut asked = Asked { max: 3, ..Asked::default() };
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page = world.bucket().list_versions(&asked, after).await.expect("lists");
+        let last = page.objects.last().expect("some").version.clone().expect("an id");
+        for object in &page.objects {
+            seen.push((object.version.clone().expect("an id"), object.latest));
+        }
+        let Some(next) = page.next else { break };
+        // It is gone; what is newer stays.
+        world.delete_object("a", Some(&last)).await;
+        after = world.bucket().sequencer_of(&next.key, &last).await.expect("reads");
+        assert!(after.is_some(), "{last}");
+        asked.after = next.key;
+    }
+    let seen: Vec<(&str, bool)> = seen.iter().map(|(id, latest)| (id.as_str(), *latest)).collect();
+    let expected: Vec<(&str, bool)> = ids.iter().enumerate().map(|(at, id)| (id.as_str(), at == 0)).collect();
+    assert_eq!(seen[..7], expected);
+    assert_eq!(seen.len(), 8);
+    // All that was listed is gone: what comes next is the latest.
+    let page =
+        world.bucket().list_versions(&Asked { max: 2, ..Asked::default() }, None).await.expect("lists");
+    for object in &page.objects {
+        world.delete_object("a", object.version.as_deref()).await;
+    }
+    let next = page.next.expect("more");
+    (asked.after, asked.max) = (next.key, 9);
+    let page = world.bucket().list_versions(&asked, next.sequencer).await.expect("lists");
+    assert_eq!(
+        page.objects.iter().map(|object| object.latest).collect::<Vec<_>>(),
+        [true, false, false, true]
+    );
+    assert_eq!(world.bucket().sequencer_of("a", "null").await.expect("reads"), Some(Sequencer::LAST));
+    assert_eq!(world.bucket().sequencer_of("a", "no id").await.expect("reads"), None);
+}
+
+#[tokio::test]
+async fn what_is_listed_is_not_opened() {
+    let world = World::running().await;
+    world.bucket().keep_versions(Versioning::Enabled).await.expect("is kept");
+    let one = world.put_object("a", "one").await;
+    world.put_object("a", "two").await;
+    let page =
+        world.bucket().list_versions(&Asked { max: 9, ..Asked::default() }, None).await.expect("lists");
+    assert_eq!(page.objects.len(), 2);
+    assert!(page.objects.iter().all(|object| object.open().is_err()));
+    let object = world.bucket().object("a", one.as_deref()).await.expect("reads").expect("is there");
+    object.open().expect("its content");
 }

@@ -165,3 +165,62 @@ fn resident() -> i64 {
     let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
     line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).unwrap_or(0)
 }
+
+/// Run by hand, in release: `cargo test --release s3::tests::load::large_buckets -- --ignored --nocapture`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "measures"]
+async fn large_buckets() {
+    for count in [0, 1_000_000] {
+        let world = World::running().await;
+        world.bucket().keep_versions(Versioning::Enabled).await.expect("is kept");
+        for start in (0..count).step_by(10_000) {
+            let mut rows = crate::source::s3::index::Rows::default();
+            for number in start..start + 10_000 {
+                let key = format!("d{:03}/{number:07}", number / 1000);
+                let mut object = listings::hidden(&key, 1 << 60);
+                object.extra.meta = Some(r#"{"headers":{"content-type":"text/plain"}}"#.to_owned());
+                rows.put("inbox", &object);
+                rows.put_version("inbox", &key, &listings::older(1, false));
+            }
+            world.store.write(rows.writes()).await.expect("writes");
+        }
+        world.time_pages(count).await;
+        let mut puts = Vec::new();
+        for number in 0..500 {
+            let begun = Instant::now();
+            world.put_object(&format!("d500/0{number:06}x"), "x").await;
+            puts.push(begun.elapsed());
+        }
+        puts.sort();
+        println!("{count} objects: put median {:?}, p99 {:?}", puts[250], puts[495]);
+    }
+}
+
+impl World {
+    /// Says how long pages of a thousand take at the beginning, in the middle and at the end of the keys.
+    async fn time_pages(&self, count: usize) {
+        for (after, delimiter) in
+            [("", ""), ("", "/"), ("d500/", ""), ("d500/0500500", ""), ("d998/0998000", "")]
+        {
+            let asked = list::Asked {
+                after: after.into(),
+                delimiter: delimiter.into(),
+                max: 1000,
+                ..list::Asked::default()
+            };
+            for turn in 0..2 {
+                let begun = Instant::now();
+                self.bucket().list(&asked).await.expect("lists");
+                let listed = begun.elapsed();
+                let begun = Instant::now();
+                self.bucket().list_versions(&asked, None).await.expect("lists");
+                let versions = begun.elapsed();
+                if turn == 1 {
+                    println!(
+                        "{count} objects, after {after:?} by {delimiter:?}: {listed:?}, versions {versions:?}"
+                    );
+                }
+            }
+        }
+    }
+}
