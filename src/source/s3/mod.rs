@@ -14,6 +14,7 @@
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch::{Sender, channel};
@@ -22,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{EventSource, Outlet, SourceError};
 use crate::arn::{Arn, Place};
+use crate::aws::AwsError;
 use crate::clock::{Clock, Timestamp};
 use crate::config::BucketSpec;
 use crate::random::Random;
@@ -96,6 +98,8 @@ impl Ground {
     }
 }
 
+/// How long a listing waits for the first survey.
+const SURVEYED_MAX: Duration = Duration::from_secs(20);
 /// How many orders of the S3 API may wait before those who ask wait too.
 const ORDERS_MAX: usize = 1024;
 
@@ -206,6 +210,17 @@ impl Bucket {
     pub async fn ready(&self) {
         // The sender lives as long as this bucket.
         self.ready.subscribe().wait_for(|ready| *ready).await.ok();
+    }
+
+    /// Waits until the first survey is through: before that nobody knows all that is in the bucket. One that takes long
+    /// is the caller's to wait for.
+    async fn surveyed(&self) -> Result<(), AwsError> {
+        let ready = crate::clock::real::within(SURVEYED_MAX, self.ready()).await;
+        ready.ok_or_else(|| {
+            let message =
+                format!("the folder of {} is still being looked through; please try again", self.spec.name);
+            AwsError::new(503, "SlowDown", message).header("retry-after", "1")
+        })
     }
 
     /// Whether it keeps versions.

@@ -252,6 +252,12 @@ impl S3Api {
 
     /// The operations that carry at most a document.
     async fn operate(&self, operation: Operation, ask: &Ask<'_>, body: &[u8]) -> Result<Answer, AwsError> {
+        if matches!(
+            operation,
+            Operation::ListObjects | Operation::ListObjectsV2 | Operation::ListObjectVersions
+        ) {
+            ask.bucket.surveyed().await?;
+        }
         match operation {
             Operation::GetObject | Operation::HeadObject => self.get_object(ask).await,
             Operation::GetObjectAttributes => self.attributes(ask).await,
