@@ -2,7 +2,7 @@
 //! and how many of each a second; start-up, memory, and a warm invocation beside a bare loop.
 //!
 //! Run with `cargo bench --bench journeys`; name one or more of `latency`, `files`, `start`, `invoke`, `calls`,
-//! `cold`, `objects` to run only those. The function is this program itself, started again as a Runtime API client, so nothing else is needed.
+//! `cold`, `objects`, `puts` to run only those. The function is this program itself, started again as a Runtime API client, so nothing else is needed.
 
 mod bare;
 mod bare_service;
@@ -12,6 +12,8 @@ mod cold;
 mod files;
 mod latency;
 mod objects;
+mod puts;
+mod s3_client;
 mod start;
 mod world;
 
@@ -43,6 +45,9 @@ fn main() {
         }
         if wanted("objects") {
             objects::run().await;
+        }
+        if wanted("puts") {
+            puts::run().await;
         }
         if wanted("start") {
             start::run().await;

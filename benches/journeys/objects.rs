@@ -1,10 +1,9 @@
 //! Objects of 1 KiB put and got over the S3 API, beside other servers that speak it, whose addresses the environment
 //! names: `DROPWIRE_BENCH_S3=moto=127.0.0.1:5000,s3rver=127.0.0.1:5001`. And a large object beside a plain copy.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
+use super::s3_client::Asker;
 use super::world::{Folder, median};
 
 const MEASURED: Duration = Duration::from_millis(1500);
@@ -24,7 +23,13 @@ pub async fn run() {
     all.extend(peers.map(|(name, address)| (name, address.to_owned())));
     for (_, address) in &all {
         // Some need their bucket made; where it is there already, that is well.
-        request(&mut connect(address), "PUT", "/bench", b"");
+        Asker::of(address).request("PUT", "/bench", b"");
+    }
+    for (_, address) in &all {
+        let mut asker = Asker::of(address);
+        for path in (0..CLIENTS[1]).flat_map(|client| (0..50).map(move |n| format!("/bench/{client}/{n}"))) {
+            assert_eq!(asker.request("PUT", &path, &[b'x'; 1024]).0, 200, "{path}");
+        }
     }
     for method in ["PUT", "GET"] {
         for clients in CLIENTS {
@@ -58,15 +63,10 @@ fn large(address: &str, root: &std::path::Path) {
         LARGE as f64 / begun.elapsed().as_secs_f64() / 1e6
     };
     let copied = timed(&mut || assert_eq!(std::fs::copy(&from, &to).expect("a copy"), LARGE as u64));
-    let put = timed(&mut || assert_eq!(request(&mut connect(address), "PUT", "/bench/large", &content), 0));
-    let got = timed(&mut || assert_eq!(request(&mut connect(address), "GET", "/bench/large", b""), LARGE));
+    let put =
+        timed(&mut || assert_eq!(Asker::of(address).request("PUT", "/bench/large", &content), (200, 0)));
+    let got = timed(&mut || assert_eq!(Asker::of(address).request("GET", "/bench/large", b""), (200, LARGE)));
     println!("1 GiB: put {put:.0} MB/s, get {got:.0} MB/s, plain copy {copied:.0} MB/s");
-}
-
-fn connect(address: &str) -> TcpStream {
-    let stream = TcpStream::connect(address).expect("the server");
-    stream.set_nodelay(true).expect("no delay");
-    stream
 }
 
 fn load(address: &str, method: &str, clients: usize) -> (f64, f64) {
@@ -83,45 +83,15 @@ fn load(address: &str, method: &str, clients: usize) -> (f64, f64) {
 
 fn calls(address: &str, method: &str, client: usize) -> Vec<f64> {
     let content = vec![b'x'; if method == "PUT" { 1024 } else { 0 }];
-    let (mut stream, mut figures, begun) = (connect(address), Vec::new(), Instant::now());
+    let (mut asker, mut figures, begun) = (Asker::of(address), Vec::new(), Instant::now());
     while begun.elapsed() < MEASURED {
         let path = format!("/bench/{client}/{}", figures.len() % 50);
         let sent = Instant::now();
-        if method == "PUT" || figures.len() < 50 {
-            request(&mut stream, method, &path, &content);
-        } else {
-            assert_eq!(request(&mut stream, method, &path, &content), 1024);
-        }
+        let answered = asker.request(method, &path, &content);
         figures.push(sent.elapsed().as_secs_f64() * 1e3);
+        // The objects were all put before any is got.
+        let length = if method == "PUT" { answered.1 } else { 1024 };
+        assert_eq!(answered, (200, length), "{method} {path}");
     }
     figures
-}
-
-/// One request and its whole answer; how many bytes its body had.
-fn request(stream: &mut TcpStream, method: &str, path: &str, content: &[u8]) -> usize {
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: AWS4-HMAC-SHA256 \
-         Credential=S3RVER/20261125/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0000\r\n\
-         X-Amz-Content-Sha256: UNSIGNED-PAYLOAD\r\nContent-Length: {}\r\n\r\n",
-        stream.peer_addr().expect("an address"),
-        content.len()
-    );
-    stream.write_all(head.as_bytes()).expect("sent");
-    stream.write_all(content).expect("sent");
-    let (mut buffer, mut read) = (vec![0; 256 << 10], 0);
-    let (end, length) = loop {
-        let count = stream.read(&mut buffer[read..]).expect("an answer");
-        assert!(count > 0, "the connection ended");
-        read += count;
-        if let Some(end) = buffer[..read].windows(4).position(|window| window == b"\r\n\r\n") {
-            let head = String::from_utf8_lossy(&buffer[..end]).to_lowercase();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length:"));
-            break (end + 4, length.and_then(|text| text.trim().parse().ok()).unwrap_or(0));
-        }
-    };
-    let mut have = read - end;
-    while have < length {
-        have += stream.read(&mut buffer).expect("the rest");
-    }
-    length
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures_util::FutureExt;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -13,6 +14,7 @@ use crate::config::{Config, made_bucket};
 use crate::lambda;
 use crate::source::dynamodb::{self, Table};
 use crate::source::s3::{self, Bucket, S3Api};
+use crate::source::sns::{Message, OF_BUCKETS};
 use crate::source::{EventSource, Outlet};
 use crate::store::StoreError;
 
@@ -94,10 +96,23 @@ impl App {
     /// The S3 API on these buckets.
     pub(super) fn s3_api(self: &Arc<App>) -> S3Api {
         let app = Arc::downgrade(self);
+        let publisher = app.clone();
         S3Api {
             buckets: self.s3_buckets.clone(),
             made: self.made_buckets.clone(),
             reachable: Box::new(move |arn| app.upgrade().map_or(Ok(()), |app| app.is_reachable(arn))),
+            publish: Box::new(move |arn, body| {
+                let topic = publisher.upgrade().and_then(|app| app.topic(arn.name()));
+                let message = Message { body, subject: Some(OF_BUCKETS.to_owned()), attributes: Vec::new() };
+                async move {
+                    match topic {
+                        Some(topic) => topic.publish(&message).await.map(|_| ()),
+                        // It is taken out of the wiring at this moment.
+                        None => Ok(()),
+                    }
+                }
+                .boxed()
+            }),
             keys: self.keys.clone(),
             hosts: self.reach.names.clone(),
             place: self.config().sim.place.clone(),

@@ -8,6 +8,7 @@ use std::fmt;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde_json::Value;
 use tokio::sync::mpsc;
@@ -115,12 +116,23 @@ pub struct Answer {
 }
 
 /// The body of an answer.
-#[derive(Debug)]
 pub enum Body {
     /// All of it.
     Whole(Bytes),
     /// Piece by piece, as they come. It ends with the sender.
     Stream(mpsc::Receiver<Bytes>),
+    /// Piece by piece, as the client takes them: nothing is done for one that does not.
+    Taken(BoxStream<'static, Bytes>),
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Body::Whole(bytes) => f.debug_tuple("Whole").field(bytes).finish(),
+            Body::Stream(_) => f.write_str("Stream"),
+            Body::Taken(_) => f.write_str("Taken"),
+        }
+    }
 }
 
 impl Answer {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::IntoResponse;
 use bytes::Bytes;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use http::request::Parts;
 use http::{HeaderValue, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Limited};
@@ -113,6 +113,11 @@ impl Server {
         match self.door.visit(request.headers()) {
             Visit::Refused(why) => control::server::forbidden(why).into_response(),
             Visit::FunctionUrl(id) => self.function_url(&id, request).await,
+            // Before all others: a key may be called like any path here.
+            Visit::Here if self.s3.owns(&request) => {
+                let from = Peer { address: peer.ip().to_string(), is_foreign_page: false };
+                render(self.s3.answer(request, &from).await, None)
+            }
             Visit::Here if request.uri().path().starts_with(BASE) => {
                 match self.door.without_token(request.method(), request.headers()) {
                     Some(why) => control::server::forbidden(why).into_response(),
@@ -144,9 +149,9 @@ impl Server {
     fn is_for_s3(&self, request: &Request<Incoming>) -> bool {
         let path = request.uri().path();
         let query = request.uri().query().map(aws::query_of).unwrap_or_default();
-        !path.starts_with(BASE)
-            && !path.starts_with(CODE)
-            && identify::service(path, &query, request.headers()).as_deref() == Some("s3")
+        let is_own = path.starts_with(BASE) || path.starts_with(CODE);
+        self.s3.owns(request)
+            || !is_own && identify::service(path, &query, request.headers()).as_deref() == Some("s3")
     }
 
     /// A call of an AWS service.
@@ -256,6 +261,7 @@ fn render(answer: Answer, request_id: Option<&str>) -> Response<Body> {
         aws::Body::Stream(pieces) => Body::from_stream(stream::unfold(pieces, async |mut pieces| {
             pieces.recv().await.map(|piece| (Ok::<_, Infallible>(piece), pieces))
         })),
+        aws::Body::Taken(pieces) => Body::from_stream(pieces.map(Ok::<_, Infallible>)),
     };
     let mut response = Response::new(body);
     *response.status_mut() = answer.status;

@@ -154,9 +154,12 @@ impl Target for Topic {
 /// What a bucket publishes: the same text as a function gets, under a subject of its own.
 fn of_bucket(parcel: &Parcel) -> Option<Message> {
     let body = String::from_utf8(parcel.payload().to_vec()).ok()?;
-    let subject = Some("Amazon S3 Notification".to_owned());
+    let subject = Some(OF_BUCKETS.to_owned());
     (parcel.first().event.source.kind() == "s3").then_some(Message { body, subject, attributes: Vec::new() })
 }
+
+/// The subject of all that S3 publishes.
+pub const OF_BUCKETS: &str = "Amazon S3 Notification";
 
 /// How many messages are published at once.
 const HANDOVERS: usize = 8;

@@ -17,6 +17,7 @@ mod processes;
 mod readme;
 mod s3_api;
 mod s3_kept;
+mod s3_wire;
 mod statements;
 mod tables;
 mod tidy;

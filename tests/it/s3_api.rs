@@ -1,19 +1,40 @@
-//! S3 as people reach it, with boto3 and the aws command line. Both are looked for in `target/clients/python`, where
-//! `.ci/run` installs them.
+//! S3 as people reach it: with boto3, the AWS SDK for JavaScript and the aws command line. They are looked for in
+//! `target/clients`, where `.ci/run` installs them.
 
-use std::path::PathBuf;
+use std::cell::RefCell;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use dropwire::timeline::Moment;
+
 use crate::clients::installed;
-use crate::simulator::Project;
+use crate::simulator::{Project, Simulator};
 
 /// Tells one story of `tests/clients/python/s3_stories.py`.
 async fn tell(story: &str) {
     let Some(python) = installed("python/bin/python") else { return };
+    tell_with(&python, "python/s3_stories.py", story).await.1.stop().await;
+}
+
+/// Tells one story of `tests/clients/node/s3_stories.mjs`.
+async fn tell_with_node(story: &str) {
+    if let Some((_, simulator)) = told_with_node(story).await {
+        simulator.stop().await;
+    }
+}
+
+/// The same; none if its client is not installed.
+async fn told_with_node(story: &str) -> Option<(Project, Simulator)> {
+    installed("node/node_modules/@aws-sdk/client-s3")?;
+    Some(tell_with(Path::new("node"), "node/s3_stories.mjs", story).await)
+}
+
+/// Tells a story, and leaves the dropwire that it was told to.
+async fn tell_with(program: &Path, stories: &str, story: &str) -> (Project, Simulator) {
     let project = Project::new("[bucket.uploads]\n[function.hello]\nexec = \"cat\"\non = \"s3:uploads\"\n");
     let simulator = project.start().await;
-    let stories = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients/python/s3_stories.py");
-    let mut command = Command::new(python);
+    let stories = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(stories);
+    let mut command = Command::new(program);
     let endpoint = format!("http://{}", simulator.app.running().address);
     command.arg(stories).arg(story).arg(endpoint).arg(project.root());
     let told =
@@ -24,7 +45,25 @@ async fn tell(story: &str) {
         "{said}\n{}",
         String::from_utf8_lossy(&told.stderr)
     );
+    (project, simulator)
+}
+
+/// The events of a story, and their keys.
+async fn events_of((project, mut simulator): (Project, Simulator)) -> Vec<String> {
+    // One that comes after all of its own.
+    project.write("buckets/uploads/the end", "told");
+    let events = RefCell::new(Vec::new());
+    let is_last = |moment: &Moment| match moment {
+        Moment::Emitted { subject, .. } if subject == "the end" => Some(()),
+        Moment::Emitted { event, subject, .. } => {
+            events.borrow_mut().push(format!("{event} {subject}"));
+            None
+        }
+        _ => None,
+    };
+    simulator.until("the last event", is_last).await;
     simulator.stop().await;
+    events.into_inner()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,6 +104,83 @@ async fn a_bucket_is_emptied_while_it_is_listed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_says_whom_a_bucket_notifies() {
     tell("notifications").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_puts_files_and_gets_objects() {
+    tell_with_node("files").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_streams_with_checksums_behind() {
+    tell_with_node("streams").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_knows_every_refusal() {
+    tell_with_node("refusals").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_uploads_what_nobody_knows_the_length_of() {
+    tell_with_node("uploads").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_asks_about_parts() {
+    let Some(told) = told_with_node("parts").await else { return };
+    // An object that came in parts is told of once.
+    assert_eq!(events_of(told).await, ["ObjectCreated:CompleteMultipartUpload m"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_pages_through_unfinished_uploads() {
+    tell_with_node("unfinished").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_signs_addresses() {
+    tell_with_node("signed").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_fills_in_forms() {
+    tell_with_node("forms").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_lists_copies_and_deletes_odd_keys() {
+    tell_with_node("listings").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_names_buckets_in_paths_and_hosts() {
+    tell_with_node("hosts").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn node_rules_on_pages_of_other_sites() {
+    tell_with_node("pages").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn copies_take_over_what_they_should() {
+    tell("copies").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_there_is_told_as_aws_tells_it() {
+    tell("markers").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deletions_have_conditions() {
+    tell("deletions").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn forms_have_tags_and_checksums() {
+    tell("forms").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -40,7 +40,7 @@ impl Claims {
                     .member("Content-MD5", given)
             })?);
         }
-        if let Some((algorithm, value)) = sent(headers)? {
+        if let Some((algorithm, value)) = sent_checksum(headers)? {
             (claims.algorithm, claims.value) = (Some(algorithm), Some(value));
         }
         claims.announce(text("x-amz-trailer"), has_trailer)?;
@@ -131,8 +131,8 @@ impl Claims {
     }
 }
 
-/// The checksum that the headers hold: one at most.
-fn sent(headers: &HeaderMap) -> Result<Option<(Algorithm, String)>, AwsError> {
+/// The checksum that headers hold: one at most.
+pub fn sent_checksum(headers: &HeaderMap) -> Result<Option<(Algorithm, String)>, AwsError> {
     let mut found = None;
     for (name, value) in headers {
         let Some(last) = name.as_str().strip_prefix("x-amz-checksum-") else { continue };

@@ -16,6 +16,7 @@ use super::checksum::{Algorithm, Hasher};
 use super::chunked::{Decoder, incomplete, malformed_trailer};
 use super::sigv4::Payload;
 use claims::Claims;
+pub use claims::sent_checksum;
 
 mod claims;
 

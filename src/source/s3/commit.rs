@@ -10,12 +10,14 @@ use super::vault::{Deed, Draft};
 use super::work::Worker;
 use crate::delivery::queue::Own;
 
-/// How a deed went: its number, and why it could not be done.
-type Performed = (i64, Result<(), String>);
+/// How a deed went: its number, which of the commit's it is, and why it could not be done.
+type Performed = (i64, usize, Result<(), String>);
+/// A deed that could not be done: which of the commit's it is, and why.
+type Undone = (usize, String);
 
 impl Worker {
-    /// Writes all of it in one commit and does its deeds before anyone hears of it.
-    pub(super) async fn commit(&mut self, mut news: News) -> Result<(), SourceError> {
+    /// Writes all of it in one commit and does its deeds before anyone hears of it. Those that cannot be done are told.
+    pub(super) async fn commit(&mut self, mut news: News) -> Result<Vec<Undone>, SourceError> {
         let bucket = self.bucket.clone();
         let mut deeds = Vec::new();
         for deed in std::mem::take(&mut news.deeds) {
@@ -31,13 +33,18 @@ impl Worker {
         let mut writes = news.rows.writes();
         writes.extend(news.writes);
         if news.events.is_empty() && writes.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let performed: Arc<Mutex<Vec<Performed>>> = Arc::default();
-        let (told, vault, drafts) = (performed.clone(), bucket.clone(), news.drafts);
+        let (told, vault, mut drafts) = (performed.clone(), bucket.clone(), news.drafts);
         let then = move || {
-            let done = deeds.iter().map(|(id, deed)| {
-                (*id, vault.vault.perform(deed).map_err(|error| format!("{deed:?}: {error}")))
+            let done = deeds.iter().enumerate().map(|(nth, (id, deed))| {
+                let done = vault.vault.perform(deed);
+                if done.is_err() {
+                    // It is tried again at the next start, and needs its draft then.
+                    drafts.iter_mut().filter(|draft| deed.needs(draft.path())).for_each(Draft::stay);
+                }
+                (*id, nth, done.map_err(|error| format!("{deed:?}: {error}")))
             });
             told.lock().unwrap_or_else(PoisonError::into_inner).extend(done);
             // They live until here, whoever goes away meanwhile: what is on its way to the disk needs them.
@@ -45,13 +52,18 @@ impl Worker {
         };
         let own = Own { writes, then: Some(Box::new(then)) };
         let written = bucket.ground.outlet.emit_with(news.events, own).await;
-        for (id, done) in performed.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        let mut undone = Vec::new();
+        for (id, nth, done) in performed.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             match done {
                 Ok(()) => self.deeds_done.push(id),
-                Err(why) => bucket.notice("error", format!("cannot do what was written down: {why}")),
+                Err(why) => {
+                    bucket.notice("error", format!("cannot do what was written down: {why}"));
+                    undone.push((nth, why));
+                }
             }
         }
-        Ok(written?)
+        written?;
+        Ok(undone)
     }
 
     /// Has what is done struck off, when nobody waits for it.

@@ -136,6 +136,10 @@ impl Sequencer {
         let micros = u64::try_from(time.as_micros().rem_euclid(1_000_000)).unwrap_or(0);
         Sequencer(seconds << 32 | ((micros << 32) / 1_000_000))
     }
+    /// The `nth` change of its moment, from 0; moments are microseconds, and hold more than 4,000.
+    pub fn nth(self, nth: u16) -> Sequencer {
+        Sequencer(self.0.saturating_add(u64::from(nth % 4096)))
+    }
     /// The smallest one after this.
     pub fn next(self) -> Sequencer {
         Sequencer(self.0.saturating_add(1))
@@ -228,7 +232,9 @@ impl Voice {
         // Its last sixteen digits are a time, and fit.
         let order =
             sequencer.get(2..).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default();
-        let id = EventId::in_order(order, &[self.arn.as_str(), tale.key, name, &sequencer]);
+        // What a call did, it did once, whatever the clock says.
+        let call = tale.caller.map_or("", |caller| &caller.request_id);
+        let id = EventId::in_order(order, &[self.arn.as_str(), tale.key, name, &sequencer, call]);
         // Ids that follow from the event do not change with the order in which events are noticed.
         let record = match tale.caller {
             Some(caller) => self.record(tale, &sequencer, caller),

@@ -46,6 +46,20 @@ pub struct Known {
     pub extra: Extra,
 }
 
+impl Known {
+    /// The eTag that people are shown, without quotes. A file that was there before us was never read: its eTag is one
+    /// of its stamp, and like that of an upload in parts, so that nobody takes it for the hash of its content.
+    pub fn shown_etag(&self) -> String {
+        if !self.etag.is_empty() {
+            return self.etag.clone();
+        }
+        let Stamp { size, mtime, inode } = self.stamp;
+        let parts = [size.to_be_bytes(), mtime.to_be_bytes(), inode.to_be_bytes()];
+        let digest = crate::random::digest(&[&parts.concat()]);
+        format!("{}-1", hex::encode(&digest[..16]))
+    }
+}
+
 /// What the API knows of an object beyond its file.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Extra {
@@ -148,7 +162,7 @@ pub enum Sight {
     /// A file that may be unfinished.
     Unsettled(Stamp),
     /// A file so large that it is read apart from the others.
-    Large,
+    Large(Stamp),
     /// A finished file and its eTag, which is empty when it was not read.
     Object(Stamp, String),
     /// A symbolic link, fifo, socket or device: not an object. What it is.
@@ -187,8 +201,12 @@ pub enum Reason {
 pub fn judge(sight: &Sight, known: Option<&Known>, gone_before: bool) -> Verdict {
     match sight {
         Sight::Object(stamp, etag) => {
+            // An upload in parts has an eTag that is no hash of its content. No other write has its stamp: a draft has
+            // the very moment as its time, and what the system notes is coarser.
+            let in_parts = |known: &Known| known.etag.contains('-');
             let same = |known: &Known| {
-                known.stamp == *stamp && (known.etag.is_empty() || etag.is_empty() || known.etag == *etag)
+                let unread = known.etag.is_empty() || etag.is_empty();
+                known.stamp == *stamp && (unread || known.etag == *etag || in_parts(known))
             };
             if known.is_some_and(same) { Verdict::Nothing } else { Verdict::Written }
         }
@@ -197,7 +215,7 @@ pub fn judge(sight: &Sight, known: Option<&Known>, gone_before: bool) -> Verdict
             Some(_) if gone_before => Verdict::Removed,
             Some(_) => Verdict::Again(Reason::Gone),
         },
-        Sight::Busy | Sight::Large => Verdict::Again(Reason::Busy),
+        Sight::Busy | Sight::Large(_) => Verdict::Again(Reason::Busy),
         Sight::Unsettled(stamp) => Verdict::Again(Reason::Unsettled(*stamp)),
         Sight::Refused(_) => Verdict::Again(Reason::Refused),
     }

@@ -112,6 +112,10 @@ fn what_a_look_means() {
     // Written twice in one tick of the clock: only the content tells.
     check_judged(object(1, "other"), Some(&before), Written, Written);
     check_judged(object(1, "any"), Some(&unread), Nothing, Nothing);
+    // The hash of the content is not the eTag of what came in parts.
+    let in_parts = Known { etag: "e1-3".into(), ..known("k", 1) };
+    check_judged(object(1, "any"), Some(&in_parts), Nothing, Nothing);
+    check_judged(object(2, "any"), Some(&in_parts), Written, Written);
     for gone in [Sight::Gone, Sight::Folder, Sight::Other("a symbolic link")] {
         check_judged(gone.clone(), Some(&before), Again(Reason::Gone), Removed);
         check_judged(gone, None, Nothing, Nothing);

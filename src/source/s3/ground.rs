@@ -1,9 +1,11 @@
 //! What is found out about the keys of orders before anything is decided.
 
 use std::collections::HashMap;
+use std::io;
 
+use super::Bucket;
 use super::folder::Known;
-use super::order::{Act, Order, Versioning};
+use super::order::{Act, Order, Put, Versioning};
 use super::vault::{Draft, Room};
 use super::work::Worker;
 
@@ -16,8 +18,6 @@ pub(super) struct Ground {
     pub room: Option<Result<Room, String>>,
     /// A second name for the file that is there now, which keeps its content.
     pub kept: Option<Draft>,
-    /// A copy of what is written, which stays when people change the file.
-    pub copy: Option<Draft>,
 }
 
 impl Ground {
@@ -44,21 +44,17 @@ impl Worker {
                     let is_there = put.draft.path().exists();
                     let room = bucket.vault.room(&order.key).map_err(|error| error.to_string());
                     ground.room = Some(if is_there { room } else { Err("its draft was removed".into()) });
-                    if versioned {
-                        use std::io::Seek;
-                        let file = &mut put.draft.file;
-                        let copied = file.rewind().and_then(|()| bucket.vault.copy(file, number()));
-                        match copied {
-                            Ok(copy) => ground.copy = Some(copy),
-                            Err(error) => ground.room = Some(Err(error.to_string())),
-                        }
+                    if let Err(error) = provide(&bucket, put, (ground.room.as_ref(), versioned)) {
+                        ground.room = Some(Err(error.to_string()));
                     }
                 }
                 let alters = matches!(order.act, Act::Put(_) | Act::Delete(_));
                 if let Some(known) = ground.known.as_ref().filter(|_| versioned && alters)
                     && known.extra.blob.is_none()
                 {
-                    ground.kept = bucket.vault.link(&known.key, known.stamp, number());
+                    let linked = bucket.vault.link(&known.key, known.stamp, number());
+                    // What cannot be moved to where it is kept is not kept.
+                    ground.kept = linked.and_then(|draft| bucket.vault.near(draft, number()).ok());
                 }
                 grounds.push(ground);
             }
@@ -67,4 +63,23 @@ impl Worker {
         // It can only fail if it panicked or the runtime ends; then everybody hears that it was broken off.
         finding.await.unwrap_or_default()
     }
+}
+
+/// Makes what a put needs and does not have yet: a copy, where versions are kept since a moment ago; and a draft from
+/// where it can be moved to the contents that no file stands for.
+fn provide(
+    bucket: &Bucket,
+    put: &mut Put,
+    (room, versioned): (Option<&Result<Room, String>>, bool),
+) -> io::Result<()> {
+    let number = || bucket.ground.random.number();
+    match (versioned, &put.copy) {
+        (true, None) => put.copy = Some(bucket.vault.copy(put.draft.file.try_clone()?, number())?),
+        (false, Some(_)) => put.copy = None,
+        _ => {}
+    }
+    if put.copy.is_none() && matches!(room, Some(Ok(Room::Nowhere(_)))) {
+        bucket.vault.move_near(&mut put.draft, number())?;
+    }
+    Ok(())
 }

@@ -238,6 +238,10 @@ impl Rows {
         self.dropped.push(json!([bucket, key]));
         self.floors.push(json!([bucket, sequencer.text()]));
     }
+    /// Changes to keys that are not known are later than this one.
+    pub fn raise_floor(&mut self, bucket: &str, sequencer: Sequencer) {
+        self.floors.push(json!([bucket, sequencer.text()]));
+    }
     /// An older version becomes the object again, after the present one is gone.
     pub fn restore(&mut self, bucket: &str, object: &Known) {
         self.restored.push(Rows::row(bucket, object));

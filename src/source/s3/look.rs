@@ -30,6 +30,8 @@ pub struct Ask {
     pub hint: Hint,
     /// The stamp it had a quiet time ago, if it was seen then.
     pub settled: Option<Stamp>,
+    /// The stamp that our own write gave it: while it has that, it is what we wrote.
+    pub ours: Option<Stamp>,
 }
 
 /// How closely to look.
@@ -97,6 +99,9 @@ impl Eye {
         if platform::kind_of(&before) != Kind::File {
             return Ok(Sight::Busy);
         }
+        if ask.ours == Some(stamp_of(&before)) {
+            return Ok(Sight::Object(stamp_of(&before), String::new()));
+        }
         let writers = self.writers(&file, ask.hint);
         if writers == Writers::Somebody {
             return Ok(Sight::Busy);
@@ -115,7 +120,7 @@ impl Eye {
             return Ok(Sight::Unsettled(state.stamp));
         }
         if state.stamp.size >= LARGE && depth != Depth::Whole {
-            return Ok(Sight::Large);
+            return Ok(Sight::Large(state.stamp));
         }
         let mut file = File::from(file);
         let Some(etag) = self.hash(&mut file, block)? else {
@@ -183,7 +188,7 @@ mod tests {
     }
 
     fn look(eye: &Eye, key: &str, hint: Hint) -> Sight {
-        let ask = Ask { key: key.into(), hint, settled: None };
+        let ask = Ask { key: key.into(), hint, settled: None, ours: None };
         eye.look_at_all(&[ask], Depth::Small).remove(0)
     }
 
@@ -237,8 +242,20 @@ mod tests {
         let Sight::Unsettled(stamp) = look(&eye, "f", Hint::Found) else {
             panic!("a fresh file is not finished")
         };
-        let settled = Ask { key: "f".into(), hint: Hint::Found, settled: Some(stamp) };
+        let settled = Ask { key: "f".into(), hint: Hint::Found, settled: Some(stamp), ours: None };
         assert!(matches!(eye.look_at_all(&[settled], Depth::Small)[0], Sight::Object(..)));
+    }
+
+    #[test]
+    fn what_we_wrote_ourselves_is_not_read_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let eye = eye(folder.path());
+        std::fs::write(folder.path().join("f"), "hello").expect("writes");
+        let Sight::Object(stamp, _) = look(&eye, "f", Hint::Finished) else { panic!("it is finished") };
+        let ask = |ours| Ask { key: "f".into(), hint: Hint::Finished, settled: None, ours: Some(ours) };
+        let sights = eye.look_at_all(&[ask(stamp), ask(Stamp { mtime: 1, ..stamp })], Depth::Small);
+        assert_eq!(sights[0], Sight::Object(stamp, String::new()));
+        assert_eq!(etag(sights[1].clone()), "5d41402abc4b2a76b9719d911017c592", "another stamp is read");
     }
 
     #[test]
@@ -249,12 +266,12 @@ mod tests {
             .and_then(|f| f.set_len(LARGE))
             .expect("makes a large file");
         let ask = |depth| {
-            let ask = Ask { key: "f".into(), hint: Hint::Found, settled: None };
+            let ask = Ask { key: "f".into(), hint: Hint::Found, settled: None, ours: None };
             eye.look_at_all(&[ask], depth).remove(0)
         };
-        assert_eq!(ask(Depth::Small), Sight::Large);
+        assert!(matches!(ask(Depth::Small), Sight::Large(stamp) if stamp.size == LARGE));
         assert_eq!(etag(ask(Depth::Since(i64::MAX))), "");
-        assert_eq!(ask(Depth::Since(0)), Sight::Large);
+        assert!(matches!(ask(Depth::Since(0)), Sight::Large(_)));
         assert_eq!(etag(ask(Depth::Whole)).len(), 32);
         eye.stop.store(true, Ordering::Relaxed);
         assert_eq!(ask(Depth::Whole), Sight::Busy);

@@ -36,6 +36,7 @@ use vault::Vault;
 
 pub mod api;
 mod commit;
+mod draft;
 mod event;
 mod expire;
 mod folder;
@@ -48,9 +49,11 @@ mod means;
 mod obey;
 mod object;
 mod order;
+mod ours;
 mod parts;
 mod platform;
 mod put;
+mod remove;
 mod say;
 mod service;
 mod settle;
@@ -112,6 +115,8 @@ pub struct Bucket {
     rules_changed: Notify,
     /// Whether what a crash left was tidied up since it was opened.
     tidied: AtomicBool,
+    /// Set when it is being removed: nothing is done in it any more.
+    closed: AtomicBool,
     /// When it was opened, simulated.
     since: Timestamp,
 }
@@ -192,6 +197,7 @@ impl Bucket {
             settings,
             rules_changed: Notify::new(),
             tidied: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
             since,
         }))
     }
@@ -213,6 +219,10 @@ impl Bucket {
     /// What is notified of what happens in it, by its own settings.
     pub fn notification(&self) -> Arc<Configuration> {
         self.settings().notification.clone()
+    }
+    /// It was to be removed, and is not.
+    fn reopen(&self) {
+        self.closed.store(false, std::sync::atomic::Ordering::Relaxed);
     }
     /// When it was opened, simulated.
     pub fn since(&self) -> Timestamp {

@@ -1,16 +1,17 @@
 //! Orders of the S3 API, done by the bucket's worker: what is asked becomes events, rows and deeds of one commit.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use super::SourceError;
+use super::api::errors;
 use super::event::{Caller, Change, Retouch, Sequencer, Tale};
-use super::folder::{Extra, Hint, Known};
+use super::folder::{Extra, Hint, Known, Reason};
 use super::ground::Ground;
 use super::index::{self, Older};
 use super::look::Depth;
-use super::order::{
-    Act, Answered, Delete, Done, Edit, Order, Put, Versioning, broken, kept_version, shown_version,
-};
+use super::order::{Act, Answered, Done, Edit, Order, Put, Versioning, broken, kept_version, shown_version};
 use super::settle::News;
 use super::vault::{Deed, Room};
 use super::version_id;
@@ -19,12 +20,16 @@ use crate::aws::AwsError;
 use crate::event::Event;
 
 impl Worker {
-    /// Does what is asked, in rounds in which no key comes twice.
+    /// Does what is asked, in rounds in which no key comes twice, and nothing beside a closing.
     pub(super) async fn take_orders(&mut self, mut orders: Vec<Order>) -> Result<(), SourceError> {
         while !orders.is_empty() {
-            let mut keys = HashSet::new();
-            let (round, later): (Vec<_>, Vec<_>) =
-                orders.into_iter().partition(|order| keys.insert(order.key.clone()));
+            let (mut keys, mut closes) = (HashSet::new(), false);
+            let (round, later): (Vec<_>, Vec<_>) = orders.into_iter().partition(|order| {
+                let is_close = matches!(order.act, Act::Close);
+                let fits = !closes && (!is_close || keys.is_empty()) && keys.insert(order.key.clone());
+                closes |= is_close && fits;
+                fits
+            });
             self.obey(round).await?;
             orders = later;
         }
@@ -33,10 +38,7 @@ impl Worker {
     }
 
     async fn obey(&mut self, round: Vec<Order>) -> Result<(), SourceError> {
-        let looks: Vec<String> =
-            round.iter().filter(|order| order.wants_a_look()).map(|order| order.key.clone()).collect();
-        let looks = looks.into_iter().map(|key| self.item(key, Hint::Found)).collect();
-        self.settle(looks, Depth::Small).await?;
+        let round = self.look_before(round).await?;
         let keys: Vec<&str> = round.iter().map(|order| order.key.as_str()).collect();
         let known = index::fetch(&self.surveyor.pool, &self.bucket.spec.name, &keys).await;
         let known = known.map_err(|error| self.unreadable(error))?;
@@ -46,23 +48,51 @@ impl Worker {
         let mut news = News::default();
         let mut answers = Vec::new();
         for (order, ground) in round.into_iter().zip(grounds) {
-            let Order { key, act, caller, answer } = order;
-            let mut own = News::default();
-            let done = self.decide(key, act, (&caller, ground), &mut own).await;
+            let Order { key, act, caller, answer, .. } = order;
+            let (mut own, first) = (News::default(), news.deeds.len());
+            let done = self.decide(key.clone(), act, (&caller, ground), &mut own).await;
             if done.is_ok() {
                 // Of what is refused or fails midway, nothing is done.
                 news.append(own);
             }
-            answers.push((answer, done));
+            answers.push((answer, done, key, first..news.deeds.len()));
         }
         let written = self.commit(news).await;
-        let failure = written.as_ref().err().map(|error| broken(&error));
-        for (answer, done) in answers {
+        for (answer, done, key, deeds) in answers {
+            let undone = match &written {
+                Ok(undone) => undone.iter().find(|(nth, _)| deeds.contains(nth)).map(|(_, why)| broken(why)),
+                Err(error) => Some(broken(error)),
+            };
+            if undone.is_some() && written.is_ok() {
+                // What is told of it next is what there is.
+                self.later.again(key, (Reason::Busy, Hint::Found), None, Instant::now());
+            }
             // Whoever asked may have gone away; it is done all the same.
-            answer.send(failure.clone().map_or(done, Err)).ok();
+            answer.send(undone.map_or(done, Err)).ok();
         }
         // A full disk is the caller's answer, not the end of the bucket.
         Ok(())
+    }
+
+    /// Looks at the files of those keys where it matters what there is. Orders for a large file that is still to be read
+    /// wait for that.
+    async fn look_before(&mut self, round: Vec<Order>) -> Result<Vec<Order>, SourceError> {
+        let looks: Vec<String> =
+            round.iter().filter(|order| order.wants_a_look()).map(|order| order.key.clone()).collect();
+        self.asked_for = looks.iter().cloned().collect();
+        let looks = looks.into_iter().map(|key| self.item(key, Hint::Found)).collect();
+        // What was there before the bucket was first looked through is no news.
+        let depth = self.first.unwrap_or(Depth::Small);
+        let settled = self.settle(looks, depth).await;
+        self.asked_for.clear();
+        settled?;
+        let is_read = |order: &Order| order.wants_a_look() && self.reading.contains_key(&order.key);
+        let (waiting, round): (Vec<_>, Vec<_>) = round.into_iter().partition(is_read);
+        for order in waiting {
+            let order = Order { looked: true, ..order };
+            self.waiting.entry(order.key.clone()).or_default().push(order);
+        }
+        Ok(round)
     }
 
     async fn decide(
@@ -72,23 +102,33 @@ impl Worker {
         (caller, ground): (&Caller, Ground),
         news: &mut News,
     ) -> Answered {
+        if self.bucket.closed.load(Ordering::Relaxed) {
+            return Err(errors::no_such_bucket(&self.bucket.spec.name));
+        }
         match act {
             Act::Look => Ok(Done::default()),
+            Act::Close => self.close().await,
             Act::Put(put) => self.put(key, *put, (caller, ground), news).await,
-            Act::Delete(delete) => {
-                if let Some(check) = delete.check {
-                    check(ground.known.as_ref())?;
-                }
-                let delete = Delete { check: None, ..delete };
-                match delete.version.clone() {
-                    Some(version) => {
-                        self.remove_version(key, (&version, delete.expired), (caller, ground), news).await
-                    }
-                    None => self.remove(key, delete.expired, (Some(caller), ground), news).await,
-                }
-            }
+            Act::Delete(delete) => self.delete(key, delete, (caller, ground), news).await,
             Act::Edit { version, what, edit } => {
                 self.edit((key, version), (what, edit), (caller, ground), news).await
+            }
+        }
+    }
+
+    /// Nothing happens in the bucket any more, if there is nothing in it.
+    async fn close(&mut self) -> Answered {
+        let (bucket, name) = (self.bucket.clone(), self.bucket.spec.name.as_str());
+        let (objects, versions) = bucket.has_any().await?;
+        let at = bucket.clone();
+        let files = tokio::task::spawn_blocking(move || at.vault.holds_files(&at.spec.ignore));
+        let files = files.await.map_err(|error| broken(&error))?.map_err(|error| broken(&error))?;
+        match (objects || files, versions) {
+            (true, _) => Err(errors::bucket_not_empty(name)),
+            (false, true) => Err(errors::bucket_has_versions(name)),
+            (false, false) => {
+                bucket.closed.store(true, Ordering::Relaxed);
+                Ok(Done::default())
             }
         }
     }
@@ -103,6 +143,11 @@ impl Worker {
         if let Some(check) = put.check {
             check(ground.known.as_ref())?;
         }
+        if let Some(upload) = &put.ends
+            && self.bucket.upload((&key, upload)).await?.is_none()
+        {
+            return Err(errors::no_such_upload(upload));
+        }
         let room = ground.room.take().unwrap_or(Err("it was not looked for".into()));
         let room = room.map_err(|error| broken(&error))?;
         let stamp = put.draft.stamp().map_err(|error| broken(&error))?;
@@ -111,13 +156,14 @@ impl Worker {
         let mut extra = Extra { version: self.new_version(sequencer), hidden, blob: None, meta: put.meta };
         self.supersede(&key, &mut ground, news).await?;
         let draft = put.draft.path().to_owned();
-        if let Some(copy) = ground.copy.take() {
+        if let Some(copy) = put.copy {
             let blob = self.bucket.new_blob();
             news.deeds.push(Deed::Keep(copy.path().to_owned(), blob.clone()));
             news.drafts.push(copy);
             extra.blob = Some(blob);
         }
         if !hidden {
+            self.ours.wrote(&key, stamp);
             news.deeds.push(Deed::Show(draft, key.clone()));
             news.drafts.push(put.draft);
         } else if extra.blob.is_none() {
@@ -134,113 +180,6 @@ impl Worker {
         let change = Change::Written { how: put.how, size: stamp.size, etag: &object.etag, version };
         news.events.push(self.tell(&object.key, change, (sequencer, Some(caller))));
         Ok(Done { version: self.shown(version), marker: false, sequencer })
-    }
-
-    /// Removes the object, or, where versions are kept, marks it as deleted.
-    pub(super) async fn remove(
-        &mut self,
-        key: String,
-        expired: bool,
-        (caller, mut ground): (Option<&Caller>, Ground),
-        news: &mut News,
-    ) -> Answered {
-        let sequencer = self.sequencer(ground.known.as_ref());
-        self.floor = self.floor.max(sequencer);
-        let bucket = self.bucket.spec.name.clone();
-        if let Some(known) = &ground.known {
-            if !known.extra.hidden {
-                news.deeds.push(Deed::remove(&key, known.stamp));
-            }
-            news.rows.drop(&bucket, &key, sequencer);
-        }
-        self.supersede(&key, &mut ground, news).await?;
-        if self.bucket.versioning() == Versioning::Off {
-            let change = Change::Removed { version: "", expired };
-            news.events.push(self.tell(&key, change, (sequencer, caller)));
-            return Ok(Done { sequencer, ..Done::default() });
-        }
-        let version = self.new_version(sequencer);
-        news.rows.mark(&bucket, &key, (sequencer, &version));
-        let change = Change::Marked { version: &version, expired };
-        news.events.push(self.tell(&key, change, (sequencer, caller)));
-        Ok(Done { version: self.shown(&version), marker: true, sequencer })
-    }
-
-    /// Removes one version for good; the one before it becomes the present one if it was.
-    async fn remove_version(
-        &mut self,
-        key: String,
-        (version, expired): (&str, bool),
-        (caller, ground): (&Caller, Ground),
-        news: &mut News,
-    ) -> Answered {
-        let (bucket, wanted) = (self.bucket.spec.name.clone(), kept_version(version));
-        let sequencer = self.sequencer(ground.known.as_ref());
-        self.floor = self.floor.max(sequencer);
-        let present = ground.known.as_ref().filter(|known| known.extra.version == wanted);
-        let older = match present {
-            // The lifecycle ends versions that are not current: this one is so again, or was written anew.
-            Some(_) if expired => {
-                return Ok(Done { version: Some(version.to_owned()), marker: false, sequencer });
-            }
-            Some(_) => None,
-            None => self.older(&key, wanted).await?,
-        };
-        let mut marker = false;
-        if let Some(known) = present {
-            if !known.extra.hidden {
-                news.deeds.push(Deed::remove(&key, known.stamp));
-            }
-            news.deeds.extend(known.extra.blob.clone().map(Deed::Forget));
-            news.rows.drop(&bucket, &key, sequencer);
-            self.bring_back(&key, None, news).await?;
-        } else if let Some(older) = older {
-            marker = older.marker;
-            news.rows.drop_version(&bucket, &key, older.sequencer);
-            news.deeds.extend(older.blob.clone().map(Deed::Forget));
-            if marker && ground.known.is_none() {
-                self.bring_back(&key, Some(older.sequencer), news).await?;
-            }
-        } else {
-            // AWS answers that it is gone, and tells nobody.
-            return Ok(Done { version: Some(version.to_owned()), marker: false, sequencer });
-        }
-        let change = Change::Removed { version: wanted, expired };
-        news.events.push(self.tell(&key, change, (sequencer, Some(caller))));
-        Ok(Done { version: Some(version.to_owned()), marker, sequencer })
-    }
-
-    /// The latest older version, apart from `gone`, becomes the object again if it is no delete marker.
-    async fn bring_back(
-        &mut self,
-        key: &str,
-        gone: Option<Sequencer>,
-        news: &mut News,
-    ) -> Result<(), AwsError> {
-        let (bucket, name) = (self.bucket.clone(), self.bucket.spec.name.clone());
-        let newest = index::newest(&self.surveyor.pool, &name, key).await.map_err(|error| broken(&error))?;
-        let Some(older) = newest.into_iter().find(|older| Some(older.sequencer) != gone) else {
-            return Ok(());
-        };
-        let Some(blob) = older.blob.clone().filter(|_| !older.marker) else { return Ok(()) };
-        let (at, number) = (key.to_owned(), bucket.ground.random.number());
-        let made = tokio::task::spawn_blocking(move || {
-            let draft = bucket.vault.copy(&mut bucket.vault.open_blob(&blob)?, number)?;
-            let room = bucket.vault.room(&at)?;
-            Ok::<_, std::io::Error>((draft.stamp()?, draft, room))
-        });
-        let made = made.await.map_err(|error| broken(&error))?;
-        let (stamp, draft, room) = made.map_err(|error| broken(&error))?;
-        let hidden = room != Room::Folder;
-        news.rows.drop_version(&name, key, older.sequencer);
-        let Older { sequencer, version, etag, blob, meta, .. } = older;
-        let extra = Extra { version, hidden, blob, meta };
-        news.rows.restore(&name, &Known { key: key.to_owned(), stamp, etag, sequencer, extra });
-        if !hidden {
-            news.deeds.push(Deed::Show(draft.path().to_owned(), key.to_owned()));
-            news.drafts.push(draft);
-        }
-        Ok(())
     }
 
     async fn edit(
@@ -262,7 +201,7 @@ impl Worker {
                     known.extra.meta = Some(meta.clone());
                     news.rows.put(&bucket, &known);
                 }
-                (known.etag, known.extra.version, edited)
+                (known.shown_etag(), known.extra.version, edited)
             }
             (None, None) => return Err(missing()),
             (None, Some(wanted)) => {
@@ -308,6 +247,8 @@ impl Worker {
             news.deeds.push(Deed::Keep(kept.path().to_owned(), blob.clone()));
             news.drafts.push(kept);
             known.extra.blob = Some(blob);
+            // An older version has no file whose stamp would tell it.
+            known.etag = known.shown_etag();
             news.rows.refresh(&bucket, known);
         }
         match &known.extra.blob {
@@ -318,7 +259,7 @@ impl Worker {
         Ok(())
     }
 
-    async fn older(&self, key: &str, version: &str) -> Result<Option<Older>, AwsError> {
+    pub(super) async fn older(&self, key: &str, version: &str) -> Result<Option<Older>, AwsError> {
         let found = index::version(&self.surveyor.pool, &self.bucket.spec.name, (key, version)).await;
         found.map_err(|error| broken(&error))
     }
@@ -342,7 +283,7 @@ impl Worker {
         }
     }
 
-    fn shown(&self, version: &str) -> Option<String> {
+    pub(super) fn shown(&self, version: &str) -> Option<String> {
         (self.bucket.versioning() != Versioning::Off).then(|| shown_version(version))
     }
 }

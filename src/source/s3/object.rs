@@ -60,7 +60,9 @@ impl Bucket {
         version: Option<&str>,
     ) -> Result<Option<Object>, AwsError> {
         let wanted = version.map(kept_version);
+        let mut unsteady = None;
         for _ in 0..TRIES {
+            unsteady = None;
             let known = self.known(key).await?;
             let known = known.filter(|known| wanted.is_none_or(|wanted| known.extra.version == wanted));
             if known.is_none() && wanted.is_some() {
@@ -75,11 +77,15 @@ impl Bucket {
                 Opened::Nothing => break,
                 // The worker has not seen this yet: it is told to look.
                 Opened::Otherwise => {
+                    unsteady = known;
                     let caller =
                         Caller { request_id: String::new(), host_id: String::new(), address: String::new() };
                     self.order(key, Act::Look, caller).await?;
                 }
             }
+        }
+        if let Some(known) = unsteady {
+            return self.kept_or_later(known).await;
         }
         match wanted {
             Some(wanted) => {
@@ -94,6 +100,18 @@ impl Bucket {
                 let newest = index::newest(self.ground.store.read(), &self.spec.name, key).await;
                 let newest = newest.map_err(|error| broken(&error))?.into_iter().next();
                 Ok(newest.filter(|older| older.marker).map(|older| self.older_object(key, older, true)))
+            }
+        }
+    }
+
+    /// An object whose file somebody is writing: what is kept of it, where versions are; else it must be asked for later.
+    async fn kept_or_later(&self, known: Known) -> Result<Option<Object>, AwsError> {
+        let kept = known.extra.blob.as_deref().and_then(|blob| self.vault.open_blob(blob).ok());
+        match kept {
+            Some(content) => Ok(Some(self.present(known, Some(Arc::new(content))))),
+            None => {
+                let message = format!("somebody is writing the file of {}; please try again", known.key);
+                Err(AwsError::new(503, "SlowDown", message).header("retry-after", "1"))
             }
         }
     }
@@ -135,11 +153,9 @@ impl Bucket {
 
     /// The object that this row stands for.
     pub(super) fn present(&self, known: Known, content: Option<Arc<File>>) -> Object {
-        let Known { key, stamp, etag, sequencer, extra } = known;
+        let etag = known.shown_etag();
+        let Known { key, stamp, sequencer, extra, .. } = known;
         let version = (self.versioning() != Versioning::Off).then(|| shown_version(&extra.version));
-        // A file that was there before us was never read: its eTag is one of its stamp, and like that of an upload in
-        // parts, so that nobody takes it for the hash of its content.
-        let etag = if etag.is_empty() { stamped(stamp.size, stamp.mtime, stamp.inode) } else { etag };
         Object {
             key,
             size: stamp.size,

@@ -16,9 +16,9 @@ use crate::aws::AwsError;
 use crate::store::Write;
 
 /// Says whether a call may go on, given the object as it is; the failure if not.
-pub type Check = Box<dyn FnOnce(Option<&Known>) -> Result<(), AwsError> + Send>;
+pub type Check = Box<dyn FnOnce(Option<&Known>) -> Result<(), AwsError> + Send + Sync>;
 /// Given what the API knows of an object, what it shall know; None changes nothing and is no event.
-pub type Edit = Box<dyn FnOnce(Option<&str>) -> Result<Option<String>, AwsError> + Send>;
+pub type Edit = Box<dyn FnOnce(Option<&str>) -> Result<Option<String>, AwsError> + Send + Sync>;
 /// What comes of an order.
 pub type Answered = Result<Done, AwsError>;
 
@@ -32,17 +32,21 @@ pub struct Order {
     pub caller: Caller,
     /// Where the answer goes.
     pub answer: oneshot::Sender<Answered>,
+    /// Whether its file was looked at already.
+    pub looked: bool,
 }
 
 impl Order {
     /// Whether the file is looked at before anything is decided.
     pub(super) fn wants_a_look(&self) -> bool {
         // What no file can be called is not looked for: `.` would be the folder itself.
-        refusal(&self.key).is_none()
+        !self.looked
+            && refusal(&self.key).is_none()
             && match &self.act {
                 Act::Look | Act::Edit { .. } => true,
                 Act::Put(put) => put.check.is_some(),
                 Act::Delete(_) => true,
+                Act::Close => false,
             }
     }
 }
@@ -55,6 +59,8 @@ pub enum Act {
     Put(Box<Put>),
     /// Remove the object.
     Delete(Delete),
+    /// Let nothing happen in the bucket any more, if it is empty. The key says nothing.
+    Close,
     /// Change what is known of it, not its content.
     Edit {
         /// The id of the version; None for the present one.
@@ -70,6 +76,8 @@ pub enum Act {
 pub struct Put {
     /// Its content.
     pub draft: Draft,
+    /// Another draft of the same, which stays when people change the file: where versions are kept.
+    pub copy: Option<Draft>,
     /// Its eTag, without quotes.
     pub etag: String,
     /// Headers, metadata, tags and checksums as JSON.
@@ -78,10 +86,20 @@ pub struct Put {
     pub how: How,
     /// Its condition, if it has one.
     pub check: Option<Check>,
+    /// The upload in parts that it ends, which must not have ended before.
+    pub ends: Option<String>,
     /// Rows written with it.
     pub writes: Vec<Write>,
     /// Blobs that are needed no more then.
     pub forget: Vec<String>,
+}
+
+impl Put {
+    /// This content, without conditions.
+    pub fn of(draft: Draft, etag: &str, meta: Option<String>, how: How) -> Put {
+        let (copy, check, ends, writes, forget) = (None, None, None, Vec::new(), Vec::new());
+        Put { draft, copy, etag: etag.to_owned(), meta, how, check, ends, writes, forget }
+    }
 }
 
 /// An object to remove.
@@ -131,14 +149,35 @@ pub fn kept_version(shown: &str) -> &str {
 }
 
 impl Bucket {
-    /// Has the worker do something to a key. On the disk when it returns.
-    pub async fn order(self: &Arc<Self>, key: &str, act: Act, caller: Caller) -> Answered {
+    /// Has the worker do something to a key. Committed when it returns.
+    pub async fn order(self: &Arc<Self>, key: &str, mut act: Act, caller: Caller) -> Answered {
+        if let Act::Put(put) = &mut act {
+            self.complete(put).await?;
+        }
         let (answer, answered) = oneshot::channel();
-        let order = Order { key: key.to_owned(), act, caller, answer };
+        let order = Order { key: key.to_owned(), act, caller, answer, looked: false };
         if self.orders.0.send(order).await.is_err() {
             return Err(stopped());
         }
         answered.await.unwrap_or_else(|_| Err(stopped()))
+    }
+
+    /// Seals the draft of an object, and makes the copy that a bucket with versions keeps: before its turn comes, so that
+    /// nobody waits for it but who asked.
+    async fn complete(self: &Arc<Self>, put: &mut Put) -> Result<(), AwsError> {
+        let wants_copy = self.versioning() != Versioning::Off && put.copy.is_none();
+        let (bucket, file) = (self.clone(), put.draft.file.try_clone().map_err(|error| broken(&error))?);
+        let doing = move || {
+            super::vault::seal(&file)?;
+            wants_copy.then(|| bucket.vault.copy(file, bucket.ground.random.number())).transpose()
+        };
+        // A small thing is done sooner than handed over.
+        let done = match wants_copy {
+            true => tokio::task::spawn_blocking(doing).await.map_err(|error| broken(&error))?,
+            false => doing(),
+        };
+        put.copy = done.map_err(|error| broken(&error))?.or(put.copy.take());
+        Ok(())
     }
 
     /// From now on versions are kept so.

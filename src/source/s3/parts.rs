@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use sqlx::Row;
 
 use super::Bucket;
+use super::api::errors;
 use super::api::meta::{Checksum, MetaPart};
 use super::api::xml::listings::Part;
 use super::order::broken;
@@ -24,7 +25,7 @@ const UPLOADS: &str =
     "SELECT key, upload, created, meta FROM s3_upload WHERE bucket = ?1 ORDER BY key, upload";
 const PUT_PART: &str = "INSERT OR REPLACE INTO s3_part (upload, number, size, etag, checksum, blob, modified)
      SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4, value ->> 5, value ->> 6
-     FROM json_each(?1)";
+     FROM json_each(?1) WHERE EXISTS (SELECT 1 FROM s3_upload WHERE upload = value ->> 0)";
 const PART: &str = "SELECT blob FROM s3_part WHERE upload = ?1 AND number = ?2";
 const PARTS: &str =
     "SELECT number, size, etag, checksum, blob, modified FROM s3_part WHERE upload = ?1 ORDER BY number";
@@ -210,12 +211,15 @@ impl Bucket {
     }
 
     /// A draft that holds these parts, one after the other.
-    pub async fn joined(self: &Arc<Self>, parts: &[Stored]) -> Result<Draft, AwsError> {
+    pub async fn joined(self: &Arc<Self>, upload: &str, parts: &[Stored]) -> Result<Draft, AwsError> {
+        let upload = upload.to_owned();
         let (bucket, blobs) = (self.clone(), parts.iter().map(|part| part.blob.clone()).collect::<Vec<_>>());
         let joining = tokio::task::spawn_blocking(move || {
             let mut draft = bucket.draft()?;
             for blob in &blobs {
-                let mut part = bucket.vault.open_blob(blob).map_err(|error| broken(&error))?;
+                // A part is gone when somebody else has ended the upload meanwhile.
+                let opened = bucket.vault.open_blob(blob);
+                let mut part = opened.map_err(|_| errors::no_such_upload(&upload))?;
                 std::io::copy(&mut part, &mut draft.file).map_err(|error| broken(&error))?;
             }
             Ok(draft)

@@ -8,8 +8,9 @@ use super::event::{Change, How, Sequencer};
 use super::folder::{Extra, Known, Reason, Sight, Stamp, Verdict, judge};
 use super::ground::Ground;
 use super::index::{self, Rows};
-use super::look::{Ask, Depth, stamp_of};
+use super::look::{Ask, Depth, now_nanos, stamp_of};
 use super::order::Versioning;
+use super::survey::YOUNG;
 use super::vault::{Deed, Draft};
 use super::walk::Remark;
 use super::work::{Item, LATER_MAX, Worker};
@@ -60,7 +61,7 @@ impl Worker {
             return Ok(());
         }
         let now = Instant::now();
-        let asks: Vec<Ask> = items.iter().map(|item| item.ask(now)).collect();
+        let asks: Vec<Ask> = items.iter().map(|item| self.ask(item, now)).collect();
         let (eye, count) = (self.eye.clone(), asks.len());
         let looking = tokio::task::spawn_blocking(move || eye.look_at_all(&asks, depth));
         let known = self.known(&items);
@@ -98,7 +99,7 @@ impl Worker {
             let known = known.remove(&item.key);
             self.conclude_one((item, sight), known, &mut news).await?;
         }
-        self.commit(news).await
+        self.commit(news).await.map(|_| ())
     }
 
     async fn conclude_one(
@@ -112,7 +113,13 @@ impl Worker {
             Sight::Folder => drop(self.to_survey.insert(format!("{}/", item.key))),
             Sight::Other(what) => self.said.remark(Remark::other(&item.key, what)),
             Sight::Refused(why) => self.said.remark(Remark::refused(&item.key, why)),
-            Sight::Large if self.large.len() < LARGE_MAX => {
+            // It is as it was, and its time says so: reading it would tell nothing more.
+            Sight::Large(stamp)
+                if known.as_ref().is_some_and(|known| known.stamp == *stamp && is_old(*stamp)) =>
+            {
+                return Ok(());
+            }
+            Sight::Large(_) if self.large.len() < LARGE_MAX || self.asked_for.contains(&item.key) => {
                 self.read_large(item);
                 return Ok(());
             }
@@ -185,28 +192,48 @@ impl Worker {
     async fn copy_of(&self, key: &str, stamp: Stamp) -> Option<Draft> {
         let (bucket, key) = (self.bucket.clone(), key.to_owned());
         let copying = tokio::task::spawn_blocking(move || {
-            let mut file = bucket.vault.open_file(&key).ok()?;
-            let copy = bucket.vault.copy(&mut file, bucket.ground.random.number()).ok()?;
+            let file = bucket.vault.open_file(&key).ok()?;
+            let copy = bucket.vault.copy(file.try_clone().ok()?, bucket.ground.random.number()).ok()?;
             (stamp_of(&nix::sys::stat::fstat(&file).ok()?) == stamp).then_some(copy)
         });
         copying.await.ok().flatten()
     }
 
-    /// The sequencer of a change now: higher than those of all changes to the key before.
-    pub(super) fn sequencer(&self, known: Option<&Known>) -> Sequencer {
-        let before = known.map_or(self.floor, |known| known.sequencer);
-        Sequencer::at(self.bucket.ground.clock.now()).max(before.next())
+    /// The sequencer of a change now: higher than those of all changes to the key before, and another one than those of
+    /// the same moment, which can last where the clock stands.
+    pub(super) fn sequencer(&mut self, known: Option<&Known>) -> Sequencer {
+        let before = match known {
+            // Versions of it that were removed may have been written later than the one that came back.
+            Some(known) if self.bucket.versioning() != Versioning::Off => known.sequencer.max(self.floor),
+            Some(known) => known.sequencer,
+            None => self.floor,
+        };
+        let moment = Sequencer::at(self.bucket.ground.clock.now());
+        let nth = if self.moment.0 == moment { self.moment.1 + 1 } else { 0 };
+        self.moment = (moment, nth);
+        moment.nth(nth).max(before.next())
     }
 
     fn read_large(&mut self, item: Item) {
         self.reading.insert(item.key.clone(), None);
-        let (eye, ask) = (self.eye.clone(), item.ask(Instant::now()));
+        let (eye, ask) = (self.eye.clone(), self.ask(&item, Instant::now()));
         self.large.spawn(async move {
             let read = tokio::task::spawn_blocking(move || eye.look_at_all(&[ask], Depth::Whole)).await;
             let sight = read.ok().and_then(|mut sights| sights.pop()).unwrap_or(Sight::Busy);
             (item, sight)
         });
     }
+
+    fn ask(&self, item: &Item, now: Instant) -> Ask {
+        let settled = item.wait.and_then(|wait| wait.settled(now));
+        Ask { key: item.key.clone(), hint: item.hint, settled, ours: self.ours.of(&item.key) }
+    }
+}
+
+/// Whether nobody can have written a file since, unless its time tells.
+fn is_old(stamp: Stamp) -> bool {
+    let young = i64::try_from(YOUNG.as_nanos()).unwrap_or(i64::MAX);
+    now_nanos().saturating_sub(stamp.mtime) > young
 }
 
 fn as_source_error(error: AwsError) -> SourceError {
@@ -214,10 +241,6 @@ fn as_source_error(error: AwsError) -> SourceError {
 }
 
 impl Item {
-    fn ask(&self, now: Instant) -> Ask {
-        let settled = self.wait.and_then(|wait| wait.settled(now));
-        Ask { key: self.key.clone(), hint: self.hint, settled }
-    }
     /// Whether somebody has had it open for writing for long.
     fn is_long_open(&self, reason: Reason, now: Instant) -> bool {
         let since =

@@ -20,7 +20,7 @@ use super::watch::{Trouble, Watches};
 
 /// Files written so short a time ago are looked at even if they seem the same: two writes can share one
 /// tick of the file system's clock.
-const YOUNG: Duration = Duration::from_secs(2);
+pub const YOUNG: Duration = Duration::from_secs(2);
 /// How many keys are reported at once.
 const SUSPECTS: usize = 256;
 

@@ -15,10 +15,11 @@ use std::sync::OnceLock;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, renameat};
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat};
 use serde::{Deserialize, Serialize};
 
-use super::folder::{OWN_PREFIX, Stamp, refusal};
+pub use super::draft::{Draft, seal};
+use super::folder::{OWN_PREFIX, Stamp, is_ignored, refusal};
 use super::look::stamp_of;
 use super::platform::{self, Kind};
 use super::put::make_folders;
@@ -33,36 +34,8 @@ pub struct Vault {
     blobs: PathBuf,
     /// Where drafts are written: on the file system of the bucket's folder, so that moving one is one step.
     drafts: PathBuf,
-}
-
-/// A file that is being written where nobody looks for objects. It goes away with this value, unless it was moved.
-#[derive(Debug)]
-pub struct Draft {
-    /// The open file.
-    pub file: File,
-    path: PathBuf,
-}
-
-impl Draft {
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-    /// What the file of a draft is like; None if it is gone.
-    pub fn stamp_at(path: &Path) -> Option<Stamp> {
-        nix::sys::stat::lstat(path).ok().map(|stat| stamp_of(&stat))
-    }
-    /// What its file is like.
-    pub fn stamp(&self) -> io::Result<Stamp> {
-        Ok(stamp_of(&nix::sys::stat::fstat(&self.file)?))
-    }
-}
-
-impl Drop for Draft {
-    fn drop(&mut self) {
-        // After it was moved there is nothing of this name.
-        fs::remove_file(&self.path).ok();
-    }
+    /// Where drafts of contents that are kept are written: on the file system of the state folder.
+    near: PathBuf,
 }
 
 /// What is to be done to files. Doing it twice does no more than doing it once.
@@ -85,6 +58,10 @@ impl Deed {
             Deed::Show(_, key) => Some(key),
             Deed::Keep(..) | Deed::Remove(..) | Deed::Forget(_) => None,
         }
+    }
+    /// Whether it is done with this draft.
+    pub fn needs(&self, draft: &Path) -> bool {
+        matches!(self, Deed::Show(path, _) | Deed::Keep(path, _) if path == draft)
     }
     /// The file of this key goes away if it is still this one.
     pub fn remove(key: &str, stamp: Stamp) -> Deed {
@@ -117,13 +94,17 @@ impl Vault {
             None => folder.join(format!("{OWN_PREFIX}drafts")),
         };
         fs::create_dir_all(&drafts)?;
-        Ok(Vault { folder: folder.to_owned(), blobs, drafts })
+        let near = own.join("drafts");
+        fs::create_dir_all(&near)?;
+        Ok(Vault { folder: folder.to_owned(), blobs, drafts, near })
     }
 
     /// Removes drafts that nobody writes any more. Only while nobody writes.
     pub fn clear_drafts(&self) -> io::Result<()> {
-        for entry in fs::read_dir(&self.drafts)? {
-            fs::remove_file(entry?.path())?;
+        for folder in [&self.drafts, &self.near] {
+            for entry in fs::read_dir(folder)? {
+                fs::remove_file(entry?.path())?;
+            }
         }
         Ok(())
     }
@@ -153,24 +134,34 @@ impl Vault {
 
     /// Begins a draft; `number` tells it from others.
     pub fn draft(&self, number: u64) -> io::Result<Draft> {
-        let path = self.drafts.join(format!("{number:016x}"));
-        let open = || File::options().read(true).write(true).create_new(true).open(&path);
-        let file = match open() {
-            // Somebody tidied up.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                fs::create_dir_all(&self.drafts)?;
-                open()?
-            }
-            opened => opened?,
-        };
-        Ok(Draft { file, path })
+        Draft::begin(&self.drafts, number)
     }
 
-    /// A draft with the content of this file as it is now; shared with it where the file system can do that.
-    pub fn copy(&self, from: &mut File, number: u64) -> io::Result<Draft> {
-        let mut draft = self.draft(number)?;
-        io::copy(from, &mut draft.file)?;
+    /// A draft of a content to be kept, with what this file holds now; shared with it where the file system can do that.
+    pub fn copy(&self, from: File, number: u64) -> io::Result<Draft> {
+        Draft::begin(&self.near, number)?.with(from)
+    }
+
+    /// A draft of an object with what this file holds.
+    pub fn bring(&self, from: File, number: u64) -> io::Result<Draft> {
+        let draft = self.draft(number)?.with(from)?;
+        seal(&draft.file)?;
         Ok(draft)
+    }
+
+    /// The draft, where it can be moved to the contents that are kept.
+    pub fn near(&self, mut draft: Draft, number: u64) -> io::Result<Draft> {
+        self.move_near(&mut draft, number)?;
+        Ok(draft)
+    }
+
+    /// The same.
+    pub fn move_near(&self, draft: &mut Draft, number: u64) -> io::Result<()> {
+        let is_near = self.near == self.drafts || draft.path.starts_with(&self.near);
+        if !is_near {
+            *draft = self.copy(File::open(&draft.path)?, number)?;
+        }
+        Ok(())
     }
 
     /// A second name for the file of this key, if it is still this one: so its content stays when the key gets another.
@@ -187,7 +178,7 @@ impl Vault {
                 return None;
             }
         };
-        let draft = Draft { file, path };
+        let draft = Draft::at(path, file);
         (draft.stamp().ok()? == stamp).then_some(draft)
     }
 
@@ -223,8 +214,55 @@ impl Vault {
             Ok(Kind::Folder) if !empty(&target, name) => {
                 Ok(Room::Nowhere(format!("{key} is a folder there")))
             }
-            _ => Ok(Room::Folder),
+            Ok(Kind::Link | Kind::Special) => {
+                Ok(Room::Nowhere(format!("{key} is a link there, or a fifo, socket or device")))
+            }
+            _ => {
+                // A move that must fail is better known before anything is told.
+                let may = AccessFlags::W_OK | AccessFlags::X_OK;
+                faccessat(&target, ".", may, AtFlags::AT_EACCESS)?;
+                Ok(Room::Folder)
+            }
         }
+    }
+
+    /// Whether there is a file anywhere in the folder that could be an object.
+    pub fn holds_files(&self, ignore: &[String]) -> io::Result<bool> {
+        let mut folders = match platform::open_root(&self.folder) {
+            Ok(root) => vec![root],
+            Err(Errno::ENOENT) => return Ok(false),
+            Err(errno) => return Err(errno.into()),
+        };
+        while let Some(folder) = folders.pop() {
+            let mut below = Vec::new();
+            let mut names = Vec::new();
+            platform::list(folder.try_clone()?, |name, _| names.push(name.to_owned()))?;
+            for name in names {
+                let Some(text) = name.to_str() else { continue };
+                match platform::stat(&folder, text).map(|stat| platform::kind_of(&stat)) {
+                    _ if is_ignored(ignore, text) => {}
+                    Ok(Kind::File) => return Ok(true),
+                    Ok(Kind::Folder) => below.extend(platform::open_folder(&folder, text)),
+                    _ => {}
+                }
+            }
+            folders.extend(below);
+        }
+        Ok(false)
+    }
+
+    /// Removes the folder and the folders in it, as far as there is nothing in them.
+    pub fn remove_empty(&self) {
+        fn remove(folder: &Path) {
+            for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    remove(&entry.path());
+                }
+            }
+            // What has something in it stays.
+            fs::remove_dir(folder).ok();
+        }
+        remove(&self.folder);
     }
 
     /// Does it. An error is that of the system.

@@ -1,6 +1,6 @@
 //! The worker of one bucket: takes hints and suspects, looks, judges, and emits what happened.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,6 +17,7 @@ use super::later::{Later, Wait};
 use super::look::{Depth, Eye, now_nanos, stamp_of};
 use super::means::{Means, means};
 use super::order::Order;
+use super::ours::Ours;
 use super::platform;
 use super::say::Said;
 use super::survey::{End, Report, Surveyor};
@@ -67,6 +68,14 @@ pub(super) struct Worker {
     pub large: JoinSet<(Item, Sight)>,
     /// Large files being read, with what was hinted meanwhile.
     pub reading: HashMap<String, Option<Hint>>,
+    /// Large files that an order waits for, and the orders.
+    pub asked_for: HashSet<String>,
+    /// See above.
+    pub waiting: HashMap<String, Vec<Order>>,
+    /// What we wrote ourselves a moment ago.
+    pub ours: Ours,
+    /// The moment of the last sequencer, and how many were given out in it.
+    pub moment: (Sequencer, u16),
     pub said: Said,
     /// The number of the deed that was written down last.
     pub last_deed: i64,
@@ -91,10 +100,16 @@ pub async fn run(bucket: Arc<Bucket>, stop: CancellationToken) -> Result<(), Sou
     let orders = worker.bucket.clone();
     let mut orders = orders.orders.1.lock().await;
     worker.begin().await?;
-    tokio::select! {
+    let ended = tokio::select! {
         () = stop.cancelled() => Ok(()),
         ended = worker.work(hints, reports, &mut orders) => ended,
+    };
+    if ended.is_ok() {
+        // Nobody comes after it: whoever waits hears so.
+        orders.close();
+        while orders.try_recv().is_ok() {}
     }
+    ended
 }
 
 impl Worker {
@@ -128,6 +143,10 @@ impl Worker {
             floor: Sequencer::default(),
             large: JoinSet::new(),
             reading: HashMap::new(),
+            asked_for: HashSet::new(),
+            waiting: HashMap::new(),
+            ours: Ours::default(),
+            moment: Default::default(),
             said,
             last_deed: 0,
             deeds_done: Vec::new(),
@@ -341,11 +360,12 @@ impl Worker {
             other => other,
         };
         self.conclude_all(vec![item], vec![sight]).await?;
-        match hinted {
-            Some(hint) => {
-                let item = self.item(key, hint);
-                self.settle(vec![item], Depth::Small).await
-            }
+        if let Some(hint) = hinted {
+            let item = self.item(key.clone(), hint);
+            self.settle(vec![item], Depth::Small).await?;
+        }
+        match self.waiting.remove(&key) {
+            Some(orders) => self.take_orders(orders).await,
             None => Ok(()),
         }
     }

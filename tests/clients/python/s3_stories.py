@@ -3,6 +3,7 @@
 Each one asserts what AWS would answer. FOLDER is the project folder of the dropwire at ENDPOINT; the bucket `uploads`
 is its folder `buckets/uploads`.
 """
+import base64
 import concurrent.futures
 import hashlib
 import io
@@ -12,6 +13,7 @@ import re
 import sys
 import urllib.error
 import urllib.request
+import zlib
 
 import boto3
 import botocore.config
@@ -31,6 +33,14 @@ def refused(code, call, **asked):
         assert error.response["Error"]["Code"] == code, error
         return error.response
     raise AssertionError("%s was not refused with %s" % (asked, code))
+
+
+def raw(content):
+    return zlib.crc32(content).to_bytes(4, "big")
+
+
+def checksum(content):
+    return base64.b64encode(raw(content)).decode()
 
 
 def files(s3):
@@ -110,9 +120,27 @@ def parts(s3):
             MultipartUpload={"Parts": [{"PartNumber": 3, "ETag": small}]}, **by)
     second = {"Parts": both["Parts"][1:]}
     refused("InvalidRequest", s3.complete_multipart_upload, MultipartUpload=second, MpuObjectSize=11, **by)
-    s3.complete_multipart_upload(MultipartUpload=second, MpuObjectSize=10, **by)
+    done = s3.complete_multipart_upload(MultipartUpload=second, MpuObjectSize=10, **by)
+    # Whoever did not hear the answer gets it once more.
+    again = s3.complete_multipart_upload(MultipartUpload=second, **by)
+    assert (again["ETag"], again["Location"]) == (done["ETag"], done["Location"]), again
     assert (FOLDER / "buckets/uploads/m").read_bytes() == big[:10]
     refused("NoSuchUpload", s3.abort_multipart_upload, **by)
+    refused("NoSuchUpload", s3.upload_part, PartNumber=1, Body=b"x", **by)
+    # Who completes an upload may say which checksum the whole has.
+    for kind, said in (("FULL_OBJECT", checksum(big[:12])), ("COMPOSITE", checksum(raw(big[:12])) + "-1")):
+        upload = s3.create_multipart_upload(Bucket="uploads", Key="s", ChecksumAlgorithm="CRC32", ChecksumType=kind)
+        by = {"Bucket": "uploads", "Key": "s", "UploadId": upload["UploadId"]}
+        part = s3.upload_part(PartNumber=1, Body=big[:12], ChecksumAlgorithm="CRC32", **by)
+        by["MultipartUpload"] = {"Parts": [{"PartNumber": 1, "ETag": part["ETag"]}]}
+        refused("BadDigest", s3.complete_multipart_upload, ChecksumCRC32="AAAAAA==", **by)
+        other = "FULL_OBJECT" if kind == "COMPOSITE" else "COMPOSITE"
+        refused("InvalidRequest", s3.complete_multipart_upload, ChecksumType=other, **by)
+        assert s3.complete_multipart_upload(ChecksumCRC32=said, ChecksumType=kind, **by)["ChecksumCRC32"] == said
+    for size in (0, 1, 64 << 10, (64 << 10) + 1, (1 << 20) - 1, 1 << 20, (3 << 20) + 17):
+        s3.put_object(Bucket="uploads", Key="size", Body=big[:size])
+        assert (FOLDER / "buckets/uploads/size").read_bytes() == big[:size], size
+        assert s3.get_object(Bucket="uploads", Key="size")["Body"].read() == big[:size], size
     assert "Uploads" not in s3.list_multipart_uploads(Bucket="uploads")
 
 
@@ -137,6 +165,16 @@ def buckets(s3):
     assert s3.get_object(Bucket="made", Key="k")["Body"].read() == b"two"
     s3.put_object_tagging(Bucket="made", Key="k", Tagging={"TagSet": [{"Key": "x", "Value": "y"}]})
     assert s3.get_object_tagging(Bucket="made", Key="k")["TagSet"] == [{"Key": "x", "Value": "y"}]
+    s3.delete_object_tagging(Bucket="made", Key="k")
+    # Of a file that people dropped nothing is known; so it is again when its tags are gone.
+    (FOLDER / "buckets/uploads/dropped").write_text("x")
+    s3.put_object_tagging(Bucket="uploads", Key="dropped", Tagging={"TagSet": [{"Key": "x", "Value": "y"}]})
+    s3.delete_object_tagging(Bucket="uploads", Key="dropped")
+    assert s3.get_object_tagging(Bucket="uploads", Key="dropped")["TagSet"] == []
+    assert "dropped" in [one["Key"] for one in s3.list_objects_v2(Bucket="uploads")["Contents"]]
+    s3.delete_object(Bucket="uploads", Key="dropped")
+    refused("PreconditionFailed", s3.delete_object, Bucket="made", Key="k", VersionId="null",
+            IfMatch=s3.head_object(Bucket="made", Key="k")["ETag"])
     s3.put_object_acl(Bucket="made", Key="k", ACL="public-read")
     assert len(s3.get_object_acl(Bucket="made", Key="k")["Grants"]) == 2
     refused("AccessDenied", s3.get_object, Bucket="made", Key="k",
@@ -149,18 +187,143 @@ def buckets(s3):
     assert gone["Errors"][0]["Code"] == "PreconditionFailed", gone
     s3.delete_objects(Bucket="uploads", Delete={"Objects": [{"Key": "cold", "Size": 1}]})
     refused("NotImplemented", s3.create_bucket, Bucket="locked", ObjectLockEnabledForBucket=True)
+    refused("NotImplemented", s3.create_bucket, Bucket="locked", ObjectOwnership="BucketOwnerEnforced")
     refused("NoSuchLifecycleConfiguration", s3.get_bucket_lifecycle_configuration, Bucket="made")
     refused("NotImplemented", s3.get_bucket_policy, Bucket="made")
     refused("NoSuchBucket", s3.list_objects_v2, Bucket="nobody")
     refused("BucketNotEmpty", s3.delete_bucket, Bucket="made")
     for one in s3.list_object_versions(Bucket="made")["Versions"]:
         s3.delete_object(Bucket="made", Key="k", VersionId=one["VersionId"])
+    (FOLDER / "buckets/made/a/b").mkdir(parents=True)
+    (FOLDER / "buckets/made/a/b/c").write_text("just dropped")
+    refused("BucketNotEmpty", s3.delete_bucket, Bucket="made")
+    s3.delete_object(Bucket="made", Key="a/b/c", VersionId="null")
+    for one in s3.list_object_versions(Bucket="made").get("Versions", []):
+        s3.delete_object(Bucket="made", Key=one["Key"], VersionId=one["VersionId"])
     s3.delete_bucket(Bucket="made")
     assert not (FOLDER / "buckets/made").exists()
     gone = s3.delete_objects(Bucket="uploads", Delete={"Objects": [{"Key": "from"}, {"Key": "never"}]})
     assert [one["Key"] for one in gone["Deleted"]] == ["from", "never"], gone
     # The wiring file declares it.
     refused("AccessDenied", s3.delete_bucket, Bucket="uploads")
+
+
+def copies(s3):
+    """What a copy takes over, and from where."""
+    s3.put_object(Bucket="uploads", Key="from", Body=b"from", ContentType="text/plain", WebsiteRedirectLocation="/old")
+    source = {"Bucket": "uploads", "Key": "from"}
+    s3.copy_object(Bucket="uploads", Key="to", CopySource=source)
+    to = s3.head_object(Bucket="uploads", Key="to")
+    assert to["ContentType"] == "text/plain" and "WebsiteRedirectLocation" not in to, to
+    s3.copy_object(Bucket="uploads", Key="from", CopySource=source, WebsiteRedirectLocation="/new")
+    assert s3.head_object(Bucket="uploads", Key="from")["WebsiteRedirectLocation"] == "/new"
+    secret = {"SSECustomerAlgorithm": "AES256", "SSECustomerKey": "k" * 32}
+    for call in (s3.get_object, s3.head_object):
+        code = "InvalidRequest" if call == s3.get_object else "400"
+        refused(code, call, Bucket="uploads", Key="to", **secret)
+    refused("NotImplemented", s3.put_object, Bucket="uploads", Key="secret", Body=b"x", **secret)
+    refused("InvalidRequest", s3.copy_object, Bucket="uploads", Key="secret", CopySource=source,
+            CopySourceSSECustomerAlgorithm="AES256", CopySourceSSECustomerKey="k" * 32)
+    s3.put_bucket_versioning(Bucket="uploads", VersioningConfiguration={"Status": "Enabled"})
+    version = s3.put_object(Bucket="uploads", Key="from", Body=b"x")["VersionId"]
+    rule = {"ID": "r", "Status": "Enabled", "Filter": {"Prefix": ""}, "Expiration": {"Days": 3},
+            "AbortIncompleteMultipartUpload": {"DaysAfterInitiation": 2}}
+    s3.put_bucket_lifecycle_configuration(Bucket="uploads", LifecycleConfiguration={"Rules": [rule]})
+    upload = s3.create_multipart_upload(Bucket="uploads", Key="parts")
+    assert upload["AbortRuleId"] == "r" and upload["AbortDate"], upload
+    by = {"Bucket": "uploads", "Key": "parts", "UploadId": upload["UploadId"]}
+    assert s3.list_parts(**by)["AbortDate"] == upload["AbortDate"]
+    part = s3.upload_part_copy(PartNumber=1, CopySource=source, **by)
+    assert part["CopySourceVersionId"] == version, part
+    # Only what is current will expire.
+    assert "Expiration" in s3.head_object(Bucket="uploads", Key="from", VersionId=version)
+    s3.put_object(Bucket="uploads", Key="from", Body=b"y")
+    assert "Expiration" not in s3.head_object(Bucket="uploads", Key="from", VersionId=version)
+
+
+def markers(s3):
+    """What is said of objects that are marked as deleted, and of those that are not there."""
+    s3.put_bucket_versioning(Bucket="uploads", VersioningConfiguration={"Status": "Enabled"})
+    first = s3.put_object(Bucket="uploads", Key="k", Body=b"x")["VersionId"]
+    marker = s3.delete_object(Bucket="uploads", Key="k")["VersionId"]
+    tags = {"TagSet": [{"Key": "a", "Value": "b"}]}
+    key = {"Bucket": "uploads", "Key": "k"}
+    for named in ({}, {"VersionId": marker}):
+        said = refused("MethodNotAllowed", s3.put_object_tagging, Tagging=tags, **key, **named)
+        assert said["ResponseMetadata"]["HTTPHeaders"]["x-amz-delete-marker"] == "true", said
+        refused("MethodNotAllowed", s3.delete_object_tagging, **key, **named)
+        refused("MethodNotAllowed", s3.put_object_acl, ACL="public-read", **key, **named)
+        code = "MethodNotAllowed" if named else "NoSuchKey"
+        refused(code, s3.get_object_tagging, **key, **named)
+        refused(code, s3.get_object_acl, **key, **named)
+        refused(code, s3.get_object, **key, **named)
+    s3.put_object_tagging(Tagging=tags, VersionId=first, **key)
+    s3.delete_object(VersionId=first, **key)
+    refused("NoSuchVersion", s3.put_object_tagging, Tagging=tags, VersionId=first, **key)
+    refused("NoSuchVersion", s3.get_object_tagging, VersionId=first, **key)
+    refused("NoSuchKey", s3.put_object_tagging, Tagging=tags, Bucket="uploads", Key="never")
+    s3.put_object(Bucket="uploads", Key="empty", Body=b"")
+    empty = s3.get_object(Bucket="uploads", Key="empty", PartNumber=1)
+    assert (empty["ResponseMetadata"]["HTTPStatusCode"], empty["Body"].read()) == (200, b""), empty
+    assert "ContentRange" not in empty, empty
+    refused("InvalidRequest", s3.get_object, Bucket="uploads", Key="empty", PartNumber=1, Range="bytes=0-1")
+
+
+def deletions(s3):
+    """Objects that go only if they are the right ones."""
+    written = s3.put_object(Bucket="uploads", Key="k", Body=b"12345")
+    modified = s3.head_object(Bucket="uploads", Key="k")["LastModified"]
+    long_ago = modified.replace(year=1999)
+    key = {"Bucket": "uploads", "Key": "k"}
+    refused("PreconditionFailed", s3.delete_object, IfMatchSize=4, **key)
+    refused("PreconditionFailed", s3.delete_object, IfMatchSize=5, IfMatchLastModifiedTime=long_ago, **key)
+    refused("PreconditionFailed", s3.delete_object, IfMatchSize=5, IfMatch='"x"', **key)
+    s3.delete_object(IfMatchSize=5, IfMatchLastModifiedTime=modified, IfMatch=written["ETag"], **key)
+    refused("NoSuchKey", s3.delete_object, IfMatchSize=5, **key)
+    refused("NoSuchKey", s3.get_object, **key)
+    s3.put_object(Body=b"x", **key)
+    gone = s3.delete_objects(Bucket="uploads", Delete={"Objects": [{"Key": "x" * 1025}, {"Key": "k"}]})
+    assert [one["Code"] for one in gone["Errors"]] == ["KeyTooLongError"], gone
+    assert [one["Key"] for one in gone["Deleted"]] == ["k"], gone
+    body = b"<Delete><Object><Key>k</Key></Object></Delete>"
+    try:
+        urllib.request.urlopen(urllib.request.Request(ENDPOINT + "/uploads?delete", data=body, method="POST"))
+        raise AssertionError("what nobody vouches for was done")
+    except urllib.error.HTTPError as error:
+        assert error.code == 400 and b"Content-MD5" in error.read()
+
+
+def posted(fields, content, filename="x"):
+    """The status of a form, and what is said of it."""
+    lines = [b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (name.encode(), value.encode())
+             for name, value in fields.items()]
+    lines.append(b'--b\r\nContent-Disposition: form-data; name="file"; filename="%s"\r\n\r\n%s\r\n--b--\r\n'
+                 % (filename.encode(), content))
+    request = urllib.request.Request(ENDPOINT + "/uploads", data=b"".join(lines), method="POST",
+                                     headers={"Content-Type": "multipart/form-data; boundary=b"})
+    try:
+        return urllib.request.urlopen(request).status, ""
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+def forms(s3):
+    """What the forms of web pages say beside their file."""
+    tagging = "<Tagging><TagSet><Tag><Key>a</Key><Value>b</Value></Tag></TagSet></Tagging>"
+    content = os.urandom(3 << 20)
+    said = {"key": "k", "tagging": tagging, "x-amz-checksum-crc32": checksum(content)}
+    assert posted(said, content) == (204, "")
+    assert (FOLDER / "buckets/uploads/k").read_bytes() == content
+    assert s3.get_object_tagging(Bucket="uploads", Key="k")["TagSet"] == [{"Key": "a", "Value": "b"}]
+    head = s3.head_object(Bucket="uploads", Key="k", ChecksumMode="ENABLED")
+    assert head["ChecksumCRC32"] == checksum(content), head
+    for wrong, code in (({"x-amz-checksum-crc32": checksum(b"x")}, "BadDigest"),
+                        ({"x-amz-checksum-crc32": "?"}, "InvalidRequest"),
+                        ({"tagging": "<Tagging>"}, "MalformedXML"),
+                        ({"key": "a\0b"}, "InvalidArgument")):
+        status, text = posted({"key": "bad", **wrong}, b"content")
+        assert status == 400 and "<Code>%s</Code>" % code in text, (wrong, text)
+    refused("404", s3.head_object, Bucket="uploads", Key="bad")
 
 
 def signed(s3):
@@ -179,15 +342,7 @@ def signed(s3):
         assert error.code == 403 and b"Request has expired" in error.read()
     post = s3.generate_presigned_post("uploads", "post-${filename}", Conditions=[["content-length-range", 1, 3]])
     for content, status in ((b"abc", 204), (b"abcd", 400)):
-        lines = [b'--b\r\nContent-Disposition: form-data; name="%s"\r\n\r\n%s\r\n' % (name.encode(), value.encode())
-                 for name, value in post["fields"].items()]
-        lines.append(b'--b\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n%s\r\n--b--\r\n' % content)
-        request = urllib.request.Request(post["url"], data=b"".join(lines), method="POST",
-                                         headers={"Content-Type": "multipart/form-data; boundary=b"})
-        try:
-            found = urllib.request.urlopen(request).status
-        except urllib.error.HTTPError as error:
-            found = error.code
+        found, _ = posted(post["fields"], content)
         assert found == status, (content, found)
     assert (FOLDER / "buckets/uploads/post-x").read_bytes() == b"abc"
     page = {"Origin": "https://shop.example"}

@@ -106,6 +106,46 @@ pub fn of_put(headers: &HeaderMap, key: &str, etag: Option<&str>) -> Result<(), 
     }
 }
 
+/// What DeleteObject wants of an object beside its entity tag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Likeness {
+    /// It was written then.
+    modified: Option<Timestamp>,
+    /// It has as many bytes.
+    size: Option<u64>,
+}
+
+impl Likeness {
+    /// Whether an object of so many bytes, written then, is the one.
+    pub fn check(&self, size: u64, modified: Timestamp) -> Result<(), AwsError> {
+        if self.modified.is_some_and(|then| then.as_seconds() != modified.as_seconds()) {
+            return Err(errors::precondition_failed(MODIFIED));
+        }
+        match self.size {
+            Some(wanted) if wanted != size => Err(errors::precondition_failed(SIZE)),
+            _ => Ok(()),
+        }
+    }
+}
+
+const MODIFIED: &str = "x-amz-if-match-last-modified-time";
+const SIZE: &str = "x-amz-if-match-size";
+
+/// For DeleteObject; None if it wants nothing. What cannot be read is refused: without it everything would go.
+pub fn of_delete(headers: &HeaderMap) -> Result<Option<Likeness>, AwsError> {
+    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+    let refused = |name: &'static str| {
+        move |value: &str| {
+            errors::invalid_argument(format!("Value for {name} header is invalid."), name, value)
+        }
+    };
+    let date = |value: &str| dates::read(value).or_else(|| Timestamp::parse(value));
+    let modified = text(MODIFIED).map(|value| date(value).ok_or_else(|| refused(MODIFIED)(value)));
+    let size = text(SIZE).map(|value| value.parse().map_err(|_| refused(SIZE)(value)));
+    let likeness = Likeness { modified: modified.transpose()?, size: size.transpose()? };
+    Ok(Some(likeness).filter(|likeness| likeness.modified.is_some() || likeness.size.is_some()))
+}
+
 /// The first byte and the one after the last. None for the whole object: no range, one that is none, or several.
 pub fn range(header: Option<&str>, size: u64) -> Result<Option<std::ops::Range<u64>>, AwsError> {
     let Some(text) = header else { return Ok(None) };
@@ -221,6 +261,23 @@ mod tests {
         check(&[("if-match", "\"x\"")], None, "404");
         check(&[("if-match", "*")], Some("e"), "501");
         check(&[("if-match", "e"), ("if-none-match", "*")], None, "501");
+    }
+
+    #[test]
+    fn deletions_may_want_a_time_and_a_size() {
+        let check = |pairs: &[(&'static str, &'static str)], expected: &str| {
+            let written = dates::read(THEN).expect("a date");
+            let asked = of_delete(&headers(pairs));
+            let done = asked.and_then(|asked| asked.map_or(Ok(()), |likeness| likeness.check(5, written)));
+            assert_eq!(said(done), expected, "{pairs:?}");
+        };
+        check(&[], "200");
+        check(&[(SIZE, "5"), (MODIFIED, THEN)], "200");
+        check(&[(SIZE, "6")], "412 x-amz-if-match-size");
+        check(&[(SIZE, "5"), (MODIFIED, BEFORE)], "412 x-amz-if-match-last-modified-time");
+        check(&[(MODIFIED, "1994-11-06T08:49:37Z")], "200");
+        check(&[(SIZE, "many")], "400");
+        check(&[(MODIFIED, "nonsense")], "400");
     }
 
     #[test]

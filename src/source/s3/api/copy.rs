@@ -1,5 +1,7 @@
 //! What a copy is a copy of, and what it takes over. Pure.
 
+use std::collections::BTreeMap;
+
 use http::HeaderMap;
 
 use super::errors;
@@ -74,6 +76,20 @@ fn directive(headers: &HeaderMap, name: &str, unknown: &str) -> Result<Directive
     }
 }
 
+/// The headers of a copy that takes over its source's. Where a website sends its visitors is never taken over.
+pub fn taken_over(source: Headers, asked: &Headers) -> Headers {
+    let redirect = "x-amz-website-redirect-location";
+    let mut headers = source;
+    match asked.get(redirect) {
+        Some(to) => headers.insert(redirect.to_owned(), to.clone()),
+        None => headers.remove(redirect),
+    };
+    headers
+}
+
+/// What is kept of headers, by their names.
+type Headers = BTreeMap<String, String>;
+
 /// 400: a copy onto itself that changes nothing.
 pub fn changes_nothing() -> AwsError {
     errors::invalid_request(
@@ -93,6 +109,19 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn everything_is_taken_over_but_the_redirect() {
+        let headers = |pairs: &[(&str, &str)]| -> Headers {
+            pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+        };
+        let redirect = "x-amz-website-redirect-location";
+        let source = headers(&[("content-type", "text/plain"), (redirect, "/old")]);
+        let kept = headers(&[("content-type", "text/plain")]);
+        assert_eq!(taken_over(source.clone(), &headers(&[("content-type", "image/png")])), kept);
+        let moved = headers(&[("content-type", "text/plain"), (redirect, "/new")]);
+        assert_eq!(taken_over(source, &headers(&[(redirect, "/new")])), moved);
+    }
 
     #[test]
     fn sources_have_a_bucket_and_a_key() {

@@ -101,7 +101,7 @@ pub fn document_of(rules: &[Rule]) -> String {
 }
 
 /// What an answer gets in addition.
-type Added = Vec<(&'static str, String)>;
+pub type Added = Vec<(&'static str, String)>;
 
 /// What a preflight hears. `rules` is None for a bucket without them; the resource is `BUCKET` or `OBJECT`.
 pub fn preflight(rules: Option<&[Rule]>, headers: &HeaderMap, resource: &str) -> Result<Added, AwsError> {

@@ -9,6 +9,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::errors;
+use super::tags::{self, Tag};
 use crate::aws::AwsError;
 
 /// Bytes before the content of the file.
@@ -212,12 +213,20 @@ impl Fields {
         };
         let name = self.filename.rsplit(['/', '\\']).next().unwrap_or_default();
         let key = key.replace("${filename}", name);
-        let max = super::route::KEY_MAX;
-        match key.len() {
-            0 => Err(errors::invalid_argument("User key must have a length greater than 0.", "key", "")),
-            size if size > max => Err(errors::key_too_long(size, max)),
-            _ => Ok(key),
-        }
+        match key.as_str() {
+            "" => Err(errors::invalid_argument("User key must have a length greater than 0.", "key", "")),
+            // No address could name it.
+            key if key.contains('\0') => {
+                Err(errors::invalid_argument("The specified key is not valid.", "key", key))
+            }
+            key => super::route::check_length(key),
+        }?;
+        Ok(key)
+    }
+
+    /// The tags that the form gives, if it does: a document, which no header could carry.
+    pub fn tags(&self) -> Result<Option<Vec<Tag>>, AwsError> {
+        self.get("tagging").map(|text| tags::read(text.as_bytes(), tags::Of::Object)).transpose()
     }
 
     /// The fields that say what headers of PutObject would say, as such headers.

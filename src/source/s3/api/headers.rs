@@ -1,12 +1,16 @@
 //! What a writer's headers say about an object, and what a reader's answer says again. Pure.
 
+use std::borrow::Cow;
+
 use base64::Engine;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::acl::{self, Owner};
 use super::meta::Meta;
-use super::{errors, tags};
+use super::operation::Operation;
+use super::{errors, refused, tags};
 use crate::aws::AwsError;
+use crate::aws::checksum::Algorithm;
 
 /// What an object is that nobody has said anything of.
 pub const CONTENT_TYPE: &str = "binary/octet-stream";
@@ -32,17 +36,6 @@ const CLASSES: [&str; 8] = [
     "DEEP_ARCHIVE",
     "GLACIER_IR",
 ];
-/// Headers whose meaning we would have to ignore.
-const NOT_BUILT: [&str; 8] = [
-    "x-amz-server-side-encryption-customer-algorithm",
-    "x-amz-server-side-encryption-customer-key",
-    "x-amz-server-side-encryption-aws-kms-key-id",
-    "x-amz-object-lock-mode",
-    "x-amz-object-lock-retain-until-date",
-    "x-amz-object-lock-legal-hold",
-    "x-amz-object-lock-event-hold",
-    "x-amz-write-offset-bytes",
-];
 /// The parameters of a query that replace headers of the answer.
 const OVERRIDES: [(&str, &str); 6] = [
     ("response-content-type", "content-type"),
@@ -55,9 +48,7 @@ const OVERRIDES: [(&str, &str); 6] = [
 
 /// What the headers of PutObject, CreateMultipartUpload, or of a copy that replaces everything, say.
 pub fn of_put(headers: &HeaderMap, owner: &Owner) -> Result<Meta, AwsError> {
-    if let Some(name) = NOT_BUILT.iter().find(|name| headers.contains_key(**name)) {
-        return Err(errors::header_not_built(name));
-    }
+    refused::of_write(headers)?;
     let mut meta = Meta { user: user(headers)?, ..Meta::default() };
     for name in KEPT {
         if let Some(value) = headers.get(name).map(text) {
@@ -84,6 +75,33 @@ pub fn of_put(headers: &HeaderMap, owner: &Owner) -> Result<Meta, AwsError> {
     }
     meta.grants = acl::of_headers(headers, owner)?;
     Ok(meta)
+}
+
+/// The headers that speak of the document that a request carries. The checksums of CompleteMultipartUpload are the
+/// object's.
+pub fn of_document(operation: Operation, headers: &HeaderMap) -> Cow<'_, HeaderMap> {
+    let is_object = |name: &HeaderName| name.as_str().starts_with("x-amz-checksum-");
+    match operation {
+        Operation::CompleteMultipartUpload if headers.keys().any(is_object) => {
+            let others = headers.iter().filter(|(name, _)| !is_object(name));
+            Cow::Owned(others.map(|(name, value)| (name.clone(), value.clone())).collect())
+        }
+        _ => Cow::Borrowed(headers),
+    }
+}
+
+/// 400 for a request that has to say how its body can be checked, and does not.
+pub fn must_vouch(headers: &HeaderMap) -> Result<(), AwsError> {
+    let vouches = |name: &HeaderName| {
+        let name = name.as_str();
+        ["content-md5", "x-amz-trailer"].contains(&name) || Algorithm::of_header(name).is_some()
+    };
+    match headers.keys().any(vouches) {
+        true => Ok(()),
+        false => Err(errors::invalid_request(
+            "Missing required header for this request: Content-MD5 OR x-amz-checksum-*",
+        )),
+    }
 }
 
 /// The user's own, names in lower case. Values that come more than once are joined.
@@ -191,8 +209,6 @@ pub fn attributes(headers: &HeaderMap) -> Result<Vec<&'static str>, AwsError> {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderName;
-
     use super::*;
 
     fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
@@ -254,6 +270,29 @@ mod tests {
         assert_eq!(told, expected);
         let query = crate::aws::query_of("response-content-type=a%2Fb&versionId=1");
         assert_eq!(overrides(&query), [("content-type", "a/b".to_owned())]);
+    }
+
+    #[test]
+    fn the_checksums_of_a_completion_are_not_those_of_its_document() {
+        let check = |operation: Operation, expected: &str| {
+            let said = headers(&[("x-amz-checksum-crc32", "a"), ("content-md5", "b")]);
+            let kept: Vec<_> = of_document(operation, &said).keys().map(ToString::to_string).collect();
+            assert_eq!(kept.join(" "), expected);
+        };
+        check(Operation::CompleteMultipartUpload, "content-md5");
+        check(Operation::DeleteObjects, "x-amz-checksum-crc32 content-md5");
+    }
+
+    #[test]
+    fn bodies_are_vouched_for() {
+        let check = |name: &'static str, expected: bool| {
+            assert_eq!(must_vouch(&headers(&[(name, "a")])).is_ok(), expected, "{name}");
+        };
+        check("content-md5", true);
+        check("x-amz-checksum-sha256", true);
+        check("x-amz-trailer", true);
+        check("x-amz-checksum-type", false);
+        check("content-length", false);
     }
 
     #[test]

@@ -36,6 +36,9 @@ pub struct Meta {
     /// The parts of an upload in parts; empty for what came in one piece.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<MetaPart>,
+    /// The id of the upload in parts that it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upload: Option<String>,
 }
 
 impl Meta {

@@ -18,6 +18,8 @@ pub mod meta;
 pub mod names;
 pub mod notification;
 pub mod operation;
+pub mod refused;
 pub mod route;
 pub mod tags;
+pub mod whole;
 pub mod xml;

@@ -8,6 +8,7 @@ use super::errors;
 use super::xml::read::{Element, document};
 use super::xml::write::Document;
 use crate::aws::AwsError;
+use crate::clock::Timestamp;
 use crate::config::s3_events;
 
 const ID_MAX: usize = 255;
@@ -123,6 +124,12 @@ impl Configuration {
         Ok(Configuration { notifications, event_bridge: root.child("EventBridgeConfiguration").is_some() })
     }
 
+    /// The ARNs of the topics that are notified, each once.
+    pub fn topics(&self) -> BTreeSet<&str> {
+        let topics = self.notifications.iter().filter(|one| one.kind == Kind::Topic);
+        topics.map(|one| one.arn.as_str()).collect()
+    }
+
     /// The document.
     pub fn document(&self) -> String {
         Document::of("NotificationConfiguration", |xml| {
@@ -141,6 +148,26 @@ impl Configuration {
                 xml.within("EventBridgeConfiguration", |_| {});
             }
         })
+    }
+}
+
+/// What a topic hears when it is set as a target (semantics: TestEvent).
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct TestEvent<'a> {
+    service: &'static str,
+    event: &'static str,
+    time: String,
+    bucket: &'a str,
+    request_id: &'a str,
+    host_id: &'a str,
+}
+
+impl<'a> TestEvent<'a> {
+    /// That of the call that set it: what its answer has as `x-amz-request-id` and `x-amz-id-2`.
+    pub fn new(bucket: &'a str, at: Timestamp, (request_id, host_id): (&'a str, &'a str)) -> TestEvent<'a> {
+        let (service, event) = ("Amazon S3", "s3:TestEvent");
+        TestEvent { service, event, time: at.iso_millis(), bucket, request_id, host_id }
     }
 }
 

@@ -99,3 +99,11 @@ fn overlapping_ones_are_refused() {
     both(&[("prefix", "a"), ("suffix", ".jpg")], &[("prefix", "a"), ("suffix", ".png")], "fine");
     check(&(function(CREATED, &[]) + &function("s3:ObjectRemoved:*", &[])), "fine");
 }
+
+#[test]
+fn topics_are_told_that_they_are_targets() {
+    let at = Timestamp::parse("2014-10-13T15:57:02.089Z").expect("a time");
+    let told = serde_json::to_string(&TestEvent::new("bucketname", at, ("5582815E1AEA5ADF", "8cLe+A=")));
+    let expected = r#"{"Service":"Amazon S3","Event":"s3:TestEvent","Time":"2014-10-13T15:57:02.089Z","Bucket":"bucketname","RequestId":"5582815E1AEA5ADF","HostId":"8cLe+A="}"#;
+    assert_eq!(told.ok().as_deref(), Some(expected));
+}

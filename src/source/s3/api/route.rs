@@ -1,7 +1,7 @@
 //! Which operation of S3 a request asks for, and on what: its method, host, path, query and headers. Pure.
 
 use http::request::Parts;
-use http::{Method, header};
+use http::{HeaderMap, Method, header};
 
 use super::errors;
 use super::operation::{OF_BUCKETS, OF_OBJECTS, Operation, Resource};
@@ -56,16 +56,31 @@ fn named(head: &Parts, hosts: &[String]) -> Result<(Option<String>, Option<Strin
         return Ok((bucket, None));
     }
     let key = exactly(key).filter(|key| !key.contains('\0')).ok_or_else(|| errors::invalid_uri(path))?;
-    if key.len() > KEY_MAX {
-        return Err(errors::key_too_long(key.len(), KEY_MAX));
-    }
+    check_length(&key)?;
     Ok((bucket, Some(key)))
+}
+
+/// A failure for a key that is too long.
+pub fn check_length(key: &str) -> Result<(), AwsError> {
+    match key.len() {
+        size if size > KEY_MAX => Err(errors::key_too_long(size, KEY_MAX)),
+        _ => Ok(()),
+    }
+}
+
+/// The bucket whose host a request names, if it names one.
+pub fn bucket_by_host(headers: &HeaderMap, hosts: &[String]) -> Option<String> {
+    let named = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    bucket_of_host(without_port(named?), hosts)
 }
 
 /// The host without its port; empty if there is none.
 fn host(head: &Parts) -> &str {
     let named = head.headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    let host = named.or(head.uri.authority().map(|authority| authority.as_str())).unwrap_or_default();
+    without_port(named.or(head.uri.authority().map(|authority| authority.as_str())).unwrap_or_default())
+}
+
+fn without_port(host: &str) -> &str {
     match host.rsplit_once(':') {
         Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
         _ => host,

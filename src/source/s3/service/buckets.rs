@@ -11,6 +11,7 @@ use super::super::api::xml::listings;
 use super::super::api::xml::requests::CreateBucket;
 use super::super::api::{acl, errors, names};
 use super::super::index;
+use super::super::order::Act;
 use super::settings::{ACL, TAGS};
 use super::{Ask, S3Api, Unread, broken, document};
 use crate::aws::{Answer, AwsError};
@@ -53,7 +54,7 @@ impl S3Api {
         B::Error: std::fmt::Display,
     {
         names::check(name)?;
-        let body = self.document(head, body).await?;
+        let body = self.document(&head.headers, body).await?;
         let asked = CreateBucket::read(&body)?;
         let region = self.place.region.as_str();
         match asked.location.as_deref() {
@@ -105,11 +106,19 @@ impl S3Api {
             );
             return Err(AwsError::new(403, "AccessDenied", message).member("BucketName", name));
         }
-        self.forget(name).await?;
+        // From here on nothing is written to it any more.
+        ask.bucket.order("", Act::Close, ask.caller.clone()).await?;
+        if let Err(error) = self.forget(name).await {
+            ask.bucket.reopen();
+            return Err(error);
+        }
         self.buckets.apply().await;
-        // A folder with something in it that is no object stays.
-        std::fs::remove_dir(&ask.bucket.spec.folder).ok();
-        ask.bucket.vault.discard().map_err(|error| broken(&error))?;
+        let bucket = ask.bucket.clone();
+        let removing = tokio::task::spawn_blocking(move || {
+            bucket.vault.remove_empty();
+            bucket.vault.discard()
+        });
+        removing.await.map_err(|error| broken(&error))?.map_err(|error| broken(&error))?;
         Ok(Answer::empty(StatusCode::NO_CONTENT))
     }
 

@@ -1,14 +1,16 @@
 //! Contents on their way: a body into a draft, a file into an answer.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::{StreamExt, stream};
 use http::HeaderMap;
 use hyper::body::Body as HttpBody;
-use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 
 use super::super::Bucket;
 use super::super::api::errors;
@@ -21,10 +23,14 @@ use crate::aws::{AwsError, Body};
 
 /// The largest object in one piece, in bytes.
 pub const PIECE_MAX: u64 = 5 << 30;
-/// What is read or written at once, in bytes.
-const BLOCK: usize = 256 << 10;
-/// Contents up to this size, in bytes, are read where they are asked for.
+/// What is written at once, in bytes.
+const WRITTEN: usize = 256 << 10;
+/// What is read at once, in bytes.
+const READ: u64 = 512 << 10;
+/// Contents up to this size, in bytes, are read where they are asked for,
 const SMALL: u64 = 64 << 10;
+/// and written where they arrive.
+const SMALL_WRITE: usize = 64 << 10;
 
 /// A body that has become a draft.
 pub struct Drafted {
@@ -63,54 +69,124 @@ where
     if length > size_max {
         return Err(errors::entity_too_large(length, size_max));
     }
-    let mut draft = bucket.draft()?;
-    let mut block = Vec::with_capacity(BLOCK.min(usize::try_from(length).unwrap_or(BLOCK)));
+    let mut writing = Writing::new(bucket.draft()?, length);
     loop {
         match upload.next().await? {
-            Piece::Bytes(piece) if piece.len() >= BLOCK && block.is_empty() => {
-                write(&mut draft.file, &piece)?
-            }
-            Piece::Bytes(piece) => {
-                block.extend_from_slice(&piece);
-                if block.len() >= BLOCK {
-                    write(&mut draft.file, &block)?;
-                    block.clear();
-                }
-            }
-            Piece::End(received) => {
-                write(&mut draft.file, &block)?;
-                return Ok(Drafted { draft, received });
-            }
+            Piece::Bytes(piece) => writing.push(&piece).await?,
+            Piece::End(received) => return Ok(Drafted { draft: writing.finish().await?, received }),
         }
     }
 }
 
-fn write(file: &mut File, bytes: &[u8]) -> Result<(), AwsError> {
-    file.write_all(bytes).map_err(|error| broken(&error))
+/// A draft that is being written: what comes is collected, and large blocks of it are written where nobody waits for
+/// the disk. One that stays small is written at its end, at once.
+pub struct Writing {
+    block: Vec<u8>,
+    state: State,
 }
 
-/// These bytes of a file as the body of an answer: the small at once, the large as fast as they are taken.
-pub fn body_of(mut file: File, range: Range<u64>) -> Result<Body, AwsError> {
+/// What is ready to be written to, with a block that can be filled again; or what is being written.
+enum State {
+    Idle(Draft, Vec<u8>),
+    Busy(JoinHandle<io::Result<(Draft, Vec<u8>)>>),
+    Broken,
+}
+
+impl Writing {
+    /// Writes into this draft, as it is told about so many bytes.
+    pub fn new(draft: Draft, length: u64) -> Writing {
+        let room = WRITTEN.min(usize::try_from(length).unwrap_or(WRITTEN));
+        Writing { block: Vec::with_capacity(room), state: State::Idle(draft, Vec::new()) }
+    }
+
+    /// Takes these bytes.
+    pub async fn push(&mut self, mut piece: &[u8]) -> Result<(), AwsError> {
+        while self.block.len() + piece.len() >= WRITTEN {
+            let (now, later) = piece.split_at(WRITTEN - self.block.len());
+            self.block.extend_from_slice(now);
+            piece = later;
+            let (draft, empty) = self.idle().await?;
+            let full = std::mem::replace(&mut self.block, empty);
+            self.state = State::Busy(tokio::task::spawn_blocking(move || write(draft, full)));
+        }
+        self.block.extend_from_slice(piece);
+        Ok(())
+    }
+
+    /// The draft, when everything is in it.
+    pub async fn finish(mut self) -> Result<Draft, AwsError> {
+        let (draft, _) = self.idle().await?;
+        let block = std::mem::take(&mut self.block);
+        let written = match block.len() <= SMALL_WRITE {
+            true => write(draft, block),
+            false => tokio::task::spawn_blocking(move || write(draft, block))
+                .await
+                .map_err(|error| broken(&error))?,
+        };
+        written.map(|(draft, _)| draft).map_err(|error| broken(&error))
+    }
+
+    /// Waits for what is being written.
+    async fn idle(&mut self) -> Result<(Draft, Vec<u8>), AwsError> {
+        match std::mem::replace(&mut self.state, State::Broken) {
+            State::Idle(draft, block) => Ok((draft, block)),
+            State::Busy(writing) => {
+                let written = writing.await.map_err(|error| broken(&error))?;
+                written.map_err(|error| broken(&error))
+            }
+            State::Broken => Err(broken(&"its draft could not be written")),
+        }
+    }
+}
+
+/// Writes a block, and gives it back empty.
+fn write(mut draft: Draft, mut block: Vec<u8>) -> io::Result<(Draft, Vec<u8>)> {
+    draft.file.write_all(&block)?;
+    block.clear();
+    Ok((draft, block))
+}
+
+/// These bytes of a file as the body of an answer: the small at once, the large piece by piece as they are taken, one
+/// ahead. No thread waits for a client that does not read.
+pub fn body_of(file: File, range: Range<u64>) -> Result<Body, AwsError> {
     let length = range.end.saturating_sub(range.start);
     if length <= SMALL {
         let mut bytes = vec![0; usize::try_from(length).unwrap_or_default()];
         file.read_exact_at(&mut bytes, range.start).map_err(|error| broken(&error))?;
         return Ok(Body::Whole(bytes.into()));
     }
-    let (pieces, taken) = mpsc::channel(2);
-    tokio::task::spawn_blocking(move || {
-        let mut left = length;
-        if file.seek(SeekFrom::Start(range.start)).is_err() {
-            return;
-        }
-        while left > 0 {
-            let mut piece = vec![0; BLOCK.min(usize::try_from(left).unwrap_or(BLOCK))];
-            // A file that has become shorter ends the answer before its time, which its reader notices.
-            if file.read_exact(&mut piece).is_err() || pieces.blocking_send(piece.into()).is_err() {
-                return;
-            }
-            left = left.saturating_sub(BLOCK as u64);
-        }
-    });
-    Ok(Body::Stream(taken))
+    let reading = Reading { file: Arc::new(file), left: range, ahead: None };
+    Ok(Body::Taken(stream::unfold(reading, Reading::step).boxed()))
+}
+
+/// A file that is read piece by piece.
+struct Reading {
+    file: Arc<File>,
+    left: Range<u64>,
+    ahead: Option<JoinHandle<io::Result<Bytes>>>,
+}
+
+impl Reading {
+    /// The next piece; the one after it is begun. A file that has become shorter ends before its time, which whoever
+    /// reads the answer notices.
+    async fn step(mut self) -> Option<(Bytes, Reading)> {
+        let piece = self.ahead.take().or_else(|| self.begin())?;
+        let piece = piece.await.ok()?.ok()?;
+        self.ahead = self.begin();
+        Some((piece, self))
+    }
+
+    /// Begins to read the next piece, if there is one.
+    fn begin(&mut self) -> Option<JoinHandle<io::Result<Bytes>>> {
+        let (start, file) = (self.left.start, self.file.clone());
+        let size = READ.min(self.left.end.saturating_sub(start));
+        self.left.start += size;
+        (size > 0).then(|| {
+            tokio::task::spawn_blocking(move || {
+                let mut piece = vec![0; usize::try_from(size).unwrap_or_default()];
+                file.read_exact_at(&mut piece, start)?;
+                Ok(piece.into())
+            })
+        })
+    }
 }

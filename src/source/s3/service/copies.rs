@@ -50,7 +50,10 @@ impl S3Api {
         let before = meta_of(source.meta.as_deref())?;
         let asked = headers::of_put(ask.headers(), &self.owner())?;
         let mut meta = match copy::metadata(ask.headers())? {
-            Directive::Copy => Meta { headers: before.headers, user: before.user, ..asked.clone() },
+            Directive::Copy => {
+                let headers = copy::taken_over(before.headers, &asked.headers);
+                Meta { headers, user: before.user, ..asked.clone() }
+            }
             Directive::Replace => asked.clone(),
         };
         meta.class = asked.class;
@@ -64,22 +67,12 @@ impl S3Api {
             .unwrap_or(Algorithm::Crc64Nvme);
         let copied = self.copy(&ask.bucket, &source, (0..source.size, algorithm)).await?;
         meta.checksum = Some(Checksum { kind: "FULL_OBJECT".to_owned(), ..copied.checksum });
-        let put = Put {
-            draft: copied.draft,
-            etag: copied.etag.clone(),
-            meta: kept(&meta),
-            how: How::Copy,
-            check: condition(ask),
-            writes: Vec::new(),
-            forget: Vec::new(),
-        };
+        let put =
+            Put { check: condition(ask), ..Put::of(copied.draft, &copied.etag, kept(&meta), How::Copy) };
         let done = ask.bucket.order(ask.key, Act::Put(Box::new(put)), ask.caller.clone()).await?;
         let told = Copied { modified: done.sequencer.time(), etag: copied.etag, checksum: meta.checksum };
-        let mut answer = document(told.document()).with("x-amz-server-side-encryption", "AES256");
-        if let Some(version) = source.version.filter(|version| version != "null" || from.version.is_some()) {
-            answer = answer.with("x-amz-copy-source-version-id", &version);
-        }
-        Ok(with_version(answer, done.version.as_deref()))
+        let answer = document(told.document()).with("x-amz-server-side-encryption", "AES256");
+        Ok(with_version(of_source(answer, &from, &source), done.version.as_deref()))
     }
 
     /// What the request copies, if its conditions hold.
@@ -119,6 +112,14 @@ impl S3Api {
         let (draft, (etag, value)) = copying.await.map_err(|error| broken(&error))??;
         let checksum = Checksum { algorithm: algorithm.name().to_owned(), value, kind: String::new() };
         Ok(Copy { draft, etag, checksum })
+    }
+}
+
+/// The answer with the version that was copied.
+pub fn of_source(answer: Answer, from: &CopySource, source: &Object) -> Answer {
+    match source.version.as_ref().filter(|version| *version != "null" || from.version.is_some()) {
+        Some(version) => answer.with("x-amz-copy-source-version-id", version),
+        None => answer,
     }
 }
 

@@ -5,17 +5,17 @@ use http::StatusCode;
 use hyper::body::Body as HttpBody;
 
 use super::super::api::form::{Fields, Form};
-use super::super::api::meta::Checksum;
+use super::super::api::meta::{Checksum, Meta};
 use super::super::api::xml::answers::Posted;
 use super::super::api::{errors, headers};
 use super::super::event::How;
 use super::super::order::{Act, Put};
-use super::content::PIECE_MAX;
+use super::content::{PIECE_MAX, Writing};
 use super::objects::kept;
-use super::{Ask, S3Api, Unread, broken, document, with_version};
+use super::{Ask, S3Api, Unread, document, with_version};
 use crate::aws::checksum::{Algorithm, Hasher};
 use crate::aws::sigv4::{Policy, admit_form};
-use crate::aws::upload::{Piece, Upload, Wanted};
+use crate::aws::upload::{Piece, Upload, Wanted, sent_checksum};
 use crate::aws::{Answer, AwsError};
 
 impl S3Api {
@@ -24,11 +24,11 @@ impl S3Api {
         B: HttpBody<Data = Bytes> + Unpin,
         B::Error: std::fmt::Display,
     {
-        use std::io::Write;
         let mut form = Form::new(ask.header("content-type").unwrap_or_default())?;
         let mut upload = Upload::new(body.0, body.1, ask.headers(), Wanted::default())?;
-        let (mut draft, mut size, mut md5) = (ask.bucket.draft()?, 0, md5::Md5::default());
-        let mut checksum = Hasher::new(Algorithm::Crc64Nvme);
+        let (mut size, mut md5) = (0, md5::Md5::default());
+        let mut writing = Writing::new(ask.bucket.draft()?, upload.length().unwrap_or_default());
+        let (mut checksum, mut said) = (Hasher::new(Algorithm::Crc64Nvme), None);
         let mut policy = None;
         while let Piece::Bytes(piece) = upload.next().await? {
             let content = form.push(&piece)?;
@@ -36,6 +36,9 @@ impl S3Api {
                 && let Some(fields) = form.fields()
             {
                 policy = Some(self.allowed(ask, fields)?);
+                if let Some((algorithm, value)) = sent_checksum(&fields.headers())? {
+                    (checksum, said) = (Hasher::new(algorithm), Some(value));
+                }
             }
             size += content.len() as u64;
             let most =
@@ -45,7 +48,7 @@ impl S3Api {
             }
             md5::Digest::update(&mut md5, &content);
             checksum.update(&content);
-            draft.file.write_all(&content).map_err(|error| broken(&error))?;
+            writing.push(&content).await?;
         }
         let fields = form.finish()?;
         let policy = match policy {
@@ -57,22 +60,25 @@ impl S3Api {
         }
         let key = fields.key()?;
         let etag = hex::encode(md5::Digest::finalize(md5));
-        let mut meta = headers::of_put(&fields.headers(), &self.owner())?;
-        let algorithm = Algorithm::Crc64Nvme.name().to_owned();
-        meta.checksum =
-            Some(Checksum { algorithm, value: checksum.finish(), kind: "FULL_OBJECT".to_owned() });
-        let put = Put {
-            draft,
-            etag: etag.clone(),
-            meta: kept(&meta),
-            how: How::Post,
-            check: None,
-            writes: Vec::new(),
-            forget: Vec::new(),
-        };
+        let meta = self.described(&fields, (checksum, said))?;
+        let put = Put::of(writing.finish().await?, &etag, kept(&meta), How::Post);
         let done = ask.bucket.order(&key, Act::Put(Box::new(put)), ask.caller.clone()).await?;
         let answer = self.posted(ask, &fields, (key, &etag));
         Ok(with_version(answer.with("etag", &format!("\"{etag}\"")), done.version.as_deref()))
+    }
+
+    /// What a form says of its object; a failure if its content has another checksum than was said.
+    fn described(&self, fields: &Fields, checked: (Hasher, Option<String>)) -> Result<Meta, AwsError> {
+        let mut meta = headers::of_put(&fields.headers(), &self.owner())?;
+        meta.tags = fields.tags()?.unwrap_or(meta.tags);
+        let (checksum, said) = checked;
+        let (algorithm, value) = (checksum.algorithm().name(), checksum.finish());
+        if said.is_some_and(|said| said != value) {
+            return Err(errors::bad_checksum(algorithm));
+        }
+        let kind = "FULL_OBJECT".to_owned();
+        meta.checksum = Some(Checksum { algorithm: algorithm.to_owned(), value, kind });
+        Ok(meta)
     }
 
     /// Whether the form is signed well and allowed by its policy, as far as its fields tell; the policy.
@@ -95,8 +101,10 @@ impl S3Api {
     fn posted(&self, ask: &Ask<'_>, fields: &Fields, (key, etag): (String, &str)) -> Answer {
         let bucket = ask.bucket.spec.name.clone();
         let host = ask.header("host").unwrap_or("127.0.0.1");
+        // The bucket stands in the path or in the host, as the caller has it.
+        let path = ask.head.uri.path().trim_end_matches('/');
         let location =
-            format!("http://{host}/{bucket}/{}", super::super::api::xml::write::Encoding::Url.of(&key));
+            format!("http://{host}{path}/{}", super::super::api::xml::write::Encoding::Url.of(&key));
         let redirect = fields.get("success_action_redirect").or_else(|| fields.get("redirect"));
         if let Some(to) = redirect.filter(|to| !to.is_empty()) {
             let with = if to.contains('?') { '&' } else { '?' };

@@ -16,14 +16,14 @@ use tokio::sync::watch;
 use super::Bucket;
 use super::api::acl::Owner;
 use super::api::operation::Operation;
-use super::api::route::{Route, route};
-use super::api::{cors, errors};
+use super::api::route::{self, Route, route};
+use super::api::{cors, errors, headers, refused};
 use super::event::Caller;
 use super::order::broken;
 use crate::arn::Place;
 use crate::aws::sigv4::{self, Keys, Payload};
 use crate::aws::upload::{Piece, Upload, Wanted};
-use crate::aws::{Answer, AwsError, Body, query_of, xml};
+use crate::aws::{Answer, AwsError, Body, identify, query_of, xml};
 use crate::clock::Clock;
 use crate::random::Random;
 
@@ -31,6 +31,7 @@ mod buckets;
 mod content;
 mod copies;
 mod forms;
+mod leftover;
 mod lists;
 mod notification;
 mod objects;
@@ -38,8 +39,9 @@ mod settings;
 mod uploads;
 
 pub use buckets::Made;
+use leftover::Watched;
 pub(super) use notification::NOTIFICATION;
-pub use notification::{Reachable, wires};
+pub use notification::{Publish, Reachable, wires};
 pub(super) use objects::meta_of;
 pub(super) use settings::LIFECYCLE;
 
@@ -100,6 +102,8 @@ pub struct S3Api {
     pub made: Made,
     /// What notifications can go to.
     pub reachable: Reachable,
+    /// How topics are told that they are notified.
+    pub publish: Publish,
     /// Whose signatures count.
     pub keys: Keys,
     /// The names below which buckets have hosts of their own, beside localhost.
@@ -157,6 +161,17 @@ impl Ask<'_> {
 struct Unread<B>(B, Payload);
 
 impl S3Api {
+    /// Whether the host that a request names is that of a bucket there is, and no other service is meant: all its paths
+    /// are keys.
+    pub fn owns<B>(&self, request: &Request<B>) -> bool {
+        let named = route::bucket_by_host(request.headers(), &self.hosts);
+        if named.is_none_or(|bucket| self.buckets.get(&bucket).is_none()) {
+            return false;
+        }
+        let query = query_of(request.uri().query().unwrap_or_default());
+        identify::service("/", &query, request.headers()).is_none_or(|service| service == "s3")
+    }
+
     /// Answers one request.
     pub async fn answer<B>(&self, request: Request<B>, from: &Peer) -> Answer
     where
@@ -164,23 +179,32 @@ impl S3Api {
         B::Error: std::fmt::Display,
     {
         let (head, body) = request.into_parts();
+        let mut body = Watched::new(body);
         let caller = Caller::of(&[&self.random.bytes()], &from.address);
         let answered = match from.is_foreign_page {
             true => self.let_page_in(&head).await,
             false => Ok(()),
         };
         let answered = match answered {
-            Ok(()) => self.serve(&head, body, &caller).await,
+            Ok(()) => self.serve(&head, &mut body, &caller).await,
             Err(error) => Err(error),
+        };
+        let (answered, added) = match self.cors_of(&head).await {
+            Ok(added) => (answered, added),
+            Err(error) => (answered.and(Err(error)), Vec::new()),
         };
         let mut answer = answered.unwrap_or_else(|error| {
             let error = error.member("HostId", caller.host_id.clone());
             xml::failure("s3", &error, &caller.request_id)
         });
+        answer = added_to(answer, &added);
         let bodiless = head.method == Method::HEAD || answer.status == StatusCode::NOT_MODIFIED;
         if bodiless && !answer.status.is_success() {
             answer.body = Body::Whole(Bytes::new());
             answer.headers.remove(http::header::CONTENT_TYPE);
+        }
+        if !body.drop_rest(&head.headers).await {
+            answer = answer.with("connection", "close");
         }
         answer = answer.with("x-amz-request-id", &caller.request_id).with("x-amz-id-2", &caller.host_id);
         answer.with("server", "AmazonS3")
@@ -206,6 +230,7 @@ impl S3Api {
             }
         };
         let Some(name) = bucket else { return self.list_buckets(&query).await };
+        refused::check(operation, &head.headers)?;
         let body = Unread(body, payload);
         if operation == Operation::CreateBucket {
             return self.create_bucket(&name, head, body).await;
@@ -214,16 +239,15 @@ impl S3Api {
         self.check_owner(&head.headers, "x-amz-expected-bucket-owner")?;
         let key = key.as_deref().unwrap_or_default();
         let ask = Ask { head, query: &query, bucket, key, caller };
-        let answer = match operation {
+        match operation {
             Operation::PutObject => self.put_object(&ask, body).await,
             Operation::UploadPart => self.upload_part(&ask, body).await,
             Operation::PostObject => self.post_object(&ask, body).await,
             other => {
-                let document = self.document(head, body).await?;
+                let document = self.document(&headers::of_document(other, &head.headers), body).await?;
                 self.operate(other, &ask, &document).await
             }
-        }?;
-        self.with_cors(&ask, answer).await
+        }
     }
 
     /// The operations that carry at most a document.
@@ -252,12 +276,12 @@ impl S3Api {
     }
 
     /// A document, read to its end.
-    async fn document<B>(&self, head: &Parts, body: Unread<B>) -> Result<Bytes, AwsError>
+    async fn document<B>(&self, headers: &HeaderMap, body: Unread<B>) -> Result<Bytes, AwsError>
     where
         B: HttpBody<Data = Bytes> + Unpin,
         B::Error: std::fmt::Display,
     {
-        let mut upload = Upload::new(body.0, body.1, &head.headers, Wanted::default())?;
+        let mut upload = Upload::new(body.0, body.1, headers, Wanted::default())?;
         let mut document = bytes::BytesMut::new();
         loop {
             match upload.next().await? {
@@ -295,12 +319,15 @@ impl S3Api {
         Err(errors::access_forbidden(message, head.method.as_str(), "OBJECT"))
     }
 
-    async fn with_cors(&self, ask: &Ask<'_>, answer: Answer) -> Result<Answer, AwsError> {
-        if !ask.headers().contains_key("origin") {
-            return Ok(answer);
+    /// What the bucket's rules add to the answer of what a page asks, be it good or bad: without it scripts see neither.
+    async fn cors_of(&self, head: &Parts) -> Result<cors::Added, AwsError> {
+        if !head.headers.contains_key("origin") || head.method == Method::OPTIONS {
+            return Ok(Vec::new());
         }
-        let rules: Vec<cors::Rule> = ask.bucket.get(CORS).await?.unwrap_or_default();
-        Ok(added_to(answer, &cors::simple(&rules, &ask.head.method, ask.headers())))
+        let named = route(head, &self.hosts).ok().and_then(|route| route.bucket);
+        let Some(bucket) = named.and_then(|name| self.buckets.get(&name)) else { return Ok(Vec::new()) };
+        let rules: Vec<cors::Rule> = bucket.get(CORS).await?.unwrap_or_default();
+        Ok(cors::simple(&rules, &head.method, &head.headers))
     }
 
     /// A failure if the caller expects another account to own the bucket.

@@ -1,11 +1,13 @@
 //! A bucket's notifications: set by a call, in force as wires.
 
+use futures_util::future::BoxFuture;
 use http::StatusCode;
 
+use super::super::super::SourceError;
 use super::super::api::errors;
-use super::super::api::notification::{Configuration, Kind, unvalidated};
+use super::super::api::notification::{Configuration, Kind, TestEvent, unvalidated};
 use super::super::api::operation::Operation;
-use super::{Ask, S3Api, document};
+use super::{Ask, S3Api, broken, document};
 use crate::arn::Arn;
 use crate::aws::{Answer, AwsError};
 use crate::delivery::policy::{AsyncPolicy, DeliveryPolicy};
@@ -13,6 +15,12 @@ use crate::wire::{Filter, Wire};
 
 /// The setting that holds a bucket's notifications.
 pub const NOTIFICATION: &str = "notification";
+
+/// The header that leaves the targets alone.
+const SKIP: &str = "x-amz-skip-destination-validation";
+
+/// Publishes a text of S3 to the topic with this ARN; stored when it returns.
+pub type Publish = Box<dyn Fn(&Arn, String) -> BoxFuture<'static, Result<(), SourceError>> + Send + Sync>;
 
 /// Says of an ARN whether there is something that can be notified, and why not.
 pub type Reachable = Box<dyn Fn(&Arn) -> Result<(), String> + Send + Sync>;
@@ -64,14 +72,28 @@ impl S3Api {
             let arn = Arn::parse(&notification.arn);
             let reached = arn.ok_or_else(|| "it is no ARN".to_owned()).and_then(|arn| (self.reachable)(&arn));
             if let Err(why) = reached
-                && ask.header("x-amz-skip-destination-validation") != Some("true")
+                && ask.header(SKIP) != Some("true")
             {
                 return Err(unvalidated(&notification.arn, &why));
             }
         }
         ask.bucket.set(NOTIFICATION, Some(&configuration)).await?;
-        ask.bucket.notify(configuration);
+        ask.bucket.notify(configuration.clone());
         self.buckets.apply().await;
+        if ask.header(SKIP) != Some("true") {
+            self.tell_topics(ask, &configuration).await?;
+        }
         Ok(Answer::empty(StatusCode::OK))
+    }
+
+    /// Tells each topic that it is a target now. Functions are not told.
+    async fn tell_topics(&self, ask: &Ask<'_>, configuration: &Configuration) -> Result<(), AwsError> {
+        let ids = (ask.caller.request_id.as_str(), ask.caller.host_id.as_str());
+        let told = TestEvent::new(&ask.bucket.spec.name, self.clock.now(), ids);
+        let told = serde_json::to_string(&told).map_err(|error| broken(&error))?;
+        for arn in configuration.topics().into_iter().filter_map(Arn::parse) {
+            (self.publish)(&arn, told.clone()).await.map_err(|error| broken(&error))?;
+        }
+        Ok(())
     }
 }

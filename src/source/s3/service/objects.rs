@@ -9,7 +9,7 @@ use super::super::api::meta::Meta;
 use super::super::api::xml::answers::{AttributeParts, Attributes, Deleted, Fate, PartsPage};
 use super::super::api::xml::listings::Part;
 use super::super::api::xml::requests;
-use super::super::api::{dates, errors, headers, lifecycle};
+use super::super::api::{dates, errors, headers, lifecycle, route};
 use super::super::event::How;
 use super::super::folder::Known;
 use super::super::object::Object;
@@ -20,16 +20,21 @@ use crate::aws::{Answer, AwsError};
 
 /// What is known of an object beside its content.
 pub fn meta_of(text: Option<&str>) -> Result<Meta, AwsError> {
-    text.map_or_else(
-        || Ok(Meta::default()),
-        |text| serde_json::from_str(text).map_err(|error| broken(&error)),
-    )
+    match text {
+        None | Some("") => Ok(Meta::default()),
+        Some(text) => serde_json::from_str(text).map_err(|error| broken(&error)),
+    }
+}
+
+/// What is known of an object beside its content, as it is kept.
+pub fn text_of(meta: &Meta) -> String {
+    // Texts and numbers always become JSON.
+    serde_json::to_string(meta).unwrap_or_default()
 }
 
 /// What is kept of it; None where there is nothing to keep.
 pub fn kept(meta: &Meta) -> Option<String> {
-    // Texts and numbers always become JSON.
-    (!meta.is_plain()).then(|| serde_json::to_string(meta).unwrap_or_default())
+    (!meta.is_plain()).then(|| text_of(meta))
 }
 
 impl S3Api {
@@ -46,15 +51,7 @@ impl S3Api {
         let drafted = receive(&ask.bucket, ask.headers(), body, PIECE_MAX).await?;
         let (etag, size) = (drafted.etag(), drafted.received.size);
         meta.checksum = drafted.checksum("FULL_OBJECT");
-        let put = Put {
-            draft: drafted.draft,
-            etag: etag.clone(),
-            meta: kept(&meta),
-            how: How::Put,
-            check: condition(ask),
-            writes: Vec::new(),
-            forget: Vec::new(),
-        };
+        let put = Put { check: condition(ask), ..Put::of(drafted.draft, &etag, kept(&meta), How::Put) };
         let done = ask.bucket.order(ask.key, Act::Put(Box::new(put)), ask.caller.clone()).await?;
         let mut answer = Answer::empty(StatusCode::OK).with("etag", &format!("\"{etag}\""));
         answer = checksum_headers(answer, &meta).with("x-amz-server-side-encryption", "AES256");
@@ -63,20 +60,7 @@ impl S3Api {
     }
 
     pub(super) async fn get_object(&self, ask: &Ask<'_>) -> Result<Answer, AwsError> {
-        let version = ask.version()?;
-        let object = ask.bucket.object(ask.key, version).await?;
-        let object = object.ok_or_else(|| match version {
-            Some(version) => errors::no_such_version(ask.key, version),
-            None => errors::no_such_key(ask.key),
-        })?;
-        if object.marker {
-            let shown = object.version.as_deref().unwrap_or("null");
-            return Err(match version {
-                Some(_) => errors::marker_not_allowed(&ask.head.method, shown)
-                    .header("last-modified", dates::http(object.modified)),
-                None => errors::deleted(ask.key, shown),
-            });
-        }
+        let object = self.present(ask, ask.version()?).await?;
         conditions::of_get(ask.headers(), Facts { etag: &object.etag, modified: object.modified })?;
         let meta = meta_of(object.meta.as_deref())?;
         if ask.head.method == http::Method::GET {
@@ -84,10 +68,11 @@ impl S3Api {
         }
         let part = part_range(ask, &meta, object.size)?;
         let asked = match &part {
-            Some(range) => Some(range.clone()),
+            // Of nothing no bytes can be named.
+            Some(range) => Some(range.clone()).filter(|range| !range.is_empty()),
             None => conditions::range(ask.header("range"), object.size)?,
         };
-        let range = asked.clone().unwrap_or(0..object.size);
+        let range = part.clone().or(asked.clone()).unwrap_or(0..object.size);
         let mut answer =
             Answer::empty(if asked.is_some() { StatusCode::PARTIAL_CONTENT } else { StatusCode::OK });
         if asked.is_some() {
@@ -101,7 +86,7 @@ impl S3Api {
         if part.is_some() && !meta.parts.is_empty() {
             answer = answer.with("x-amz-mp-parts-count", &meta.parts.len().to_string());
         }
-        let whole = asked.is_none();
+        let whole = asked.is_none() && range == (0..object.size);
         if whole && ask.header("x-amz-checksum-mode").is_some_and(|mode| mode.eq_ignore_ascii_case("enabled"))
         {
             answer = checksum_headers(answer, &meta);
@@ -110,7 +95,10 @@ impl S3Api {
             let file = object.open().map_err(|_| errors::no_such_key(ask.key))?;
             answer.body = body_of(file, range)?;
         }
-        Ok(self.with_expiration(ask, answer, (object.size, &meta, object.modified)))
+        Ok(match object.latest {
+            true => self.with_expiration(ask, answer, (object.size, &meta, object.modified)),
+            false => answer,
+        })
     }
 
     pub(super) async fn attributes(&self, ask: &Ask<'_>) -> Result<Answer, AwsError> {
@@ -133,11 +121,19 @@ impl S3Api {
 
     /// The object as it is now, or this version of it; a failure if it is not there.
     pub(super) async fn present(&self, ask: &Ask<'_>, version: Option<&str>) -> Result<Object, AwsError> {
-        let object = ask.bucket.object(ask.key, version).await?;
-        object.filter(|object| !object.marker).ok_or_else(|| match version {
-            Some(version) => errors::no_such_version(ask.key, version),
-            None => errors::no_such_key(ask.key),
-        })
+        match (ask.bucket.object(ask.key, version).await?, version) {
+            (Some(marker), _) if marker.marker => {
+                let shown = marker.version.as_deref().unwrap_or("null");
+                Err(match version {
+                    Some(_) => errors::marker_not_allowed(&ask.head.method, shown)
+                        .header("last-modified", dates::http(marker.modified)),
+                    None => errors::deleted(ask.key, shown),
+                })
+            }
+            (Some(object), _) => Ok(object),
+            (None, Some(version)) => Err(errors::no_such_version(ask.key, version)),
+            (None, None) => Err(errors::no_such_key(ask.key)),
+        }
     }
 
     pub(super) async fn delete_object(&self, ask: &Ask<'_>) -> Result<Answer, AwsError> {
@@ -147,10 +143,11 @@ impl S3Api {
             let key = ask.key.to_owned();
             Box::new(move |known| match known {
                 None => Err(errors::no_such_key(&key)),
-                Some(known) if etag == "*" || known.etag == etag => Ok(()),
+                Some(known) if etag == "*" || known.shown_etag() == etag => Ok(()),
                 Some(_) => Err(errors::precondition_failed("If-Match")),
             })
         });
+        let check = like(ask, check)?;
         let act = Act::Delete(Delete { version, check, expired: false });
         let done = ask.bucket.order(ask.key, act, ask.caller.clone()).await?;
         let mut answer = Answer::empty(StatusCode::NO_CONTENT);
@@ -161,21 +158,29 @@ impl S3Api {
     }
 
     pub(super) async fn delete_objects(&self, ask: &Ask<'_>, body: &[u8]) -> Result<Answer, AwsError> {
+        headers::must_vouch(ask.headers())?;
         let asked = requests::Delete::read(body)?;
         let deeds = asked.objects.into_iter().map(|doomed| async move {
             let requests::Doomed { key, version, etag, modified, size } = doomed;
+            let conditional = etag.is_some() || modified.is_some() || size.is_some();
             let is_it = move |known: &Known| {
-                etag.as_ref().is_none_or(|etag| known.etag == *etag)
+                etag.as_ref().is_none_or(|etag| known.shown_etag() == *etag)
                     && modified.is_none_or(|then| known.sequencer.time().as_seconds() == then.as_seconds())
                     && size.is_none_or(|size| known.stamp.size.cast_signed() == size)
             };
+            let named = key.clone();
             let check: Check = Box::new(move |known| match known {
                 Some(known) if !is_it(known) => Err(errors::precondition_failed("If-Match")),
+                None if conditional => Err(errors::no_such_key(&named)),
                 _ => Ok(()),
             });
             let check = Some(check);
             let act = Act::Delete(Delete { version: version.clone(), check, expired: false });
-            match ask.bucket.order(&key, act, ask.caller.clone()).await {
+            let done = match route::check_length(&key) {
+                Ok(()) => ask.bucket.order(&key, act, ask.caller.clone()).await,
+                Err(error) => Err(error),
+            };
+            match done {
                 Ok(done) => {
                     let marker = done.version.filter(|_| done.marker);
                     Fate::Deleted { key, version, marker }
@@ -220,9 +225,21 @@ pub fn condition(ask: &Ask<'_>) -> Option<Check> {
     conditional.then(|| -> Check {
         let (headers, key) = (ask.headers().clone(), ask.key.to_owned());
         Box::new(move |known: Option<&Known>| {
-            conditions::of_put(&headers, &key, known.map(|known| known.etag.as_str()))
+            let etag = known.map(Known::shown_etag);
+            conditions::of_put(&headers, &key, etag.as_deref())
         })
     })
+}
+
+/// The condition of a deletion, with what its further headers want.
+fn like(ask: &Ask<'_>, check: Option<Check>) -> Result<Option<Check>, AwsError> {
+    let Some(likeness) = conditions::of_delete(ask.headers())? else { return Ok(check) };
+    let key = ask.key.to_owned();
+    Ok(Some(Box::new(move |known: Option<&Known>| {
+        check.map_or(Ok(()), |check| check(known))?;
+        let known = known.ok_or_else(|| errors::no_such_key(&key))?;
+        likeness.check(known.stamp.size, known.sequencer.time())
+    })))
 }
 
 /// What every answer about an object says.
@@ -248,6 +265,10 @@ pub fn checksum_headers(answer: Answer, meta: &Meta) -> Answer {
 fn part_range(ask: &Ask<'_>, meta: &Meta, size: u64) -> Result<Option<std::ops::Range<u64>>, AwsError> {
     if ask.query("partNumber").is_none() {
         return Ok(None);
+    }
+    if ask.header("range").is_some() {
+        let message = "Cannot specify both Range header and partNumber query parameter";
+        return Err(errors::invalid_request(message));
     }
     let (wanted, count) = (number(ask, "partNumber", 10_000)?, u32::try_from(meta.parts.len()).unwrap_or(0));
     if meta.parts.is_empty() {

@@ -11,7 +11,7 @@ use super::super::api::xml::requests;
 use super::super::api::{cors, errors, lifecycle, lifecycle_request};
 use super::super::event::Retouch;
 use super::super::order::{Act, Edit, Versioning};
-use super::objects::{kept, meta_of};
+use super::objects::{meta_of, text_of};
 use super::{Ask, CORS, S3Api, document, with_version};
 use crate::aws::{Answer, AwsError};
 
@@ -93,14 +93,14 @@ impl S3Api {
             }
             Operation::PutBucketLifecycle => {
                 let rules = lifecycle_request::read(body, || self.random.uuid(4))?;
-                let done = self.set(ask, LIFECYCLE, Some(&rules), StatusCode::OK).await;
+                let done = self.set(ask, LIFECYCLE, Some(&rules), StatusCode::OK).await?;
                 bucket.live_by(rules);
-                done
+                Ok(done)
             }
             Operation::DeleteBucketLifecycle => {
-                let done = self.unset(ask, LIFECYCLE).await;
+                let done = self.unset(ask, LIFECYCLE).await?;
                 bucket.live_by(Vec::new());
-                done
+                Ok(done)
             }
             other => self.settle_object(other, ask, body).await,
         }
@@ -142,7 +142,7 @@ impl S3Api {
                         return Ok(None);
                     }
                     meta.grants = Some(grants).filter(|grants| *grants != private);
-                    Ok(Some(kept(&meta).unwrap_or_default()))
+                    Ok(Some(text_of(&meta)))
                 });
                 self.edit(ask, (Retouch::Acl, edit), StatusCode::OK).await
             }
@@ -176,8 +176,25 @@ impl S3Api {
         status: StatusCode,
     ) -> Result<Answer, AwsError> {
         let version = ask.version()?.map(str::to_owned);
-        let done = ask.bucket.order(ask.key, Act::Edit { version, what, edit }, ask.caller.clone()).await?;
-        Ok(with_version(Answer::empty(status), done.version.as_deref()))
+        let done = ask.bucket.order(ask.key, Act::Edit { version, what, edit }, ask.caller.clone()).await;
+        match done {
+            Ok(done) => Ok(with_version(Answer::empty(status), done.version.as_deref())),
+            Err(error) if error.code == "NoSuchKey" => Err(self.nothing_to_edit(ask).await?),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Why there is nothing to edit. Who writes hears of a delete marker what those who read hear when they name it.
+    async fn nothing_to_edit(&self, ask: &Ask<'_>) -> Result<AwsError, AwsError> {
+        let version = ask.version()?;
+        let marker = ask.bucket.object(ask.key, version).await?.filter(|object| object.marker);
+        Ok(match (marker, version) {
+            (Some(marker), _) => {
+                errors::marker_not_allowed(&ask.head.method, marker.version.as_deref().unwrap_or("null"))
+            }
+            (None, Some(version)) => errors::no_such_version(ask.key, version),
+            (None, None) => errors::no_such_key(ask.key),
+        })
     }
 
     /// What a request for an access list says, in its headers or its body.
@@ -193,10 +210,10 @@ impl S3Api {
 }
 
 /// An edit of what is known of an object.
-fn edit(change: impl Fn(&mut Meta) + Send + 'static) -> Edit {
+fn edit(change: impl Fn(&mut Meta) + Send + Sync + 'static) -> Edit {
     Box::new(move |text| {
         let mut meta = meta_of(text)?;
         change(&mut meta);
-        Ok(Some(kept(&meta).unwrap_or_default()))
+        Ok(Some(text_of(&meta)))
     })
 }

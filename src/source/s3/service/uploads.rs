@@ -8,15 +8,17 @@ use super::super::api::meta::{Checksum, Meta};
 use super::super::api::xml::answers::{Completed, Copied, Initiated};
 use super::super::api::xml::listings::{self, Part};
 use super::super::api::xml::requests::{self, Complete};
-use super::super::api::{conditions, errors, headers};
+use super::super::api::{conditions, errors, headers, lifecycle, whole};
 use super::super::event::How;
 use super::super::order::{Act, Put};
 use super::super::parts::{self, NewPart, Stored, Upload};
 use super::content::{PIECE_MAX, receive};
+use super::copies::of_source;
 use super::objects::{condition, kept, meta_of};
 use super::{Ask, S3Api, Unread, added_to, document, number, with_version};
 use crate::aws::checksum::Algorithm;
 use crate::aws::{Answer, AwsError};
+use crate::clock::Timestamp;
 
 /// Bytes in a part that is not the last.
 const PART_MIN: u64 = 5 << 20;
@@ -48,10 +50,12 @@ impl S3Api {
         let kind = if composite { "COMPOSITE" } else { "FULL_OBJECT" };
         meta.checksum =
             Some(Checksum { algorithm: algorithm.name().into(), value: String::new(), kind: kind.into() });
-        let upload = self.random.text(LETTERS, 64);
+        // Those of one key are listed in the order in which they began.
+        let upload = format!("{:016x}{}", self.clock.now().as_micros(), self.random.text(LETTERS, 48));
         ask.bucket.begin_upload((ask.key, &upload), kept(&meta)).await?;
         let told = Initiated { bucket: ask.bucket.spec.name.clone(), key: ask.key.to_owned(), upload };
         let answer = document(told.document()).with("x-amz-server-side-encryption", "AES256");
+        let answer = with_abortion(ask, answer, self.clock.now());
         let answer = match ask.header("x-amz-checksum-algorithm") {
             Some(_) => {
                 answer.with("x-amz-checksum-algorithm", algorithm.name()).with("x-amz-checksum-type", kind)
@@ -101,7 +105,7 @@ impl S3Api {
 
     pub(super) async fn copy_part(&self, ask: &Ask<'_>) -> Result<Answer, AwsError> {
         let (number, (upload, meta)) = (part_number(ask)?, self.upload(ask).await?);
-        let (_, source) = self.source(ask).await?;
+        let (from, source) = self.source(ask).await?;
         let range = conditions::copy_range(ask.header("x-amz-copy-source-range"), source.size)?;
         let range = range.unwrap_or(0..source.size);
         let size = range.end - range.start;
@@ -116,51 +120,46 @@ impl S3Api {
         let part = NewPart { number, size, etag, checksum: checksum.clone(), draft: copied.draft };
         let modified = ask.bucket.put_part(&upload.id, part).await?;
         let told = Copied { modified, etag: copied.etag, checksum };
-        Ok(document(told.part_document()))
+        Ok(of_source(document(told.part_document()), &from, &source))
     }
 
     pub(super) async fn complete_upload(&self, ask: &Ask<'_>, body: &[u8]) -> Result<Answer, AwsError> {
         let id = ask.query("uploadId").unwrap_or_default().to_owned();
         let asked = Complete::read(body, &id)?;
-        let (upload, mut meta) = self.upload(ask).await?;
+        let (upload, mut meta) = match self.upload(ask).await {
+            Err(error) => return self.completed_before(ask, &id).await?.ok_or(error),
+            Ok(found) => found,
+        };
         let stored = ask.bucket.parts(&upload.id).await?;
         let chosen = chosen(&asked, &stored, &id)?;
         let size: u64 = chosen.iter().map(|part| part.size).sum();
-        if let Some(said) = ask.header("x-amz-mp-object-size").filter(|said| **said != size.to_string()) {
-            return Err(errors::invalid_request(format!(
-                "The provided 'x-amz-mp-object-size' header value {said} does not match what was computed: {size}"
-            )));
-        }
         let etag = parts::etag_of(&chosen);
         let algorithm = meta.checksum.as_ref().and_then(|checksum| Algorithm::named(&checksum.algorithm));
         if let (Some(checksum), Some(algorithm)) = (&mut meta.checksum, algorithm) {
-            checksum.value = whole(algorithm, &checksum.kind, &chosen).unwrap_or_default();
-            let said = ask.header(algorithm.header());
-            if said
-                .is_some_and(|said| said != checksum.value && said.split('-').next() != Some(&checksum.value))
-            {
-                return Err(errors::bad_checksum(algorithm.name()));
-            }
+            checksum.value = reckoned(algorithm, &checksum.kind, &chosen).unwrap_or_default();
         }
+        whole::check(ask.headers(), size, meta.checksum.as_ref())?;
         meta.checksum = meta.checksum.filter(|checksum| !checksum.value.is_empty());
         meta.parts = chosen.iter().map(|part| part.kept()).collect();
-        let draft = ask.bucket.joined(&chosen).await?;
+        let draft = ask.bucket.joined(&id, &chosen).await?;
+        meta.upload = Some(id.clone());
         let put = Put {
-            draft,
-            etag: etag.clone(),
-            meta: kept(&meta),
-            how: How::CompleteMultipartUpload,
             check: condition(ask),
+            ends: Some(id.clone()),
             writes: parts::forget_upload(&ask.bucket.spec.name, (ask.key, &id)),
             forget: stored.iter().map(|part| part.blob.clone()).collect(),
+            ..Put::of(draft, &etag, kept(&meta), How::CompleteMultipartUpload)
         };
         let done = ask.bucket.order(ask.key, Act::Put(Box::new(put)), ask.caller.clone()).await?;
-        let (bucket, key) = (ask.bucket.spec.name.clone(), ask.key.to_owned());
-        let host = ask.header("host").unwrap_or("127.0.0.1");
-        let location = format!("http://{host}/{bucket}/{key}");
-        let told = Completed { location, bucket, key, etag, checksum: meta.checksum };
-        let answer = document(told.document()).with("x-amz-server-side-encryption", "AES256");
-        Ok(with_version(answer, done.version.as_deref()))
+        Ok(completed(ask, (etag, meta.checksum), done.version.as_deref()))
+    }
+
+    /// The same answer once more, for who did not hear it: the object is still the one that this upload became.
+    async fn completed_before(&self, ask: &Ask<'_>, id: &str) -> Result<Option<Answer>, AwsError> {
+        let Some(object) = ask.bucket.object(ask.key, None).await? else { return Ok(None) };
+        let meta = meta_of(object.meta.as_deref())?;
+        let is_it = !object.marker && meta.upload.as_deref() == Some(id);
+        Ok(is_it.then(|| completed(ask, (object.etag, meta.checksum), object.version.as_deref())))
     }
 
     pub(super) async fn abort_upload(&self, ask: &Ask<'_>) -> Result<Answer, AwsError> {
@@ -176,6 +175,7 @@ impl S3Api {
         let stored = ask.bucket.parts(&upload.id).await?;
         let after: Vec<&Stored> = stored.iter().filter(|part| part.number > marker).collect();
         let parts: Vec<Part> = after.iter().take(max as usize).map(|part| part.listed()).collect();
+        let created = upload.created;
         let told = listings::Parts {
             bucket: ask.bucket.spec.name.clone(),
             upload: self.listed(upload, &meta),
@@ -185,7 +185,7 @@ impl S3Api {
             is_truncated: after.len() > parts.len(),
             parts,
         };
-        Ok(document(told.document()))
+        Ok(with_abortion(ask, document(told.document()), created))
     }
 
     pub(super) async fn list_uploads(&self, ask: &Ask<'_>) -> Result<Answer, AwsError> {
@@ -205,17 +205,24 @@ impl S3Api {
             let cut = Some(&delimiter).filter(|text| !text.is_empty());
             let at = cut.and_then(|text| Some((upload.key[prefix.len()..].find(text)?, text.len())));
             let rolled = at.map(|(at, length)| upload.key[..prefix.len() + at + length].to_owned());
-            if rolled.is_some() && page.common_prefixes.last() == rolled.as_ref() {
+            // One that this page or the one before it has told of.
+            let is_told =
+                |prefix: &String| page.common_prefixes.last() == Some(prefix) || key_marker == *prefix;
+            if rolled.as_ref().is_some_and(is_told) {
                 continue;
             }
             if uploads.len() + page.common_prefixes.len() == max as usize {
-                page.is_truncated = true;
+                // Of nothing there is no next page.
+                page.is_truncated = max > 0;
                 break;
             }
-            last = Some((upload.key.clone(), upload.id.clone()));
             match rolled {
-                Some(prefix) => page.common_prefixes.push(prefix),
+                Some(prefix) => {
+                    last = Some((prefix.clone(), String::new()));
+                    page.common_prefixes.push(prefix);
+                }
                 None => {
+                    last = Some((upload.key.clone(), upload.id.clone()));
                     let meta = meta_of(upload.meta.as_deref())?;
                     uploads.push(self.listed(upload, &meta));
                 }
@@ -253,6 +260,25 @@ impl S3Api {
                 .as_ref()
                 .map(|checksum| (checksum.algorithm.clone(), checksum.kind.clone())),
         }
+    }
+}
+
+/// What is answered when all parts have become an object.
+fn completed(ask: &Ask<'_>, (etag, checksum): (String, Option<Checksum>), version: Option<&str>) -> Answer {
+    let (bucket, key) = (ask.bucket.spec.name.clone(), ask.key.to_owned());
+    let host = ask.header("host").unwrap_or("127.0.0.1");
+    // The bucket stands in the path or in the host, as the caller has it.
+    let location = format!("http://{host}{}", ask.head.uri.path());
+    let told = Completed { location, bucket, key, etag, checksum };
+    let answer = document(told.document()).with("x-amz-server-side-encryption", "AES256");
+    with_version(answer, version)
+}
+
+/// The answer with the time at which a rule of the lifecycle will give up the upload.
+fn with_abortion(ask: &Ask<'_>, answer: Answer, created: Timestamp) -> Answer {
+    match lifecycle::abort_headers(&ask.bucket.lifecycle(), ask.key, created) {
+        Some((date, rule)) => answer.with("x-amz-abort-date", &date).with("x-amz-abort-rule-id", &rule),
+        None => answer,
     }
 }
 
@@ -295,7 +321,7 @@ fn chosen(asked: &Complete, stored: &[Stored], upload: &str) -> Result<Vec<Store
 }
 
 /// The checksum of an object, from those of its parts.
-fn whole(algorithm: Algorithm, kind: &str, parts: &[Stored]) -> Option<String> {
+fn reckoned(algorithm: Algorithm, kind: &str, parts: &[Stored]) -> Option<String> {
     let values: Option<Vec<(String, u64)>> =
         parts.iter().map(|part| Some((part.checksum.as_ref()?.value.clone(), part.size))).collect();
     let values = values?;

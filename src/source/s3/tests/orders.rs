@@ -4,7 +4,7 @@ use std::io::{Read, Write as _};
 
 use super::*;
 use crate::aws::AwsError;
-use crate::source::s3::event::{Caller, How};
+use crate::source::s3::event::{Caller, How, Retouch};
 use crate::source::s3::order::{Act, Answered, Delete, Put, Versioning};
 
 impl World {
@@ -18,8 +18,7 @@ impl World {
         let mut draft = self.bucket().draft().expect("a draft");
         draft.file.write_all(content.as_bytes()).expect("writes");
         let (etag, how) = (etag_of(content), How::Put);
-        let (meta, check, writes, forget) = (Some("{\"a\":1}".to_owned()), None, Vec::new(), Vec::new());
-        Act::Put(Box::new(Put { draft, etag, meta, how, check, writes, forget }))
+        Act::Put(Box::new(Put::of(draft, &etag, Some("{\"a\":1}".to_owned()), how)))
     }
 
     pub(super) async fn put_object(&self, key: &str, content: &str) -> Option<String> {
@@ -265,4 +264,117 @@ async fn what_was_committed_and_not_done_is_done_after_a_crash() {
     assert_eq!(world.content("old"), None);
     assert!(world.litter().is_empty(), "{:?}", world.litter());
     world.check(&["Put old"]).await;
+}
+
+#[tokio::test]
+async fn an_upload_in_parts_is_told_once_and_keeps_its_etag() {
+    let world = World::running().await;
+    let Act::Put(put) = world.put_act("parts") else { panic!("a put") };
+    let put = Put { etag: "0123-2".into(), how: How::CompleteMultipartUpload, ..*put };
+    world.order("k", Act::Put(Box::new(put))).await.expect("is written");
+    world.check(&["CompleteMultipartUpload k"]).await;
+    let object = world.bucket().object("k", None).await.expect("reads").expect("it is there");
+    assert_eq!((object.etag.as_str(), object.meta.is_some()), ("0123-2", true));
+    // What people write over it is told, of the same size in the same moment too.
+    world.write("k", "PARTS");
+    world.check(&["CompleteMultipartUpload k", "Put k"]).await;
+}
+
+#[tokio::test]
+async fn every_call_is_told_where_the_clock_stands() {
+    let mut world =
+        World::at(Clock::frozen_at(Timestamp::parse("2026-01-05T09:00:00Z").expect("a time"))).await;
+    world.start().await;
+    world.put_object("k", "one").await;
+    for n in 0..3 {
+        let edit: crate::source::s3::order::Edit = Box::new(move |_| Ok(Some(format!("{{\"n\":{n}}}"))));
+        let act = Act::Edit { version: None, what: Retouch::Tagged, edit };
+        world.order("k", act).await.expect("is tagged");
+    }
+    world.bucket().keep_versions(Versioning::Enabled).await.expect("is kept");
+    let two = world.put_object("k", "two").await;
+    let three = world.put_object("k", "three").await;
+    world.delete_object("k", two.as_deref()).await;
+    world.delete_object("k", three.as_deref()).await;
+    assert_eq!(world.open("k").await.as_deref(), Some("one"), "the one before versions came back");
+    // Also after a new start at the same time.
+    world.kill().await;
+    world.start().await;
+    world.write("k", "by hand");
+    world.until("told", |events| events.iter().filter(|event| *event == "Put k").count() == 7).await;
+    let (_, first) = world.delete_object("k", None).await;
+    let (_, second) = world.delete_object("k", None).await;
+    assert!(first && second, "two markers");
+    let mut events = world.events().await;
+    events.sort();
+    let expected = [&["Delete k"; 2][..], &["DeleteMarkerCreated k"; 2], &["Put k"; 7]].concat();
+    assert_eq!(events, expected);
+    let markers =
+        sqlx::query("SELECT count(*) FROM s3_version WHERE marker").fetch_one(world.store.read()).await;
+    assert_eq!(markers.expect("reads").get::<i64, _>(0), 2);
+}
+
+#[tokio::test]
+async fn a_large_file_that_was_just_dropped_is_removed_with_its_object() {
+    let world = World::running().await;
+    world.write("large", &"x".repeat(9 << 20));
+    world.delete_object("large", None).await;
+    assert_eq!(world.content("large"), None);
+    world.check(&["Put large", "Delete large"]).await;
+}
+
+#[tokio::test]
+async fn conditions_hold_for_files_that_were_there_before() {
+    let mut world = World::new().await;
+    world.write("old", "before us");
+    world.start().await;
+    let shown = world.bucket().object("old", None).await.expect("reads").expect("it is there").etag;
+    let is_it = move |known: Option<&crate::source::s3::folder::Known>| {
+        assert_eq!(known.map(|known| known.shown_etag()), Some(shown));
+        Ok(())
+    };
+    let Act::Put(mut put) = world.put_act("new") else { panic!("a put") };
+    put.check = Some(Box::new(is_it));
+    world.order("old", Act::Put(put)).await.expect("is written");
+    world.check(&["Put old"]).await;
+}
+
+#[tokio::test]
+async fn whoever_waits_when_a_bucket_ends_hears_so() {
+    let world = World::new().await;
+    let bucket = Bucket::open(world.spec.clone(), world.ground()).expect("opens");
+    let stop = CancellationToken::new();
+    let mut running = JoinSet::new();
+    running.spawn(bucket.clone().run(stop.clone()));
+    bucket.ready().await;
+    stop.cancel();
+    running.join_next().await.expect("it ran").expect("it ends").expect("well");
+    let caller = Caller { request_id: "R".into(), host_id: "H".into(), address: "127.0.0.1".into() };
+    let refused = real::within(DEADLINE, bucket.order("k", Act::Look, caller)).await.expect("an answer");
+    assert_eq!(refused.expect_err("nobody is there").status.as_u16(), 503);
+}
+
+#[tokio::test]
+async fn a_link_stays_where_an_object_gets_its_key() {
+    let world = World::running().await;
+    std::fs::write(world.dir.path().join("outside"), "theirs").expect("writes");
+    std::os::unix::fs::symlink(world.dir.path().join("outside"), world.path("link")).expect("links");
+    world.put_object("link", "ours").await;
+    assert_eq!(world.open("link").await.as_deref(), Some("ours"));
+    assert!(world.path("link").is_symlink());
+    assert_eq!(std::fs::read_to_string(world.dir.path().join("outside")).expect("reads"), "theirs");
+    world.check(&["Put link"]).await;
+}
+
+#[tokio::test]
+async fn a_bucket_with_a_file_in_it_is_not_closed() {
+    let world = World::running().await;
+    world.mkdir("a/b");
+    world.write("a/b/c", "just dropped");
+    let refused = world.order("", Act::Close).await.expect_err("there is a file");
+    assert_eq!(refused.code, "BucketNotEmpty");
+    world.delete_object("a/b/c", None).await;
+    world.order("", Act::Close).await.expect("it is empty");
+    let refused = world.order("k", world.put_act("late")).await.expect_err("it is closed");
+    assert_eq!(refused.code, "NoSuchBucket");
 }

@@ -227,7 +227,10 @@ impl Attributes {
         Document::of("GetObjectAttributesResponse", |xml| {
             xml.maybe("ETag", self.etag.as_deref());
             if let Some(checksum) = &self.checksum {
-                xml.within("Checksum", |xml| whole(Some(checksum), xml));
+                // How many parts it is made of is told beside it.
+                let value = checksum.value.split('-').next().unwrap_or_default().to_owned();
+                let checksum = Checksum { value, ..checksum.clone() };
+                xml.within("Checksum", |xml| whole(Some(&checksum), xml));
             }
             if let Some(parts) = &self.parts {
                 xml.within("ObjectParts", |xml| parts.write(xml));
@@ -318,15 +321,17 @@ mod tests {
     fn attributes_are_told_as_asked_for() {
         check(&Attributes::default().document(), "</GetObjectAttributesResponse>");
         let parts = AttributeParts { count: 2, page: None };
+        let checksum = Checksum { algorithm: "SHA1".into(), value: "c=-2".into(), kind: "COMPOSITE".into() };
         let some = Attributes {
             etag: Some("e-2".into()),
+            checksum: Some(checksum),
             parts: Some(parts),
             size: Some(9),
             ..Attributes::default()
         };
         check(
             &some.document(),
-            "<ETag>e-2</ETag><ObjectParts><PartsCount>2</PartsCount></ObjectParts><ObjectSize>9</ObjectSize></GetObjectAttributesResponse>",
+            "<ETag>e-2</ETag><Checksum><ChecksumSHA1>c=</ChecksumSHA1><ChecksumType>COMPOSITE</ChecksumType></Checksum><ObjectParts><PartsCount>2</PartsCount></ObjectParts><ObjectSize>9</ObjectSize></GetObjectAttributesResponse>",
         );
     }
 }
