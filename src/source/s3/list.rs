@@ -11,7 +11,7 @@ const LIST: &str =
     "SELECT key, size, mtime, inode, etag, sequencer, version, hidden, blob, meta FROM s3_object
      WHERE bucket = ?1 AND key >= ?2 AND key < ?3 ORDER BY key LIMIT ?4";
 /// From key to key, and from a common prefix to the first key after all that begin with it: each is one step down the
-/// index, however many keys there are below the prefix.
+/// index, however many keys there are below the prefix. CROSS keeps the planner from walking along all objects instead.
 const ROLL_UP: &str = "WITH RECURSIVE walk(key) AS (
        SELECT min(key) FROM s3_object WHERE bucket = ?1 AND key >= ?2 AND key < ?3
        UNION ALL
@@ -21,7 +21,7 @@ const ROLL_UP: &str = "WITH RECURSIVE walk(key) AS (
          ORDER BY next.key LIMIT 1)
        FROM walk WHERE walk.key IS NOT NULL LIMIT ?4)
      SELECT key, size, mtime, inode, etag, sequencer, version, hidden, blob, meta
-     FROM walk JOIN s3_object USING (key) WHERE bucket = ?1 ORDER BY key";
+     FROM walk CROSS JOIN s3_object USING (key) WHERE bucket = ?1 ORDER BY key";
 const ANYTHING: &str = "SELECT EXISTS (SELECT 1 FROM s3_object WHERE bucket = ?1),
      EXISTS (SELECT 1 FROM s3_version WHERE bucket = ?1)";
 

@@ -35,7 +35,7 @@ const SEQUENCER: &str = "SELECT sequencer FROM s3_object WHERE bucket = ?1 AND k
 /// How many rows are read at once, at most.
 const ROWS_MAX: usize = 1000;
 /// How many are read behind a common prefix: the next key may begin the next one.
-const ROWS_MIN: usize = 16;
+const ROWS_MIN: usize = 2;
 
 /// Where a listing goes on.
 struct Place {
