@@ -34,9 +34,11 @@ pub async fn run() {
     for method in ["PUT", "GET"] {
         for clients in CLIENTS {
             let mut figures: Vec<Vec<(f64, f64)>> = vec![Vec::new(); all.len()];
-            for _ in 0..TURNS {
+            for turn in 1..=TURNS {
                 for (at, (_, address)) in all.iter().enumerate() {
-                    figures[at].push(tokio::task::block_in_place(|| load(address, method, clients)));
+                    let turn = turn * CLIENTS[1] + clients;
+                    let load = || load(address, method, (clients, turn));
+                    figures[at].push(tokio::task::block_in_place(load));
                 }
             }
             for ((name, _), figures) in all.iter().zip(figures) {
@@ -69,11 +71,12 @@ fn large(address: &str, root: &std::path::Path) {
     println!("1 GiB: put {put:.0} MB/s, get {got:.0} MB/s, plain copy {copied:.0} MB/s");
 }
 
-fn load(address: &str, method: &str, clients: usize) -> (f64, f64) {
+/// The median and the rate of so many clients; `turn` tells their objects from those of others.
+fn load(address: &str, method: &str, (clients, turn): (usize, usize)) -> (f64, f64) {
     let threads: Vec<_> = (0..clients)
         .map(|client| {
             let (address, method) = (address.to_owned(), method.to_owned());
-            std::thread::spawn(move || calls(&address, &method, client))
+            std::thread::spawn(move || calls(&address, &method, (client, turn)))
         })
         .collect();
     let all: Vec<f64> = threads.into_iter().flat_map(|thread| thread.join().expect("a client")).collect();
@@ -81,11 +84,13 @@ fn load(address: &str, method: &str, clients: usize) -> (f64, f64) {
     (median(all), rate)
 }
 
-fn calls(address: &str, method: &str, client: usize) -> Vec<f64> {
+fn calls(address: &str, method: &str, (client, turn): (usize, usize)) -> Vec<f64> {
     let content = vec![b'x'; if method == "PUT" { 1024 } else { 0 }];
     let (mut asker, mut figures, begun) = (Asker::of(address), Vec::new(), Instant::now());
     while begun.elapsed() < MEASURED {
-        let path = format!("/bench/{client}/{}", figures.len() % 50);
+        // What is put is new: a file system takes its time over what was removed a moment ago.
+        let number = if method == "PUT" { turn * 1_000_000 + figures.len() } else { figures.len() % 50 };
+        let path = format!("/bench/{client}/{number}");
         let sent = Instant::now();
         let answered = asker.request(method, &path, &content);
         figures.push(sent.elapsed().as_secs_f64() * 1e3);

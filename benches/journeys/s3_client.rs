@@ -1,7 +1,12 @@
 //! A small HTTP client for S3 servers: one connection, kept where the server keeps it, begun anew where it does not.
+//! It signs what it asks (version 4, the body left out), since some servers want that.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+
+use dropwire::clock::real;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::{Digest, Sha256};
 
 /// Whom to ask, and the connection to it.
 pub struct Asker {
@@ -24,11 +29,10 @@ impl Asker {
             stream
         });
         let head = format!(
-            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: AWS4-HMAC-SHA256 \
-             Credential=S3RVER/20261125/us-east-1/s3/aws4_request, SignedHeaders=host, Signature=0000\r\n\
-             X-Amz-Content-Sha256: UNSIGNED-PAYLOAD\r\nContent-Length: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nContent-Length: {}\r\n{}\r\n",
             self.address,
-            content.len()
+            content.len(),
+            self.signature(method, path)
         );
         match content.len() {
             // In one piece, as clients send what is small.
@@ -46,6 +50,41 @@ impl Asker {
         }
         (status, length)
     }
+}
+
+impl Asker {
+    /// The headers that sign a request for `path`, which needs no encoding.
+    fn signature(&self, method: &str, path: &str) -> String {
+        let now = real::now();
+        let date: String = now.iso_millis().chars().filter(|letter| !"-:".contains(*letter)).collect();
+        let date = format!("{}Z", date.split('.').next().unwrap_or_default());
+        let day = date.get(..8).unwrap_or_default();
+        let scope = format!("{day}/us-east-1/s3/aws4_request");
+        let names = "host;x-amz-content-sha256;x-amz-date";
+        let request = format!(
+            "{method}\n{path}\n\nhost:{}\nx-amz-content-sha256:UNSIGNED-PAYLOAD\nx-amz-date:{date}\n\n{names}\nUNSIGNED-PAYLOAD",
+            self.address
+        );
+        let text = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hex::encode(Sha256::digest(request)));
+        let mut key = format!("AWS4{PAIR}").into_bytes();
+        for part in [day, "us-east-1", "s3", "aws4_request"] {
+            key = mac(&key, part);
+        }
+        format!(
+            "X-Amz-Date: {date}\r\nX-Amz-Content-Sha256: UNSIGNED-PAYLOAD\r\nAuthorization: AWS4-HMAC-SHA256 \
+             Credential={PAIR}/{scope}, SignedHeaders={names}, Signature={}\r\n",
+            hex::encode(mac(&key, &text))
+        )
+    }
+}
+
+/// What s3rver has as its access key and as its secret; the others take any.
+const PAIR: &str = "S3RVER";
+
+fn mac(key: &[u8], text: &str) -> Vec<u8> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("any key is good");
+    mac.update(text.as_bytes());
+    mac.finalize().into_bytes().to_vec()
 }
 
 /// The head of an answer, and how much of what follows has been read with it.

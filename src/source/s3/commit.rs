@@ -2,6 +2,7 @@
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::SourceError;
 use super::index::{self, Rows};
@@ -9,6 +10,9 @@ use super::settle::News;
 use super::vault::{Deed, Draft};
 use super::work::Worker;
 use crate::delivery::queue::Own;
+
+/// How long done deeds wait for a commit to be struck off with. Doing them once more after a crash is harmless.
+const TIDY_AFTER: Duration = Duration::from_millis(250);
 
 /// How a deed went: its number, which of the commit's it is, and why it could not be done.
 type Performed = (i64, usize, Result<(), String>);
@@ -29,6 +33,7 @@ impl Worker {
         }
         if !deeds.is_empty() {
             news.rows.done(&bucket.spec.name, std::mem::take(&mut self.deeds_done));
+            self.next_tidying = Some(Instant::now() + TIDY_AFTER);
         }
         let mut writes = news.rows.writes();
         writes.extend(news.writes);
@@ -66,8 +71,9 @@ impl Worker {
         Ok(undone)
     }
 
-    /// Has what is done struck off, when nobody waits for it.
+    /// Has what is done struck off, where no further commit does it.
     pub(super) async fn tidy_deeds(&mut self) {
+        self.next_tidying = None;
         if self.deeds_done.is_empty() {
             return;
         }

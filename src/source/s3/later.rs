@@ -60,6 +60,10 @@ impl Later {
     pub fn next_due(&self) -> Option<Instant> {
         self.order.first().map(|(due, _)| *due)
     }
+    /// Whether this key waits.
+    pub fn waits(&self, key: &str) -> bool {
+        self.waits.contains_key(key)
+    }
     /// Takes a key off the list, if it is there.
     pub fn take(&mut self, key: &str) -> Option<Wait> {
         let wait = self.waits.remove(key)?;

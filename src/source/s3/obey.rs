@@ -33,7 +33,6 @@ impl Worker {
             self.obey(round).await?;
             orders = later;
         }
-        self.tidy_deeds().await;
         Ok(())
     }
 

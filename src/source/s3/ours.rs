@@ -26,6 +26,12 @@ impl Ours {
             self.stamps.remove(&oldest);
         }
     }
+    /// Somebody else did something to it.
+    pub fn forget(&mut self, key: &str) {
+        if self.stamps.remove(key).is_some() {
+            self.order.retain(|known| known != key);
+        }
+    }
     /// The stamp that we gave this file last, if it was a moment ago.
     pub fn of(&self, key: &str) -> Option<Stamp> {
         self.stamps.get(key).copied()
@@ -42,6 +48,9 @@ mod tests {
         let mut ours = Ours::default();
         ours.wrote("a", stamp(1));
         ours.wrote("a", stamp(2));
+        assert_eq!((ours.of("a"), ours.of("b")), (Some(stamp(2)), None));
+        ours.wrote("b", stamp(3));
+        ours.forget("b");
         assert_eq!((ours.of("a"), ours.of("b")), (Some(stamp(2)), None));
         (0..KEPT as u64).for_each(|n| ours.wrote(&format!("k{n}"), stamp(n)));
         assert_eq!((ours.of("a"), ours.of("k0")), (None, Some(stamp(0))));

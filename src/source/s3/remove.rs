@@ -43,6 +43,7 @@ impl Worker {
         (caller, mut ground): (Option<&Caller>, Ground),
         news: &mut News,
     ) -> Answered {
+        self.ours.forget(&key);
         let sequencer = self.sequencer(ground.known.as_ref());
         self.floor = self.floor.max(sequencer);
         let bucket = self.bucket.spec.name.clone();
@@ -75,6 +76,7 @@ impl Worker {
         news: &mut News,
     ) -> Answered {
         let (bucket, wanted) = (self.bucket.spec.name.clone(), kept_version(version));
+        self.ours.forget(&key);
         let sequencer = self.sequencer(ground.known.as_ref());
         self.floor = self.floor.max(sequencer);
         let present = ground.known.as_ref().filter(|known| known.extra.version == wanted);

@@ -1,6 +1,7 @@
 //! What comes of looks: the worker's judgements, and the events and rows that follow.
 
 use std::collections::HashMap;
+use std::os::fd::OwnedFd;
 use std::time::{Duration, Instant};
 
 use super::SourceError;
@@ -10,6 +11,7 @@ use super::ground::Ground;
 use super::index::{self, Rows};
 use super::look::{Ask, Depth, now_nanos, stamp_of};
 use super::order::Versioning;
+use super::platform;
 use super::survey::YOUNG;
 use super::vault::{Deed, Draft};
 use super::walk::Remark;
@@ -153,6 +155,7 @@ impl Worker {
         known: Option<Known>,
         news: &mut News,
     ) -> Result<(), SourceError> {
+        self.ours.forget(&item.key);
         let sequencer = self.sequencer(known.as_ref());
         let mut extra = Extra::default();
         if self.bucket.versioning() != Versioning::Off {
@@ -212,6 +215,40 @@ impl Worker {
         let nth = if self.moment.0 == moment { self.moment.1 + 1 } else { 0 };
         self.moment = (moment, nth);
         moment.nth(nth).max(before.next())
+    }
+
+    /// A large file was read.
+    pub(super) async fn take_large(&mut self, item: Item, sight: Sight) -> Result<(), SourceError> {
+        let hinted = self.reading.remove(&item.key).flatten();
+        let key = item.key.clone();
+        // A call may have written the object since it was read.
+        let sight = match sight {
+            Sight::Object(stamp, etag) if self.is_still(&key, stamp) => Sight::Object(stamp, etag),
+            Sight::Object(..) => Sight::Busy,
+            other => other,
+        };
+        self.conclude_all(vec![item], vec![sight]).await?;
+        if let Some(hint) = hinted {
+            let item = self.item(key.clone(), hint);
+            self.settle(vec![item], Depth::Small).await?;
+        }
+        match self.waiting.remove(&key) {
+            Some(orders) => self.take_orders(orders).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Whether the file of this key is this one.
+    fn is_still(&self, key: &str, stamp: Stamp) -> bool {
+        let root = platform::open_root(&self.bucket.spec.folder);
+        root.and_then(|root| platform::stat(&root, key)).is_ok_and(|stat| stamp_of(&stat) == stamp)
+    }
+
+    /// Whether the file is what a call wrote a moment ago, so that there is nothing to tell.
+    pub(super) fn is_ours(&self, key: &str, root: Option<&OwnedFd>) -> bool {
+        let wrote = self.ours.of(key).filter(|_| !self.later.waits(key)).zip(root);
+        wrote
+            .is_some_and(|(stamp, root)| platform::stat(root, key).is_ok_and(|stat| stamp_of(&stat) == stamp))
     }
 
     fn read_large(&mut self, item: Item) {

@@ -11,10 +11,10 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::event::Sequencer;
-use super::folder::{Hint, KEY_MAX, Reason, Sight, Stamp, key_is_ignored};
+use super::folder::{Hint, KEY_MAX, Reason, Sight, key_is_ignored};
 use super::index;
 use super::later::{Later, Wait};
-use super::look::{Depth, Eye, now_nanos, stamp_of};
+use super::look::{Depth, Eye, now_nanos};
 use super::means::{Means, means};
 use super::order::Order;
 use super::ours::Ours;
@@ -81,6 +81,8 @@ pub(super) struct Worker {
     pub last_deed: i64,
     /// Deeds that are done and not struck off yet.
     pub deeds_done: Vec<i64>,
+    /// When they are struck off, if no commit does it before.
+    pub next_tidying: Option<Instant>,
 }
 
 /// Tells those who read files that nobody waits any more.
@@ -150,6 +152,7 @@ impl Worker {
             said,
             last_deed: 0,
             deeds_done: Vec::new(),
+            next_tidying: None,
         };
         if let Some(why) = polled {
             worker.poll_because(&why);
@@ -222,6 +225,9 @@ impl Worker {
                     }
                 }
                 () = real::sleep(wake) => {
+                    if self.next_tidying.is_some_and(|due| due <= Instant::now()) {
+                        self.tidy_deeds().await;
+                    }
                     for chunk in chunks(self.due(), CHUNK) {
                         self.settle(chunk, Depth::Small).await?;
                     }
@@ -233,7 +239,8 @@ impl Worker {
     // ── when ────────────────────────────────────────────────────────────────────────────────────────────
 
     fn next_wake(&self) -> Instant {
-        self.later.next_due().map_or(self.next_recheck, |due| due.min(self.next_recheck))
+        let due = [self.later.next_due(), self.next_tidying];
+        due.into_iter().flatten().fold(self.next_recheck, Instant::min)
     }
 
     fn due(&mut self) -> Vec<Item> {
@@ -295,6 +302,9 @@ impl Worker {
         }
         let (made, items): (Vec<_>, Vec<_>) = items.into_iter().partition(|(_, hint)| *hint == Hint::Made);
         made.into_iter().for_each(|(key, _)| self.later.made(key, now));
+        let root = platform::open_root(&self.bucket.spec.folder);
+        let items: Vec<_> =
+            items.into_iter().filter(|(key, _)| !self.is_ours(key, root.as_ref().ok())).collect();
         for chunk in chunks(items.into_iter().map(|(key, hint)| self.item(key, hint)).collect(), CHUNK) {
             self.settle(chunk, Depth::Small).await?;
         }
@@ -348,32 +358,6 @@ impl Worker {
             self.bucket.ready.send_replace(true);
         }
         Ok(())
-    }
-
-    async fn take_large(&mut self, item: Item, sight: Sight) -> Result<(), SourceError> {
-        let hinted = self.reading.remove(&item.key).flatten();
-        let key = item.key.clone();
-        // A call may have written the object since it was read.
-        let sight = match sight {
-            Sight::Object(stamp, etag) if self.is_still(&key, stamp) => Sight::Object(stamp, etag),
-            Sight::Object(..) => Sight::Busy,
-            other => other,
-        };
-        self.conclude_all(vec![item], vec![sight]).await?;
-        if let Some(hint) = hinted {
-            let item = self.item(key.clone(), hint);
-            self.settle(vec![item], Depth::Small).await?;
-        }
-        match self.waiting.remove(&key) {
-            Some(orders) => self.take_orders(orders).await,
-            None => Ok(()),
-        }
-    }
-
-    /// Whether the file of this key is this one.
-    fn is_still(&self, key: &str, stamp: Stamp) -> bool {
-        let root = platform::open_root(&self.bucket.spec.folder);
-        root.and_then(|root| platform::stat(&root, key)).is_ok_and(|stat| stamp_of(&stat) == stamp)
     }
 
     fn poll_because(&mut self, why: &str) {

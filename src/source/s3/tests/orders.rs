@@ -378,3 +378,13 @@ async fn a_bucket_with_a_file_in_it_is_not_closed() {
     let refused = world.order("k", world.put_act("late")).await.expect_err("it is closed");
     assert_eq!(refused.code, "NoSuchBucket");
 }
+
+#[tokio::test]
+async fn what_a_call_wrote_is_told_when_it_comes_back() {
+    let world = World::running().await;
+    world.put_object("k", "by a call").await;
+    world.sh("mv k away");
+    world.check(&["Put k", "Delete k", "Put away"]).await;
+    world.sh("mv away k");
+    world.check(&["Put k", "Delete k", "Put away", "Put k", "Delete away"]).await;
+}
