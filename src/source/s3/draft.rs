@@ -75,7 +75,7 @@ impl Drop for Draft {
 /// Marks what a call has written as done: its time is this very moment, which no other write has, since the system notes
 /// those of others more coarsely.
 pub fn seal(file: &File) -> io::Result<()> {
-    let nanos = real::now().as_micros().rem_euclid(1_000_000) * 1000 + 1;
-    let moment = TimeSpec::new(real::now().as_seconds(), nanos);
+    let now = real::now();
+    let moment = TimeSpec::new(now.as_seconds(), now.as_micros().rem_euclid(1_000_000) * 1000 + 1);
     Ok(futimens(file, &TimeSpec::UTIME_OMIT, &moment)?)
 }

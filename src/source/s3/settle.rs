@@ -212,7 +212,7 @@ impl Worker {
             None => self.floor,
         };
         let moment = Sequencer::at(self.bucket.ground.clock.now());
-        let nth = if self.moment.0 == moment { self.moment.1 + 1 } else { 0 };
+        let nth = if self.moment.0 == moment { self.moment.1.wrapping_add(1) } else { 0 };
         self.moment = (moment, nth);
         moment.nth(nth).max(before.next())
     }
