@@ -8,12 +8,11 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{App, READY_MAX, SOURCE_PAUSE, SOURCE_PAUSE_MAX, Sourced};
-use crate::arn::Arn;
 use crate::clock::real;
 use crate::config::{Config, made_bucket};
-use crate::lambda;
+use crate::lambda::{self, permits::Invoker};
 use crate::source::dynamodb::{self, Table};
-use crate::source::s3::{self, Bucket, S3Api};
+use crate::source::s3::{self, Bucket, Notified, S3Api};
 use crate::source::sns::{Message, OF_BUCKETS};
 use crate::source::{EventSource, Outlet};
 use crate::store::StoreError;
@@ -100,7 +99,7 @@ impl App {
         S3Api {
             buckets: self.s3_buckets.clone(),
             made: self.made_buckets.clone(),
-            reachable: Box::new(move |arn| app.upgrade().map_or(Ok(()), |app| app.is_reachable(arn))),
+            reachable: Box::new(move |one| app.upgrade().map_or(Ok(()), |app| app.is_reachable(&one))),
             publish: Box::new(move |arn, body| {
                 let topic = publisher.upgrade().and_then(|app| app.topic(arn.name()));
                 let message = Message { body, subject: Some(OF_BUCKETS.to_owned()), attributes: Vec::new() };
@@ -122,11 +121,15 @@ impl App {
     }
 
     /// Why a bucket cannot notify this, if it cannot.
-    fn is_reachable(&self, arn: &Arn) -> Result<(), String> {
+    fn is_reachable(&self, notified: &Notified<'_>) -> Result<(), String> {
+        let arn = notified.target;
         let known = match arn.kind() {
             "function" => {
                 let (name, qualifier) = (arn.name().to_owned(), arn.qualifier().map(str::to_owned));
-                self.lambda.resolve(&lambda::Target { name, qualifier }).is_ok()
+                let (source, config) = (notified.bucket, self.config());
+                let account = config.sim.place.account.as_str();
+                let invoker = Invoker { service: "s3.amazonaws.com", source, account };
+                self.lambda.lets(&lambda::Target { name, qualifier }, invoker)
             }
             "topic" => self.topic(arn.name()).is_some(),
             _ => false,

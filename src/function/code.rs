@@ -18,6 +18,7 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::variables::task_root;
 use crate::config::{FunctionKind, FunctionSpec};
+use crate::glob;
 
 /// How many folders are watched and how many files looked at, at the most.
 const FOLDERS_MAX: usize = 500;
@@ -220,19 +221,9 @@ fn parts_match(glob: &[&str], path: &[&str]) -> bool {
     match glob.split_first() {
         None => path.is_empty(),
         Some((&"**", rest)) => (0..=path.len()).any(|skipped| parts_match(rest, &path[skipped..])),
-        Some((first, rest)) => path.split_first().is_some_and(|(name, below)| {
-            name_matches(first.as_bytes(), name.as_bytes()) && parts_match(rest, below)
-        }),
-    }
-}
-
-fn name_matches(glob: &[u8], name: &[u8]) -> bool {
-    match (glob.split_first(), name.split_first()) {
-        (None, None) => true,
-        (Some((b'*', rest)), _) => (0..=name.len()).any(|taken| name_matches(rest, &name[taken..])),
-        (Some((b'?', rest)), Some((_, name))) => name_matches(rest, name),
-        (Some((wanted, rest)), Some((found, name))) => wanted == found && name_matches(rest, name),
-        _ => false,
+        Some((first, rest)) => path
+            .split_first()
+            .is_some_and(|(name, below)| glob::matches(first, name) && parts_match(rest, below)),
     }
 }
 

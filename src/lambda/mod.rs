@@ -52,6 +52,7 @@ mod mapping_request;
 mod mappings;
 pub mod names;
 mod package;
+pub mod permits;
 mod policies;
 mod provisioned;
 mod read;

@@ -1,4 +1,5 @@
-//! Resource policies of functions: who may do what. They are kept and shown; calls are not held against them.
+//! Resource policies of functions: who may do what. They are kept and shown. Calls are not held against
+//! them; `permits` holds wires that are made by calls against them.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};

@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use super::event::Sequencer;
+use crate::glob;
 
 /// The longest key that S3 has, in bytes of UTF-8.
 pub const KEY_MAX: usize = 1024;
@@ -246,38 +247,12 @@ pub fn is_finished(state: &State, hint: Hint, settled: Option<Stamp>, now: i64) 
 
 /// Whether a file or folder of this name is never an object, nor is anything in it.
 pub fn is_ignored(globs: &[String], name: &str) -> bool {
-    name.starts_with(OWN_PREFIX) || globs.iter().any(|glob| glob_matches(glob, name))
+    name.starts_with(OWN_PREFIX) || globs.iter().any(|glob| glob::matches(glob, name))
 }
 
 /// Whether any part of the key is ignored.
 pub fn key_is_ignored(globs: &[String], key: &str) -> bool {
     key.split('/').any(|name| is_ignored(globs, name))
-}
-
-/// Whether `name` matches `glob`: `*` stands for any text, `?` for one character.
-fn glob_matches(glob: &str, name: &str) -> bool {
-    let (glob, name): (Vec<char>, Vec<char>) = (glob.chars().collect(), name.chars().collect());
-    let (mut g, mut n, mut star) = (0, 0, None);
-    while n < name.len() {
-        match glob.get(g) {
-            Some('*') => {
-                star = Some((g, n));
-                g += 1;
-            }
-            Some(c) if *c == '?' || *c == name[n] => {
-                g += 1;
-                n += 1;
-            }
-            _ => {
-                // Let the last star take one character more.
-                let Some((at, taken)) = star else { return false };
-                star = Some((at, taken + 1));
-                g = at + 1;
-                n = taken + 1;
-            }
-        }
-    }
-    glob[g..].iter().all(|c| *c == '*')
 }
 
 /// Why a key cannot be written to a folder; None if it can.

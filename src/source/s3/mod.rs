@@ -69,7 +69,7 @@ mod watch;
 mod work;
 
 pub use put::Content;
-pub use service::{Buckets, Made, Peer, S3Api, wires};
+pub use service::{Buckets, Made, Notified, Peer, S3Api, wires};
 pub use target::Writer;
 
 /// What a bucket needs from the world.

@@ -13,6 +13,7 @@ import re
 import sys
 import urllib.error
 import urllib.request
+import zipfile
 import zlib
 
 import boto3
@@ -20,9 +21,9 @@ import botocore.config
 from botocore.exceptions import ClientError
 
 
-def client(**more):
+def client(service="s3", **more):
     config = botocore.config.Config(retries={"total_max_attempts": 1}, read_timeout=60, **more)
-    return boto3.client("s3", endpoint_url=ENDPOINT, region_name="us-east-1", aws_access_key_id="test",
+    return boto3.client(service, endpoint_url=ENDPOINT, region_name="us-east-1", aws_access_key_id="test",
                         aws_secret_access_key="test", config=config)
 
 
@@ -393,6 +394,36 @@ def emptied(s3):
     assert "Versions" not in left and "DeleteMarkers" not in left, left
 
 
+def functions_let_buckets_in(s3, rule):
+    """A function that was made by a call is notified by the buckets that it lets in."""
+    functions = client("lambda")
+    code = io.BytesIO()
+    with zipfile.ZipFile(code, "w") as archive:
+        archive.writestr("app.py", "def handler(event, context): pass")
+    functions.create_function(FunctionName="written", Runtime="python3.12", Handler="app.handler",
+                              Role="arn:aws:iam::000000000000:role/r", Code={"ZipFile": code.getvalue()})
+    wanted = {"LambdaFunctionConfigurations": [rule]}
+    arn = rule["LambdaFunctionArn"]
+
+    def shut_out():
+        said = refused("InvalidArgument", s3.put_bucket_notification_configuration, Bucket="made",
+                       NotificationConfiguration=wanted)["Error"]
+        assert said["Message"] == "Unable to validate the following destination configurations", said
+        assert said["ArgumentName1"] == arn + ", null", said
+        assert said["ArgumentValue1"] == "Not authorized to invoke function [%s]" % arn, said
+
+    shut_out()
+    let = {"FunctionName": "written", "Action": "lambda:InvokeFunction", "Principal": "s3.amazonaws.com"}
+    functions.add_permission(StatementId="other", SourceArn="arn:aws:s3:::other", **let)
+    shut_out()
+    s3.put_bucket_notification_configuration(Bucket="made", NotificationConfiguration=wanted,
+                                             SkipDestinationValidation=True)
+    functions.add_permission(StatementId="made", SourceArn="arn:aws:s3:::made", **let)
+    s3.put_bucket_notification_configuration(Bucket="made", NotificationConfiguration=wanted)
+    functions.remove_permission(FunctionName="written", StatementId="made")
+    shut_out()
+
+
 def notifications(s3):
     """A bucket is told whom to notify, by a call."""
     function = "arn:aws:lambda:us-east-1:000000000000:function:hello"
@@ -406,6 +437,7 @@ def notifications(s3):
     nobody = dict(rule, LambdaFunctionArn=function.replace("hello", "nobody"))
     refused("InvalidArgument", s3.put_bucket_notification_configuration, Bucket="made",
             NotificationConfiguration={"LambdaFunctionConfigurations": [nobody]})
+    functions_let_buckets_in(s3, dict(rule, LambdaFunctionArn=function.replace("hello", "written")))
     s3.put_object(Bucket="made", Key="in/f", Body=b"x")
     s3.put_object(Bucket="made", Key="out/f", Body=b"x")
 

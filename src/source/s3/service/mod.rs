@@ -41,7 +41,7 @@ mod uploads;
 pub use buckets::Made;
 use leftover::Watched;
 pub(super) use notification::NOTIFICATION;
-pub use notification::{Publish, Reachable, wires};
+pub use notification::{Notified, Publish, Reachable, wires};
 pub(super) use objects::meta_of;
 pub(super) use settings::LIFECYCLE;
 

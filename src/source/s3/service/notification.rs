@@ -22,8 +22,16 @@ const SKIP: &str = "x-amz-skip-destination-validation";
 /// Publishes a text of S3 to the topic with this ARN; stored when it returns.
 pub type Publish = Box<dyn Fn(&Arn, String) -> BoxFuture<'static, Result<(), SourceError>> + Send + Sync>;
 
-/// Says of an ARN whether there is something that can be notified, and why not.
-pub type Reachable = Box<dyn Fn(&Arn) -> Result<(), String> + Send + Sync>;
+/// A target and the bucket that is to notify it.
+pub struct Notified<'a> {
+    /// The target.
+    pub target: &'a Arn,
+    /// The bucket.
+    pub bucket: &'a Arn,
+}
+
+/// Says whether the target is there and may be notified by the bucket, and why not.
+pub type Reachable = Box<dyn Fn(Notified<'_>) -> Result<(), String> + Send + Sync>;
 
 /// The wires that a bucket's notifications are.
 pub fn wires(bucket: &Arn, configuration: &Configuration) -> Vec<Wire> {
@@ -65,17 +73,11 @@ impl S3Api {
         if configuration.event_bridge {
             return Err(errors::part_not_built("EventBridgeConfiguration"));
         }
-        for notification in &configuration.notifications {
-            if notification.kind == Kind::Queue {
-                return Err(errors::part_not_built("QueueConfiguration"));
-            }
-            let arn = Arn::parse(&notification.arn);
-            let reached = arn.ok_or_else(|| "it is no ARN".to_owned()).and_then(|arn| (self.reachable)(&arn));
-            if let Err(why) = reached
-                && ask.header(SKIP) != Some("true")
-            {
-                return Err(unvalidated(&notification.arn, &why));
-            }
+        if configuration.notifications.iter().any(|one| one.kind == Kind::Queue) {
+            return Err(errors::part_not_built("QueueConfiguration"));
+        }
+        if ask.header(SKIP) != Some("true") {
+            self.must_be_reachable(ask, &configuration)?;
         }
         ask.bucket.set(NOTIFICATION, Some(&configuration)).await?;
         ask.bucket.notify(configuration.clone());
@@ -84,6 +86,17 @@ impl S3Api {
             self.tell_topics(ask, &configuration).await?;
         }
         Ok(Answer::empty(StatusCode::OK))
+    }
+
+    fn must_be_reachable(&self, ask: &Ask<'_>, configuration: &Configuration) -> Result<(), AwsError> {
+        let bucket = Arn::bucket(&ask.bucket.spec.name);
+        for notification in &configuration.notifications {
+            let target = Arn::parse(&notification.arn).ok_or_else(|| "it is no ARN".to_owned());
+            let reached =
+                target.and_then(|target| (self.reachable)(Notified { target: &target, bucket: &bucket }));
+            reached.map_err(|why| unvalidated(&notification.arn, &why))?;
+        }
+        Ok(())
     }
 
     /// Tells each topic that it is a target now. Functions are not told.
