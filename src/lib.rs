@@ -40,7 +40,8 @@
 //! - Sources do not know that functions exist, and no source knows another.
 //! - Only [`clock`] asks the time, and only its `real` part knows the machine's own.
 //! - Only [`delivery::queue`] writes deliveries.
-//! - An event is committed before anyone hears of it, and on the disk before its source is answered.
+//! - An event is committed before anyone hears of it, and on the disk before its source is answered; but what happens
+//!   to files is only committed then, since their contents are on no disk either.
 //! - A target is tried once an attempt; retrying is policy, and policies are pure functions.
 //! - `why` prints what [`wire::explain`] said and what the policy did; it has no rules of its own.
 //! - What is claimed when the process dies is waiting when it comes back, with the same ids and attempt count.

@@ -50,7 +50,7 @@ impl Outlet {
         let numbers = self.queue.emit(vec![event], Vec::new()).await?;
         numbers.first().copied().ok_or(StoreError::Stopping)
     }
-    /// Stores events in this order together with the source's own rows, all or nothing.
+    /// Stores events in this order together with the source's own rows, all or nothing; returns as soon as `own` says.
     pub async fn emit_with(&self, events: Vec<Event>, own: impl Into<Own>) -> Result<(), StoreError> {
         self.queue.emit(events, own).await.map(|_| ())
     }

@@ -173,6 +173,10 @@ impl Place<'_> {
         self.0.send(Job::Commit(Commit { rows, after, waiting: Some(waiting) }));
         answer
     }
+    /// The same as [`Store::commit_soon`] does.
+    pub fn commit_soon(self, rows: Vec<Rows>, after: After) {
+        self.0.send(Job::Commit(Commit { rows, after, waiting: None }));
+    }
 }
 
 /// How many transactions may wait for the writer before producers wait for it.

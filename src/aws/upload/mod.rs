@@ -17,8 +17,10 @@ use super::chunked::{Decoder, incomplete, malformed_trailer};
 use super::sigv4::Payload;
 use claims::Claims;
 pub use claims::sent_checksum;
+use hashing::{Hashes, Hashing};
 
 mod claims;
+mod hashing;
 
 /// What is wanted of a body besides its bytes. What the client says of it is checked in any case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -57,16 +59,8 @@ pub struct Upload<B> {
     input: Bytes,
     decoder: Option<Decoder>,
     claims: Claims,
-    hashes: Hashes,
+    hashing: Hashing,
     size: u64,
-}
-
-/// What is computed of the bytes; nothing that nobody asked for.
-#[derive(Debug, Default)]
-struct Hashes {
-    md5: Option<Md5>,
-    sha256: Option<Sha256>,
-    checksum: Option<Hasher>,
 }
 
 impl<B> Upload<B>
@@ -94,7 +88,8 @@ where
                 Some(Decoder::new(signatures, trailer, length))
             }
         };
-        Ok(Upload { body, input: Bytes::new(), decoder, claims, hashes, size: 0 })
+        let hashing = Hashing::new(hashes);
+        Ok(Upload { body, input: Bytes::new(), decoder, claims, hashing, size: 0 })
     }
 
     /// How long it is to be, in bytes, if that was said: without what chunks it.
@@ -106,11 +101,12 @@ where
     pub async fn next(&mut self) -> Result<Piece, AwsError> {
         loop {
             if let Some(piece) = self.decoded()? {
-                self.take(&piece)?;
+                self.measure(&piece)?;
+                self.hashing.push(piece.clone()).await?;
                 return Ok(Piece::Bytes(piece));
             }
             match self.body.frame().await {
-                None => return self.end().map(Piece::End),
+                None => return self.end().await.map(Piece::End),
                 Some(Ok(frame)) => self.input = frame.into_data().unwrap_or_default(),
                 Some(Err(_)) => return Err(incomplete()),
             }
@@ -125,32 +121,21 @@ where
         }
     }
 
-    fn take(&mut self, piece: &[u8]) -> Result<(), AwsError> {
+    fn measure(&mut self, piece: &[u8]) -> Result<(), AwsError> {
         self.size += piece.len() as u64;
-        if self.claims.length.is_some_and(|length| self.size > length) {
-            return Err(incomplete());
-        }
-        if let Some(md5) = &mut self.hashes.md5 {
-            md5.update(piece);
-        }
-        if let Some(sha256) = &mut self.hashes.sha256 {
-            sha256.update(piece);
-        }
-        if let Some(checksum) = &mut self.hashes.checksum {
-            checksum.update(piece);
-        }
-        Ok(())
+        let is_too_long = self.claims.length.is_some_and(|length| self.size > length);
+        if is_too_long { Err(incomplete()) } else { Ok(()) }
     }
 
     /// Checks all that was said.
-    fn end(&mut self) -> Result<Received, AwsError> {
+    async fn end(&mut self) -> Result<Received, AwsError> {
         if self.claims.length.is_some_and(|length| self.size != length) {
             return Err(incomplete());
         }
         if let Some(decoder) = self.decoder.take() {
             self.claims.take_trailers(&decoder.finish()?)?;
         }
-        let Hashes { md5, sha256, checksum } = std::mem::take(&mut self.hashes);
+        let Hashes { md5, sha256, checksum } = self.hashing.finish().await?;
         let md5 = md5.map(|md5| md5.finalize().into());
         let sha256 = sha256.map(|sha256| sha256.finalize().into());
         let checksum = checksum.map(|hasher| (hasher.algorithm(), hasher.finish()));

@@ -167,3 +167,21 @@ async fn trailers_are_checked() {
     let several = "400 InvalidRequest: Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.";
     super::tests::check(&both, several).await;
 }
+
+#[tokio::test]
+async fn what_is_hashed_beside_comes_to_what_is_hashed_at_once() {
+    let piece = "0123456789abcdef".repeat(4096);
+    let piece: &'static str = Box::leak(piece.into_boxed_str());
+    for count in [1, 7, 8, 9, 40] {
+        let whole = piece.repeat(count);
+        let (_, received) = read("", &vec![Some(piece); count], BOTH).await.expect("read");
+        let md5: [u8; 16] = Md5::digest(whole.as_bytes()).into();
+        assert_eq!(received.md5, Some(md5), "{count} pieces");
+        let checksum = (Algorithm::Crc64Nvme, Algorithm::Crc64Nvme.of(whole.as_bytes()));
+        assert_eq!(received.checksum, Some(checksum), "{count} pieces");
+    }
+    // Pieces too small and too many to wait for a whole batch of them.
+    let (_, received) = read("", &vec![Some("x"); 5000], BOTH).await.expect("read");
+    let md5: [u8; 16] = Md5::digest("x".repeat(5000)).into();
+    assert_eq!((received.size, received.md5), (5000, Some(md5)));
+}

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::rows::*;
 use super::{Queue, StoreError};
 use crate::arn::Arn;
@@ -27,11 +29,23 @@ pub struct Own {
     pub writes: Vec<Write>,
     /// What it does once all of it is committed, before anyone hears of the events. It must not wait.
     pub then: Option<Box<dyn FnOnce() + Send>>,
+    /// What its answer waits for.
+    pub until: Until,
+}
+
+/// What an emit waits for. Either outlives the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Until {
+    /// The system has it.
+    Committed,
+    /// The disk has it: it outlives the machine's going down.
+    #[default]
+    OnDisk,
 }
 
 impl From<Vec<Write>> for Own {
     fn from(writes: Vec<Write>) -> Own {
-        Own { writes, then: None }
+        Own { writes, then: None, until: Until::default() }
     }
 }
 
@@ -46,7 +60,7 @@ pub(super) struct Emission {
 
 impl Queue {
     /// Stores events in this order, a delivery for each wire that wants one, and the source's own rows: all
-    /// of it or nothing. Durable when it returns. An event whose natural id is known is not stored again.
+    /// of it or nothing. Returns as soon as `own` says. An event whose natural id is known is not stored again.
     pub async fn emit(
         self: &Arc<Self>,
         events: Vec<Event>,
@@ -77,15 +91,29 @@ impl Queue {
         });
         let (rows, emission) = self.plan(chosen.collect());
         let numbers = emission.events.iter().map(|(number, _)| *number).collect();
-        let queue = self.clone();
-        let after: After = Box::new(move |result| {
-            if let (Ok(_), Some(then)) = (&result, own.then) {
+        let rows = rows.into_iter().chain(own.writes.into_iter().map(Rows::from)).collect();
+        let (queue, then) = (self.clone(), own.then);
+        let emitted = move |result: Result<Stored, StoreError>| {
+            if let (Ok(_), Some(then)) = (&result, then) {
                 then();
             }
             queue.emitted(emission, result.ok());
-        });
-        let rows = rows.into_iter().chain(own.writes.into_iter().map(Rows::from)).collect();
-        place.commit(rows, after).await.map_err(|_| StoreError::Stopping)??;
+        };
+        let written = match own.until {
+            Until::OnDisk => place.commit(rows, Box::new(emitted)),
+            Until::Committed => {
+                let (committed, written) = oneshot::channel();
+                let after: After = Box::new(move |result| {
+                    let written = result.as_ref().map(drop).map_err(StoreError::clone);
+                    emitted(result);
+                    // Whoever asked may have gone away.
+                    committed.send(written).ok();
+                });
+                place.commit_soon(rows, after);
+                written
+            }
+        };
+        written.await.map_err(|_| StoreError::Stopping)??;
         Ok(numbers)
     }
 

@@ -24,8 +24,8 @@ use tokio::sync::Notify;
 pub use crate::store::StoreError;
 pub(crate) use rows::{at_once, event_of};
 
-pub use emit::Own;
 use emit::{Chosen, Emission};
+pub use emit::{Own, Until};
 use line::Line;
 use lines::Lines;
 use rows::*;

@@ -9,7 +9,7 @@ use super::index::{self, Rows};
 use super::settle::News;
 use super::vault::{Deed, Draft};
 use super::work::Worker;
-use crate::delivery::queue::Own;
+use crate::delivery::queue::{Own, Until};
 
 /// How long done deeds wait for a commit to be struck off with. Doing them once more after a crash is harmless.
 const TIDY_AFTER: Duration = Duration::from_millis(250);
@@ -45,17 +45,17 @@ impl Worker {
         let then = move || {
             let done = deeds.iter().enumerate().map(|(nth, (id, deed))| {
                 let done = vault.vault.perform(deed);
-                if done.is_err() {
-                    // It is tried again at the next start, and needs its draft then.
-                    drafts.iter_mut().filter(|draft| deed.needs(draft.path())).for_each(Draft::stay);
-                }
+                // Where it is done there is nothing left to remove; else it is tried again at the next start, and needs its
+                // draft then.
+                drafts.iter_mut().filter(|draft| deed.needs(draft.path())).for_each(Draft::stay);
                 (*id, nth, done.map_err(|error| format!("{deed:?}: {error}")))
             });
             told.lock().unwrap_or_else(PoisonError::into_inner).extend(done);
             // They live until here, whoever goes away meanwhile: what is on its way to the disk needs them.
             drop(drafts);
         };
-        let own = Own { writes, then: Some(Box::new(then)) };
+        // What the disk loses of it when the machine goes down, it loses of the files as well; the next survey tells.
+        let own = Own { writes, then: Some(Box::new(then)), until: Until::Committed };
         let written = bucket.ground.outlet.emit_with(news.events, own).await;
         let mut undone = Vec::new();
         for (id, nth, done) in performed.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::sync::Arc;
 
-use super::Bucket;
 use super::folder::Known;
 use super::order::{Act, Order, Put, Versioning};
 use super::vault::{Draft, Room};
 use super::work::Worker;
+use super::{Bucket, SourceError, index};
 
 /// What was found out about an order's key before anything is decided.
 #[derive(Default)]
@@ -27,58 +28,96 @@ impl Ground {
     }
 }
 
+/// So few keys are looked for where they are asked for; more are handed over.
+const FEW: usize = 4;
+
 impl Worker {
-    /// Finds out what the file system says of the keys. In versioned buckets it keeps what would be lost.
-    pub(super) async fn find_out(
-        &self,
-        mut round: Vec<Order>,
-        mut known: HashMap<String, Known>,
-    ) -> (Vec<Order>, Vec<Ground>) {
-        let (bucket, versioned) = (self.bucket.clone(), self.bucket.versioning() != Versioning::Off);
-        let finding = tokio::task::spawn_blocking(move || {
-            let mut grounds = Vec::new();
-            for order in &mut round {
-                let mut ground = Ground { known: known.remove(&order.key), ..Ground::default() };
-                let number = || bucket.ground.random.number();
-                if let Act::Put(put) = &mut order.act {
-                    let is_there = put.draft.path().exists();
-                    let room = bucket.vault.room(&order.key).map_err(|error| error.to_string());
-                    ground.room = Some(if is_there { room } else { Err("its draft was removed".into()) });
-                    if let Err(error) = provide(&bucket, put, (ground.room.as_ref(), versioned)) {
-                        ground.room = Some(Err(error.to_string()));
-                    }
-                }
-                let alters = matches!(order.act, Act::Put(_) | Act::Delete(_));
-                if let Some(known) = ground.known.as_ref().filter(|_| versioned && alters)
-                    && known.extra.blob.is_none()
-                {
-                    let linked = bucket.vault.link(&known.key, known.stamp, number());
-                    // What cannot be moved to where it is kept is not kept.
-                    ground.kept = linked.and_then(|draft| bucket.vault.near(draft, number()).ok());
-                }
-                grounds.push(ground);
-            }
-            (round, grounds)
-        });
-        // It can only fail if it panicked or the runtime ends; then everybody hears that it was broken off.
-        finding.await.unwrap_or_default()
+    /// Finds out what is known of the keys, and what the file system says of them. In versioned buckets it keeps what
+    /// would be lost.
+    pub(super) async fn find_out(&self, round: Vec<Order>) -> Result<(Vec<Order>, Vec<Ground>), SourceError> {
+        let bucket = self.bucket.clone();
+        let keys: Vec<String> = round.iter().map(|order| order.key.clone()).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let known = index::fetch(&self.surveyor.pool, &bucket.spec.name, &keys);
+        // Both at once: neither needs the other.
+        let (known, (round, rooms)) = tokio::join!(known, look_for_rooms(bucket.clone(), round));
+        let known = known.map_err(|error| self.unreadable(error))?;
+        let mut known: HashMap<String, Known> =
+            known.into_iter().map(|known| (known.key.clone(), known)).collect();
+        let grounds = round.iter().zip(rooms);
+        let grounds = grounds
+            .map(|(order, room)| Ground { known: known.remove(&order.key), room, kept: None })
+            .collect();
+        match self.bucket.versioning() {
+            Versioning::Off => Ok((round, grounds)),
+            Versioning::Enabled | Versioning::Suspended => Ok(keep_contents(bucket, round, grounds).await),
+        }
     }
+}
+
+/// Where the objects that are put can lie; provides what they need for it.
+async fn look_for_rooms(
+    bucket: Arc<Bucket>,
+    mut round: Vec<Order>,
+) -> (Vec<Order>, Vec<Option<Result<Room, String>>>) {
+    let is_few = round.len() <= FEW;
+    let looking = move || {
+        let rooms = round.iter_mut().map(|order| match &mut order.act {
+            Act::Put(put) => Some(room_for(&bucket, &order.key, put)),
+            _ => None,
+        });
+        let rooms = rooms.collect();
+        (round, rooms)
+    };
+    match is_few {
+        true => looking(),
+        // It can only fail if it panicked or the runtime ends; then everybody hears that it was broken off.
+        false => tokio::task::spawn_blocking(looking).await.unwrap_or_default(),
+    }
+}
+
+fn room_for(bucket: &Bucket, key: &str, put: &mut Put) -> Result<Room, String> {
+    let room = bucket.vault.room(key).map_err(|error| error.to_string())?;
+    if !put.draft.path().exists() {
+        return Err("its draft was removed".into());
+    }
+    provide(bucket, put, &room).map_err(|error| error.to_string())?;
+    Ok(room)
+}
+
+/// Gives the files that are there second names, where their contents are to be kept.
+async fn keep_contents(
+    bucket: Arc<Bucket>,
+    round: Vec<Order>,
+    mut grounds: Vec<Ground>,
+) -> (Vec<Order>, Vec<Ground>) {
+    let alters = |order: &Order| matches!(order.act, Act::Put(_) | Act::Delete(_));
+    let keeping = move || {
+        for (_, ground) in round.iter().zip(&mut grounds).filter(|(order, _)| alters(order)) {
+            let Some(known) = ground.known.as_ref().filter(|known| known.extra.blob.is_none()) else {
+                continue;
+            };
+            let number = || bucket.ground.random.number();
+            let linked = bucket.vault.link(&known.key, known.stamp, number());
+            // What cannot be moved to where it is kept is not kept.
+            ground.kept = linked.and_then(|draft| bucket.vault.near(draft, number()).ok());
+        }
+        (round, grounds)
+    };
+    // As above.
+    tokio::task::spawn_blocking(keeping).await.unwrap_or_default()
 }
 
 /// Makes what a put needs and does not have yet: a copy, where versions are kept since a moment ago; and a draft from
 /// where it can be moved to the contents that no file stands for.
-fn provide(
-    bucket: &Bucket,
-    put: &mut Put,
-    (room, versioned): (Option<&Result<Room, String>>, bool),
-) -> io::Result<()> {
+fn provide(bucket: &Bucket, put: &mut Put, room: &Room) -> io::Result<()> {
     let number = || bucket.ground.random.number();
-    match (versioned, &put.copy) {
+    match (bucket.versioning() != Versioning::Off, &put.copy) {
         (true, None) => put.copy = Some(bucket.vault.copy(put.draft.file.try_clone()?, number())?),
         (false, Some(_)) => put.copy = None,
         _ => {}
     }
-    if put.copy.is_none() && matches!(room, Some(Ok(Room::Nowhere(_)))) {
+    if put.copy.is_none() && matches!(room, Room::Nowhere(_)) {
         bucket.vault.move_near(&mut put.draft, number())?;
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! Orders of the S3 API, done by the bucket's worker: what is asked becomes events, rows and deeds of one commit.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -38,12 +38,7 @@ impl Worker {
 
     async fn obey(&mut self, round: Vec<Order>) -> Result<(), SourceError> {
         let round = self.look_before(round).await?;
-        let keys: Vec<&str> = round.iter().map(|order| order.key.as_str()).collect();
-        let known = index::fetch(&self.surveyor.pool, &self.bucket.spec.name, &keys).await;
-        let known = known.map_err(|error| self.unreadable(error))?;
-        let known: HashMap<String, Known> =
-            known.into_iter().map(|known| (known.key.clone(), known)).collect();
-        let (round, grounds) = self.find_out(round, known).await;
+        let (round, grounds) = self.find_out(round).await?;
         let mut news = News::default();
         let mut answers = Vec::new();
         for (order, ground) in round.into_iter().zip(grounds) {

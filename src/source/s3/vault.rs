@@ -278,12 +278,16 @@ impl Vault {
     }
 
     fn show(&self, draft: &Path, key: &str) -> io::Result<()> {
-        if !draft.exists() {
-            return Ok(());
-        }
         let (folder, name) = key.rsplit_once('/').unwrap_or(("", key));
-        let target = make_folders(platform::open_root(&self.folder)?, folder).map_err(io::Error::other)?;
+        let root = platform::open_root(&self.folder)?;
+        let target = match platform::open_folder(&root, folder) {
+            Ok(target) => target,
+            // It is done already, and its folder was removed since.
+            Err(_) if !draft.exists() => return Ok(()),
+            Err(_) => make_folders(root, folder).map_err(io::Error::other)?,
+        };
         match renameat(AT_FDCWD, draft, &target, name) {
+            Err(Errno::ENOENT) if !draft.exists() => Ok(()),
             Err(Errno::EISDIR | Errno::ENOTEMPTY | Errno::EEXIST) if empty(&target, name) => {
                 unlinkat(&target, name, UnlinkatFlags::RemoveDir)?;
                 Ok(renameat(AT_FDCWD, draft, &target, name)?)
@@ -294,13 +298,16 @@ impl Vault {
 
     fn keep(&self, draft: &Path, name: &str) -> io::Result<()> {
         let blob = self.blob(name);
-        if !draft.exists() {
-            return Ok(());
-        }
-        if let Some(folder) = blob.parent() {
-            fs::create_dir_all(folder)?;
-        }
-        match fs::rename(draft, &blob) {
+        let moved = fs::rename(draft, &blob);
+        let moved = match (moved, blob.parent()) {
+            (Err(error), _) if error.kind() == io::ErrorKind::NotFound && !draft.exists() => return Ok(()),
+            (Err(error), Some(folder)) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir_all(folder)?;
+                fs::rename(draft, &blob)
+            }
+            (moved, _) => moved,
+        };
+        match moved {
             Err(error) if error.kind() == io::ErrorKind::CrossesDevices => {
                 fs::copy(draft, &blob)?;
                 fs::remove_file(draft)
