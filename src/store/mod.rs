@@ -197,7 +197,8 @@ impl Store {
             .synchronous(SqliteSynchronous::Normal)
             .statement_cache_capacity(100)
             .busy_timeout(Duration::from_secs(10))
-            .pragma("cache_size", "-4000")
+            // In KiB. What is written is mostly new, and a cache of it only fills the memory.
+            .pragma("cache_size", "-700")
             // Checkpoints run beside the writer, on their own connection.
             .pragma("wal_autocheckpoint", "0");
         let mut writer = SqliteConnection::connect_with(&options).await.map_err(unusable)?;
