@@ -197,9 +197,8 @@ impl Store {
             .synchronous(SqliteSynchronous::Normal)
             .statement_cache_capacity(100)
             .busy_timeout(Duration::from_secs(10))
-            // In KiB. What is written is mostly new, and a cache of it only fills the memory.
+            // KiB: what is written is mostly new. Checkpoints run beside the writer, on their own connection.
             .pragma("cache_size", "-700")
-            // Checkpoints run beside the writer, on their own connection.
             .pragma("wal_autocheckpoint", "0");
         let mut writer = SqliteConnection::connect_with(&options).await.map_err(unusable)?;
         migrate(&mut writer, path).await?;

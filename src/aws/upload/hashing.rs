@@ -34,9 +34,8 @@ impl Hashes {
         }
     }
 
-    fn take_all(mut self, pieces: Vec<Bytes>) -> Hashes {
+    fn take_all(&mut self, pieces: &[Bytes]) {
         pieces.iter().for_each(|piece| self.take(piece));
-        self
     }
 }
 
@@ -52,15 +51,15 @@ pub struct Hashing {
 
 #[derive(Debug)]
 enum State {
-    Idle(Hashes),
-    Busy(JoinHandle<Hashes>),
+    Idle(Box<Hashes>),
+    Busy(JoinHandle<Box<Hashes>>),
     Broken,
 }
 
 impl Hashing {
     /// Computes these.
     pub fn new(hashes: Hashes) -> Hashing {
-        Hashing { state: State::Idle(hashes), waiting: Vec::new(), size: 0 }
+        Hashing { state: State::Idle(Box::new(hashes)), waiting: Vec::new(), size: 0 }
     }
 
     /// Takes these bytes. Waits only if they come faster than they can be hashed.
@@ -68,16 +67,20 @@ impl Hashing {
         self.size += piece.len();
         self.waiting.push(piece);
         if self.size >= BATCH || self.waiting.len() >= PIECES {
-            let (hashes, pieces) = (self.idle().await?, self.taken());
-            self.state = State::Busy(tokio::task::spawn_blocking(move || hashes.take_all(pieces)));
+            let (mut hashes, pieces) = (self.idle().await?, self.taken());
+            self.state = State::Busy(tokio::task::spawn_blocking(move || {
+                hashes.take_all(&pieces);
+                hashes
+            }));
         }
         Ok(())
     }
 
     /// The hashes of all of it.
     pub async fn finish(&mut self) -> Result<Hashes, AwsError> {
-        let (hashes, pieces) = (self.idle().await?, self.taken());
-        Ok(hashes.take_all(pieces))
+        let (mut hashes, pieces) = (self.idle().await?, self.taken());
+        hashes.take_all(&pieces);
+        Ok(*hashes)
     }
 
     fn taken(&mut self) -> Vec<Bytes> {
@@ -86,7 +89,7 @@ impl Hashing {
     }
 
     /// Waits for what is being hashed.
-    async fn idle(&mut self) -> Result<Hashes, AwsError> {
+    async fn idle(&mut self) -> Result<Box<Hashes>, AwsError> {
         match std::mem::replace(&mut self.state, State::Broken) {
             State::Idle(hashes) => Ok(hashes),
             State::Busy(hashing) => hashing.await.map_err(|error| broken(&error.to_string())),
