@@ -279,15 +279,19 @@ impl Vault {
 
     fn show(&self, draft: &Path, key: &str) -> io::Result<()> {
         let (folder, name) = key.rsplit_once('/').unwrap_or(("", key));
-        let root = platform::open_root(&self.folder)?;
+        // What is done already has no draft any more; its folder may have been removed since, and stays so.
+        let is_done = || !draft.exists();
+        let root = match platform::open_root(&self.folder) {
+            Err(_) if is_done() => return Ok(()),
+            root => root?,
+        };
         let target = match platform::open_folder(&root, folder) {
             Ok(target) => target,
-            // It is done already, and its folder was removed since.
-            Err(_) if !draft.exists() => return Ok(()),
+            Err(_) if is_done() => return Ok(()),
             Err(_) => make_folders(root, folder).map_err(io::Error::other)?,
         };
         match renameat(AT_FDCWD, draft, &target, name) {
-            Err(Errno::ENOENT) if !draft.exists() => Ok(()),
+            Err(Errno::ENOENT) if is_done() => Ok(()),
             Err(Errno::EISDIR | Errno::ENOTEMPTY | Errno::EEXIST) if empty(&target, name) => {
                 unlinkat(&target, name, UnlinkatFlags::RemoveDir)?;
                 Ok(renameat(AT_FDCWD, draft, &target, name)?)
