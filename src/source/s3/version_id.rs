@@ -1,7 +1,9 @@
 //! The ids of versions: what looks like chance says, in its first letters, which of all writes it was. So a listing
 //! goes on behind a version that is gone by then. Pure but for the chance.
 
+use super::api::errors;
 use super::event::Sequencer;
+use crate::aws::AwsError;
 use crate::random::Random;
 
 /// The letters, each for six bits.
@@ -31,6 +33,14 @@ pub fn sequencer(id: &str) -> Option<Sequencer> {
         digits.map(|digit| digit.and_then(|digit| u64::try_from(digit).ok())).collect::<Option<_>>()?;
     let places = digits.iter().take(SAYING).enumerate();
     Some(Sequencer::numbered(places.fold(0, |number, (place, digit)| number | digit << (6 * place))))
+}
+
+/// The version as a request names it, `null` too, if it can be one.
+pub fn possible(version: &str) -> Result<&str, AwsError> {
+    match version == "null" || sequencer(version).is_some() {
+        true => Ok(version),
+        false => Err(errors::invalid_argument("Invalid version id specified", "versionId", version)),
+    }
 }
 
 #[cfg(test)]

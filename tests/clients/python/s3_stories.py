@@ -262,6 +262,10 @@ def markers(s3):
     s3.delete_object(VersionId=first, **key)
     refused("NoSuchVersion", s3.put_object_tagging, Tagging=tags, VersionId=first, **key)
     refused("NoSuchVersion", s3.get_object_tagging, VersionId=first, **key)
+    for call in (s3.get_object, s3.delete_object, s3.get_object_tagging):
+        said = refused("InvalidArgument", call, VersionId="no-version", **key)["Error"]
+        assert (said["Message"], said["ArgumentName"]) == ("Invalid version id specified", "versionId"), said
+    refused("InvalidArgument", s3.copy_object, CopySource=dict(key, VersionId="no-version"), **key)
     refused("NoSuchKey", s3.put_object_tagging, Tagging=tags, Bucket="uploads", Key="never")
     s3.put_object(Bucket="uploads", Key="empty", Body=b"")
     empty = s3.get_object(Bucket="uploads", Key="empty", PartNumber=1)

@@ -16,6 +16,7 @@ use super::super::event::How;
 use super::super::object::Object;
 use super::super::order::{Act, Put};
 use super::super::vault::Draft;
+use super::super::version_id;
 use super::content::PIECE_MAX;
 use super::objects::{condition, kept, meta_of, must_be_at_hand};
 use super::{Ask, S3Api, broken, document, with_version};
@@ -80,7 +81,8 @@ impl S3Api {
         let from = CopySource::of(ask.headers())?;
         let bucket = self.buckets.get(&from.bucket).ok_or_else(|| errors::no_such_bucket(&from.bucket))?;
         self.check_owner(ask.headers(), "x-amz-source-expected-bucket-owner")?;
-        let found = bucket.object(&from.key, from.version.as_deref()).await?;
+        let version = from.version.as_deref().map(version_id::possible).transpose()?;
+        let found = bucket.object(&from.key, version).await?;
         let object = match (found, &from.version) {
             (Some(object), Some(_)) if object.marker => {
                 return Err(errors::invalid_request(

@@ -20,6 +20,7 @@ use super::api::route::{self, Route, route};
 use super::api::{cors, errors, headers, refused};
 use super::event::Caller;
 use super::order::broken;
+use super::version_id;
 use crate::arn::Place;
 use crate::aws::sigv4::{self, Keys, Payload};
 use crate::aws::upload::{Piece, Upload, Wanted};
@@ -152,7 +153,7 @@ impl Ask<'_> {
             Some("") => {
                 Err(errors::invalid_argument("Version id cannot be the empty string", "versionId", ""))
             }
-            version => Ok(version),
+            version => version.map(version_id::possible).transpose(),
         }
     }
 }
