@@ -1,5 +1,7 @@
 //! One commit of a bucket: events, rows and deeds, the deeds done before anyone hears of the events.
 
+use std::io;
+use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -92,48 +94,51 @@ impl Worker {
         self.last_deed = deeds.last().map_or(self.last_deed, |(id, _)| self.last_deed.max(*id));
         let blobs =
             index::blobs(store.read(), &bucket.spec.name).await.map_err(|error| self.unreadable(error))?;
-        let mut rows = Rows::default();
-        rows.done(&bucket.spec.name, deeds.iter().map(|(id, _)| *id).collect());
-        let deeds: Vec<Deed> = deeds.iter().filter_map(|(_, text)| serde_json::from_str(text).ok()).collect();
-        let due = self.still_due(deeds).await?;
+        let numbers: Vec<i64> = deeds.iter().map(|(id, _)| *id).collect();
+        let deeds = deeds.into_iter().filter_map(|(id, text)| Some((id, serde_json::from_str(&text).ok()?)));
+        let due = self.still_due(deeds.collect()).await?;
         let at = bucket.clone();
         let doing = tokio::task::spawn_blocking(move || {
-            let failed = due.iter().filter_map(|deed| Some((at.vault.perform(deed).err()?, deed)));
-            let failed: Vec<String> = failed.map(|(error, deed)| format!("{deed:?}: {error}")).collect();
-            if !failed.is_empty() {
+            let failed = due.into_iter().filter_map(|(id, deed)| {
+                let error = at.vault.perform(&deed).err()?;
+                Some((id, deed, error))
+            });
+            let failed: Vec<(i64, Deed, io::Error)> = failed.collect();
+            let mut complaints: Vec<String> =
+                failed.iter().map(|(_, deed, error)| format!("{deed:?}: {error}")).collect();
+            // If it has run before, somebody may be writing drafts.
+            if !at.tidied.swap(true, Ordering::Relaxed) {
                 // What could not be moved is kept for the next start.
-                return (failed, false);
+                let is_needed = |draft: &Path| failed.iter().any(|(_, deed, _)| deed.needs(draft));
+                let cleared = at.vault.clear_drafts(is_needed);
+                let cleared = cleared.and_then(|()| at.vault.clear_blobs(|name| blobs.contains(name)));
+                complaints.extend(cleared.err().map(|error| error.to_string()));
             }
-            if at.tidied.swap(true, Ordering::Relaxed) {
-                // It has run before: somebody may be writing drafts.
-                return (failed, true);
-            }
-            let cleared =
-                at.vault.clear_drafts().and_then(|()| at.vault.clear_blobs(|name| blobs.contains(name)));
-            (cleared.err().map(|error| format!("{error}")).into_iter().collect::<Vec<String>>(), true)
+            (complaints, failed.into_iter().map(|(id, _, _)| id).collect::<Vec<i64>>())
         });
-        let (complaints, is_done) = doing.await.unwrap_or_default();
+        // If it was broken off, all of it is done again.
+        let (complaints, failed) = doing.await.unwrap_or_else(|_| (Vec::new(), numbers.clone()));
         for why in complaints {
             bucket.notice("error", format!("cannot do what was written down: {why}"));
         }
-        if is_done {
-            store.write(rows.writes()).await?;
-        }
+        let mut rows = Rows::default();
+        rows.done(&bucket.spec.name, numbers.into_iter().filter(|id| !failed.contains(id)).collect());
+        store.write(rows.writes()).await?;
         Ok(())
     }
 
     /// Without the drafts whose object was written anew since: they must not come in its place.
-    async fn still_due(&self, deeds: Vec<Deed>) -> Result<Vec<Deed>, SourceError> {
-        let keys: Vec<&str> = deeds.iter().filter_map(Deed::shows).collect();
+    async fn still_due(&self, deeds: Vec<(i64, Deed)>) -> Result<Vec<(i64, Deed)>, SourceError> {
+        let keys: Vec<&str> = deeds.iter().filter_map(|(_, deed)| deed.shows()).collect();
         let known = index::fetch(&self.surveyor.pool, &self.bucket.spec.name, &keys).await;
         let known = known.map_err(|error| self.unreadable(error))?;
-        let is_due = |deed: &Deed| match deed {
+        let is_due = |(_, deed): &(i64, Deed)| match deed {
             Deed::Show(draft, key) => {
                 let stamp = Draft::stamp_at(draft);
                 known.iter().any(|known| known.key == *key && Some(known.stamp) == stamp)
             }
             _ => true,
         };
-        Ok(deeds.iter().filter(|deed| is_due(deed)).cloned().collect())
+        Ok(deeds.into_iter().filter(is_due).collect())
     }
 }

@@ -99,11 +99,14 @@ impl Vault {
         Ok(Vault { folder: folder.to_owned(), blobs, drafts, near })
     }
 
-    /// Removes drafts that nobody writes any more. Only while nobody writes.
-    pub fn clear_drafts(&self) -> io::Result<()> {
+    /// Removes drafts that nobody writes any more, but those that are needed still. Only while nobody writes.
+    pub fn clear_drafts(&self, is_needed: impl Fn(&Path) -> bool) -> io::Result<()> {
         for folder in [&self.drafts, &self.near] {
             for entry in fs::read_dir(folder)? {
-                fs::remove_file(entry?.path())?;
+                let draft = entry?.path();
+                if !is_needed(&draft) {
+                    fs::remove_file(draft)?;
+                }
             }
         }
         Ok(())

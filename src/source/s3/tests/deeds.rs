@@ -3,6 +3,8 @@
 use std::fs;
 
 use super::super::vault::{Deed, Vault};
+use super::*;
+use crate::source::s3::index;
 
 #[test]
 fn a_deed_done_twice_does_no_more_than_once() {
@@ -38,4 +40,46 @@ fn a_deed_done_twice_does_no_more_than_once() {
     fs::create_dir_all(&folder).expect("made");
     vault.perform(&Deed::Show(late.clone(), "late".into())).expect("done");
     assert!(!late.exists() && folder.join("late").exists());
+}
+
+#[tokio::test]
+async fn one_deed_that_cannot_be_done_keeps_no_other() {
+    let mut world = World::running().await;
+    let left = |text: &str| {
+        let mut draft = world.bucket().draft().expect("a draft");
+        draft.stay();
+        fs::write(draft.path(), text).expect("writes");
+        draft.path().to_owned()
+    };
+    let (blocked, free, stray) = (left("blocked"), left("free"), left("stray"));
+    world.kill().await;
+    let blobs = world.dir.path().join("s3/inbox/blobs");
+    fs::write(blobs.join("ab"), "in the way").expect("writes");
+    let deeds = [Deed::Keep(blocked.clone(), "ab01".into()), Deed::Keep(free.clone(), "cd01".into())];
+    let address = format!("sqlite:{}", world.store.path().display());
+    let mut connection =
+        <sqlx::SqliteConnection as sqlx::Connection>::connect(&address).await.expect("connects");
+    for (id, deed) in (100_i64..).zip(&deeds) {
+        sqlx::query("INSERT INTO s3_deed (bucket, id, deed) VALUES ('inbox', ?1, ?2)")
+            .bind(id)
+            .bind(serde_json::to_string(deed).expect("JSON"))
+            .execute(&mut connection)
+            .await
+            .expect("writes");
+    }
+    drop(connection);
+    let due = async |world: &World| -> Vec<i64> {
+        let deeds = index::deeds(world.store.read(), "inbox").await.expect("reads");
+        deeds.into_iter().map(|(id, _)| id).collect()
+    };
+    world.start().await;
+    assert_eq!(due(&world).await, [100]);
+    assert_eq!(fs::read_to_string(blobs.join("cd/cd01")).expect("a blob"), "free");
+    assert_eq!((blocked.exists(), free.exists(), stray.exists()), (true, false, false));
+    world.kill().await;
+    fs::remove_file(blobs.join("ab")).expect("removes");
+    world.start().await;
+    assert_eq!(due(&world).await, [0; 0]);
+    assert_eq!(fs::read_to_string(blobs.join("ab/ab01")).expect("a blob"), "blocked");
+    assert!(!blocked.exists());
 }
