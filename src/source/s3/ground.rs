@@ -28,8 +28,11 @@ impl Ground {
     }
 }
 
-/// So few keys are looked for where they are asked for; more are handed over.
+/// So few keys are looked for where they are asked for, if what they shall hold has at most so many bytes; others are
+/// handed over, since a content may have to be copied.
 const FEW: usize = 4;
+/// See above.
+const SMALL: u64 = 64 << 10;
 
 impl Worker {
     /// Finds out what is known of the keys, and what the file system says of them. In versioned buckets it keeps what
@@ -60,7 +63,11 @@ async fn look_for_rooms(
     bucket: Arc<Bucket>,
     mut round: Vec<Order>,
 ) -> (Vec<Order>, Vec<Option<Result<Room, String>>>) {
-    let is_few = round.len() <= FEW;
+    let is_small = |order: &Order| match &order.act {
+        Act::Put(put) => put.draft.file.metadata().is_ok_and(|found| found.len() <= SMALL),
+        _ => true,
+    };
+    let is_little = round.len() <= FEW && round.iter().all(is_small);
     let looking = move || {
         let rooms = round.iter_mut().map(|order| match &mut order.act {
             Act::Put(put) => Some(room_for(&bucket, &order.key, put)),
@@ -69,7 +76,7 @@ async fn look_for_rooms(
         let rooms = rooms.collect();
         (round, rooms)
     };
-    match is_few {
+    match is_little {
         true => looking(),
         // It can only fail if it panicked or the runtime ends; then everybody hears that it was broken off.
         false => tokio::task::spawn_blocking(looking).await.unwrap_or_default(),
