@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::App;
-use crate::arn::Arn;
+use crate::arn::{Arn, Place};
 use crate::clock::real;
 use crate::config::{Config, FunctionSpec, LATEST, resolve};
 use crate::delivery::{Outcome, Parcel, Target};
@@ -14,7 +14,7 @@ use crate::function::{Functions, Problem};
 use crate::lambda::{self, Lambda, Neighbours};
 use crate::source::s3;
 use crate::store::StoreError;
-use crate::wire::Wire;
+use crate::wire::{Filter, Wire};
 
 /// An alias of a function: which version an attempt goes to is decided when it is made.
 struct Alias {
@@ -140,9 +140,26 @@ impl App {
         }
         wires.extend(self.lambda.mappings());
         for bucket in self.parts().buckets.values().map(|bucket| &bucket.source) {
-            wires.extend(s3::wires(bucket.arn(), &bucket.notification()));
+            let notifications = s3::wires(bucket.arn(), &bucket.notification());
+            wires.extend(notifications.into_iter().map(|wire| self.as_far_as_let(wire, place)));
         }
         wires
+    }
+
+    /// The notification, which carries nothing while the policy of its function does not let the bucket in.
+    fn as_far_as_let(&self, wire: Wire, place: &Place) -> Wire {
+        if wire.target.kind() != "function" || self.is_let(&wire.source, &wire.target, place) {
+            return wire;
+        }
+        let (bucket, function) = (wire.source.name(), wire.target.name());
+        let qualifier = wire.target.qualifier().map_or(String::new(), |it| format!(" --qualifier {it}"));
+        let why = format!(
+            "the policy of function {function} does not let bucket {bucket} invoke it; it does after `aws lambda \
+             add-permission --function-name {function}{qualifier} --statement-id {bucket} --action \
+             lambda:InvokeFunction --principal s3.amazonaws.com --source-arn {}`",
+            wire.source
+        );
+        Wire { filter: Filter::Nothing(why), ..wire }
     }
 
     /// What can be delivered to: functions, and what is somebody's destination.

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{App, READY_MAX, SOURCE_PAUSE, SOURCE_PAUSE_MAX, Sourced};
+use crate::arn::{Arn, Place};
 use crate::clock::real;
 use crate::config::{Config, made_bucket};
 use crate::lambda::{self, permits::Invoker};
@@ -123,15 +124,11 @@ impl App {
     /// Why a bucket cannot notify this, if it cannot.
     fn is_reachable(&self, notified: &Notified<'_>) -> Result<(), String> {
         let arn = notified.target;
+        let config = self.config();
+        let place = &config.sim.place;
         let known = match arn.kind() {
-            "function" => {
-                let (name, qualifier) = (arn.name().to_owned(), arn.qualifier().map(str::to_owned));
-                let (source, config) = (notified.bucket, self.config());
-                let account = config.sim.place.account.as_str();
-                let invoker = Invoker { service: "s3.amazonaws.com", source, account };
-                self.lambda.lets(&lambda::Target { name, qualifier }, invoker)
-            }
-            "topic" => self.topic(arn.name()).is_some(),
+            "function" => self.is_let(notified.bucket, arn, place),
+            "topic" => *arn == Arn::topic(place, arn.name()) && self.topic(arn.name()).is_some(),
             _ => false,
         };
         match arn.kind() {
@@ -140,6 +137,14 @@ impl App {
             "topic" => Err("The destination topic does not exist".to_owned()),
             _ => Err("The destination does not exist".to_owned()),
         }
+    }
+
+    /// Whether this is a function of ours that lets the bucket invoke it.
+    pub(super) fn is_let(&self, bucket: &Arn, function: &Arn, place: &Place) -> bool {
+        let (name, qualifier) = (function.name().to_owned(), function.qualifier().map(str::to_owned));
+        let invoker = Invoker { service: "s3.amazonaws.com", source: bucket, account: &place.account };
+        function.unqualified() == Arn::function(place, &name)
+            && self.lambda.lets(&lambda::Target { name, qualifier }, invoker)
     }
 
     pub(super) async fn exchange_tables(self: &Arc<App>, config: &Config) {

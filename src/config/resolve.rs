@@ -123,6 +123,7 @@ pub fn in_words(wire: &Wire) -> String {
         Filter::Body(policy) => format!("{}  body {}", wire.source.name(), policy.text().trim()),
         Filter::Invocations => format!("{}  Invoke", wire.source.name()),
         Filter::Sent(_) => format!("{}  destination", wire.source.name()),
+        Filter::Nothing(why) => format!("{}  nothing, since {why}", wire.source.name()),
     };
     format!("{}  {from}  → {}{}", wire.source.kind(), wire.leads_to(), terms(wire))
 }

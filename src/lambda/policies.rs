@@ -1,6 +1,8 @@
 //! Resource policies of functions: who may do what. They are kept and shown. Calls are not held against
 //! them; `permits` holds wires that are made by calls against them.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -14,6 +16,7 @@ use super::world::{Edit, World};
 use super::{Lambda, created, nothing, ok};
 use crate::arn::Arn;
 use crate::aws::{Answer, AwsError};
+use crate::clock::real;
 use crate::config::LATEST;
 
 #[derive(Debug, Default, Deserialize)]
@@ -34,6 +37,8 @@ struct PermissionRequest {
 
 /// A policy is at most this long, in bytes.
 const POLICY_MAX: usize = 20_480;
+/// How long a change of a policy waits until it is in force.
+const IN_FORCE_MAX: Duration = Duration::from_secs(10);
 
 impl PermissionRequest {
     fn check(&self) -> Result<(), AwsError> {
@@ -188,6 +193,8 @@ impl Lambda {
             Ok(((), vec![Edit::put(Key::of(&target.name, &part), Thing::Policy(policy))]))
         });
         change.await?;
+        // Whoever is let in is let in from now on; and whoever is not, is not.
+        real::within(IN_FORCE_MAX, self.until_in_force()).await;
         Ok(created(&json!({"Statement": shown})))
     }
 
@@ -222,6 +229,8 @@ impl Lambda {
             ))
         });
         change.await?;
+        // Whoever is let in is let in from now on; and whoever is not, is not.
+        real::within(IN_FORCE_MAX, self.until_in_force()).await;
         Ok(nothing())
     }
 }

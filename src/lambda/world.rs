@@ -331,7 +331,16 @@ impl Function {
 }
 
 fn is_for_the_app(kind: Kind) -> bool {
-    matches!(kind, Kind::Version | Kind::Alias | Kind::InvokeConfig | Kind::Provisioned | Kind::Mapping)
+    matches!(
+        kind,
+        Kind::Version
+            | Kind::Alias
+            | Kind::InvokeConfig
+            | Kind::Provisioned
+            | Kind::Mapping
+            // Whether a bucket's notifications come in hangs on it.
+            | Kind::Policy
+    )
 }
 
 /// The number of a version by its text, 0 for `$LATEST`.

@@ -190,4 +190,6 @@ pub enum Filter {
     Invocations,
     /// What a destination is sent over the wire of this id, and nothing else.
     Sent(String),
+    /// Nothing, for this reason: where it leads must not be told.
+    Nothing(String),
 }

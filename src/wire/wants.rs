@@ -34,6 +34,7 @@ pub fn wants(event: &Event, filter: &Filter) -> bool {
         Filter::Body(policy) => message_body(event).is_some_and(|body| policy.matches(&body)),
         Filter::Invocations => event.request_id().is_some(),
         Filter::Sent(wire) => sent_over(event).is_some_and(|over| over == *wire),
+        Filter::Nothing(_) => false,
     }
 }
 
@@ -88,6 +89,7 @@ pub fn explain(event: &Event, filter: &Filter) -> Vec<Finding> {
             };
             vec![Finding { rule: "destination".into(), held, says }]
         }
+        Filter::Nothing(why) => vec![Finding { rule: "permission".into(), held: false, says: why.clone() }],
     }
 }
 
@@ -205,6 +207,19 @@ mod tests {
         assert!(!wants(&event, &attributes));
         assert!(explain(&event, &attributes)[0].says.ends_with("the filter reads the attributes)"));
         assert!(wants(&event, &Filter::Attributes(policy(r#"{"kind":["o"]}"#, Dialect::SnsAttributes))));
+    }
+
+    #[test]
+    fn a_wire_that_carries_nothing_says_why() {
+        let (event, shut) =
+            (event("ObjectCreated:Put", "k", "{}"), Filter::Nothing("nobody lets it in".into()));
+        assert!(!wants(&event, &shut));
+        let findings = explain(&event, &shut);
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert_eq!(
+            (findings[0].rule.as_str(), findings[0].held, findings[0].says.as_str()),
+            ("permission", false, "nobody lets it in")
+        );
     }
 
     fn function(name: &str) -> Arn {

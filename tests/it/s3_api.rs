@@ -103,7 +103,18 @@ async fn a_bucket_is_emptied_while_it_is_listed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_says_whom_a_bucket_notifies() {
-    tell("notifications").await;
+    let Some(python) = installed("python/bin/python") else { return };
+    let (_project, mut simulator) = tell_with(&python, "python/s3_stories.py", "notifications").await;
+    // Its function did not let the bucket in then, and people see that.
+    let shut = |moment: &Moment| match moment {
+        Moment::Emitted { id, subject, .. } if subject == "in/shut" => Some(id.clone()),
+        _ => None,
+    };
+    let id = simulator.until("what nobody was told of", shut).await;
+    let why = simulator.get(&format!("why/{id}")).await.to_string();
+    assert!(why.contains("the policy of function written does not let bucket made invoke it"), "{why}");
+    assert!(why.contains("--source-arn arn:aws:s3:::made"), "{why}");
+    simulator.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

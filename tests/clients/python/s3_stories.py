@@ -10,6 +10,7 @@ import io
 import os
 import pathlib
 import re
+import socket
 import sys
 import urllib.error
 import urllib.request
@@ -398,20 +399,33 @@ def emptied(s3):
     assert "Versions" not in left and "DeleteMarkers" not in left, left
 
 
+# Tells a listener the key of the object that it hears of.
+TELLER = """
+import os, socket
+def handler(event, context):
+    with socket.create_connection(("127.0.0.1", int(os.environ["PORT"]))) as listener:
+        listener.sendall(event["Records"][0]["s3"]["object"]["key"].encode())
+"""
+
+
 def functions_let_buckets_in(s3, rule):
     """A function that was made by a call is notified by the buckets that it lets in."""
     functions = client("lambda")
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
-        archive.writestr("app.py", "def handler(event, context): pass")
+        archive.writestr("app.py", TELLER)
+    listener = socket.create_server(("127.0.0.1", 0))
+    listener.settimeout(60)
     functions.create_function(FunctionName="written", Runtime="python3.12", Handler="app.handler",
-                              Role="arn:aws:iam::000000000000:role/r", Code={"ZipFile": code.getvalue()})
+                              Role="arn:aws:iam::000000000000:role/r", Code={"ZipFile": code.getvalue()},
+                              Environment={"Variables": {"PORT": str(listener.getsockname()[1])}})
     wanted = {"LambdaFunctionConfigurations": [rule]}
     arn = rule["LambdaFunctionArn"]
 
-    def shut_out():
+    def shut_out(arn=arn):
         said = refused("InvalidArgument", s3.put_bucket_notification_configuration, Bucket="made",
-                       NotificationConfiguration=wanted)["Error"]
+                       NotificationConfiguration={"LambdaFunctionConfigurations": [
+                           dict(rule, LambdaFunctionArn=arn)]})["Error"]
         assert said["Message"] == "Unable to validate the following destination configurations", said
         assert said["ArgumentName1"] == arn + ", null", said
         assert said["ArgumentValue1"] == "Not authorized to invoke function [%s]" % arn, said
@@ -426,6 +440,25 @@ def functions_let_buckets_in(s3, rule):
     s3.put_bucket_notification_configuration(Bucket="made", NotificationConfiguration=wanted)
     functions.remove_permission(FunctionName="written", StatementId="made")
     shut_out()
+    s3.put_object(Bucket="made", Key="in/out", Body=b"x")
+    functions.add_permission(StatementId="made", SourceArn="arn:aws:s3:::made", **let)
+    s3.put_object(Bucket="made", Key="in/let", Body=b"x")
+    with listener.accept()[0] as told:
+        assert told.recv(64) == b"in/let"
+    # An alias has a policy of its own.
+    version = functions.publish_version(FunctionName="written")["Version"]
+    functions.create_alias(FunctionName="written", Name="live", FunctionVersion=version)
+    shut_out(arn + ":live")
+    functions.add_permission(StatementId="made", SourceArn="arn:aws:s3:::made", Qualifier="live", **let)
+    s3.put_bucket_notification_configuration(
+        Bucket="made", NotificationConfiguration={"LambdaFunctionConfigurations": [
+            dict(rule, LambdaFunctionArn=arn + ":live")]})
+    functions.remove_permission(FunctionName="written", StatementId="made")
+    s3.put_object(Bucket="made", Key="in/live", Body=b"x")
+    with listener.accept()[0] as told:
+        assert told.recv(64) == b"in/live"
+    functions.remove_permission(FunctionName="written", StatementId="made", Qualifier="live")
+    s3.put_object(Bucket="made", Key="in/shut", Body=b"x")
 
 
 def notifications(s3):
@@ -441,9 +474,17 @@ def notifications(s3):
     nobody = dict(rule, LambdaFunctionArn=function.replace("hello", "nobody"))
     refused("InvalidArgument", s3.put_bucket_notification_configuration, Bucket="made",
             NotificationConfiguration={"LambdaFunctionConfigurations": [nobody]})
+    for elsewhere, why in [
+        (function.replace("us-east-1", "eu-west-1"), "The notification destination service region is not valid for "
+                                                     "the bucket location constraint"),
+        (function.replace("000000000000", "111111111111"), "Unable to validate the following destination "
+                                                           "configurations"),
+    ]:
+        said = refused("InvalidArgument", s3.put_bucket_notification_configuration, Bucket="made",
+                       NotificationConfiguration={"LambdaFunctionConfigurations": [
+                           dict(rule, LambdaFunctionArn=elsewhere)]})["Error"]
+        assert said["Message"] == why, said
     functions_let_buckets_in(s3, dict(rule, LambdaFunctionArn=function.replace("hello", "written")))
-    s3.put_object(Bucket="made", Key="in/f", Body=b"x")
-    s3.put_object(Bucket="made", Key="out/f", Body=b"x")
 
 
 if __name__ == "__main__":

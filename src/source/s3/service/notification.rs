@@ -10,6 +10,7 @@ use super::super::api::operation::Operation;
 use super::{Ask, S3Api, broken, document};
 use crate::arn::Arn;
 use crate::aws::{Answer, AwsError};
+use crate::config::LATEST;
 use crate::delivery::policy::{AsyncPolicy, DeliveryPolicy};
 use crate::wire::{Filter, Wire};
 
@@ -47,7 +48,7 @@ pub fn wires(bucket: &Arn, configuration: &Configuration) -> Vec<Wire> {
             id: format!("{}{}/{}", crate::wire::NOTIFICATION, bucket.name(), notification.id),
             source: bucket.clone(),
             filter: Filter::Keys { events, prefix, suffix },
-            target: Arn::parse(&notification.arn)?,
+            target: target(&notification.arn)?,
             policy: DeliveryPolicy::Async(policy),
             dead_letters: None,
             on_failure: None,
@@ -56,6 +57,12 @@ pub fn wires(bucket: &Arn, configuration: &Configuration) -> Vec<Wire> {
         })
     };
     configuration.notifications.iter().filter_map(wire).collect()
+}
+
+/// What a notification goes to: a function's `$LATEST` is the function itself.
+fn target(arn: &str) -> Option<Arn> {
+    let arn = Arn::parse(arn)?;
+    Some(if arn.qualifier() == Some(LATEST) { arn.unqualified() } else { arn })
 }
 
 impl S3Api {
@@ -76,6 +83,7 @@ impl S3Api {
         if configuration.notifications.iter().any(|one| one.kind == Kind::Queue) {
             return Err(errors::part_not_built("QueueConfiguration"));
         }
+        self.must_be_of_this_region(&configuration)?;
         if ask.header(SKIP) != Some("true") {
             self.must_be_reachable(ask, &configuration)?;
         }
@@ -88,10 +96,20 @@ impl S3Api {
         Ok(Answer::empty(StatusCode::OK))
     }
 
+    fn must_be_of_this_region(&self, configuration: &Configuration) -> Result<(), AwsError> {
+        let is_here = |arn: &str| target(arn).is_none_or(|arn| arn.region() == self.place.region);
+        match configuration.notifications.iter().all(|one| is_here(&one.arn)) {
+            true => Ok(()),
+            false => Err(errors::bad_argument(
+                "The notification destination service region is not valid for the bucket location constraint",
+            )),
+        }
+    }
+
     fn must_be_reachable(&self, ask: &Ask<'_>, configuration: &Configuration) -> Result<(), AwsError> {
         let bucket = Arn::bucket(&ask.bucket.spec.name);
         for notification in &configuration.notifications {
-            let target = Arn::parse(&notification.arn).ok_or_else(|| "it is no ARN".to_owned());
+            let target = target(&notification.arn).ok_or_else(|| "it is no ARN".to_owned());
             let reached =
                 target.and_then(|target| (self.reachable)(Notified { target: &target, bucket: &bucket }));
             reached.map_err(|why| unvalidated(&notification.arn, &why))?;
