@@ -156,6 +156,8 @@ pub enum Hint {
 pub enum Sight {
     /// Nothing.
     Gone,
+    /// Nothing of this name; but something that the file system takes for the same. The key of that.
+    Otherwise(String),
     /// A folder.
     Folder,
     /// A file that somebody has open for writing, or that changed while we read it.
@@ -211,11 +213,13 @@ pub fn judge(sight: &Sight, known: Option<&Known>, gone_before: bool) -> Verdict
             };
             if known.is_some_and(same) { Verdict::Nothing } else { Verdict::Written }
         }
-        Sight::Gone | Sight::Folder | Sight::Other(_) => match known.filter(|known| !known.extra.hidden) {
-            None => Verdict::Nothing,
-            Some(_) if gone_before => Verdict::Removed,
-            Some(_) => Verdict::Again(Reason::Gone),
-        },
+        Sight::Gone | Sight::Otherwise(_) | Sight::Folder | Sight::Other(_) => {
+            match known.filter(|known| !known.extra.hidden) {
+                None => Verdict::Nothing,
+                Some(_) if gone_before => Verdict::Removed,
+                Some(_) => Verdict::Again(Reason::Gone),
+            }
+        }
         Sight::Busy | Sight::Large(_) => Verdict::Again(Reason::Busy),
         Sight::Unsettled(stamp) => Verdict::Again(Reason::Unsettled(*stamp)),
         Sight::Refused(_) => Verdict::Again(Reason::Refused),

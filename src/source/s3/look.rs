@@ -14,6 +14,7 @@ use nix::sys::stat::FileStat;
 
 use super::folder::{Hint, Sight, Stamp, State, is_finished};
 use super::platform::{self, Kind, Writers};
+use super::spelling::{Names, Nature, Written};
 use crate::clock::real;
 
 /// Files from this size on, in bytes, are read apart, so that small ones do not wait for them.
@@ -52,6 +53,8 @@ pub struct Eye {
     pub folder: PathBuf,
     /// Whether the file system can tell who has a file open.
     pub asks_writers: bool,
+    /// How the file system takes names.
+    pub nature: Arc<Nature>,
     /// Set when nobody waits for the answer any more.
     pub stop: Arc<AtomicBool>,
 }
@@ -70,6 +73,16 @@ pub fn stamp_of(stat: &FileStat) -> Stamp {
     }
 }
 
+/// What is seen where nothing is written as the key is, on a file system that does not tell the two apart.
+fn otherwise(root: &OwnedFd, key: &str, names: &mut Names) -> nix::Result<Option<Sight>> {
+    platform::stat(root, key)?;
+    Ok(match names.written(root, key)? {
+        Written::So => None,
+        Written::Otherwise(key) => Some(Sight::Otherwise(key)),
+        Written::Nowhere => Some(Sight::Gone),
+    })
+}
+
 fn nanos(seconds: i64, nanos: i64) -> i64 {
     seconds.saturating_mul(1_000_000_000).saturating_add(nanos)
 }
@@ -81,8 +94,15 @@ impl Eye {
             Ok(root) => root,
             Err(errno) => return vec![failed(errno); asks.len()],
         };
-        let mut block = vec![0; BLOCK];
-        asks.iter().map(|ask| self.look_at(&root, ask, depth, &mut block).unwrap_or_else(failed)).collect()
+        let (mut block, mut names) = (vec![0; BLOCK], Names::default());
+        let is_blind = self.nature.ways(&root).is_blind;
+        let mut look = |ask: &Ask| {
+            if is_blind && let Some(sight) = otherwise(&root, &ask.key, &mut names)? {
+                return Ok(sight);
+            }
+            self.look_at(&root, ask, depth, &mut block)
+        };
+        asks.iter().map(|ask| look(ask).unwrap_or_else(failed)).collect()
     }
 
     fn look_at(&self, root: &OwnedFd, ask: &Ask, depth: Depth, block: &mut [u8]) -> nix::Result<Sight> {
@@ -184,7 +204,7 @@ mod tests {
     use super::*;
 
     fn eye(folder: &std::path::Path) -> Eye {
-        Eye { folder: folder.into(), asks_writers: true, stop: Arc::default() }
+        Eye { folder: folder.into(), asks_writers: true, nature: Arc::default(), stop: Arc::default() }
     }
 
     fn look(eye: &Eye, key: &str, hint: Hint) -> Sight {

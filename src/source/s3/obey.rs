@@ -1,6 +1,5 @@
 //! Orders of the S3 API, done by the bucket's worker: what is asked becomes events, rows and deeds of one commit.
 
-use std::collections::HashSet;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -12,6 +11,7 @@ use super::ground::Ground;
 use super::index::{self, Older};
 use super::look::Depth;
 use super::order::{Act, Answered, Done, Edit, Order, Put, Versioning, broken, kept_version, shown_version};
+use super::round;
 use super::settle::News;
 use super::vault::{Deed, Room};
 use super::version_id;
@@ -20,16 +20,11 @@ use crate::aws::AwsError;
 use crate::event::Event;
 
 impl Worker {
-    /// Does what is asked, in rounds in which no key comes twice, and nothing beside a closing.
+    /// Does what is asked, in rounds.
     pub(super) async fn take_orders(&mut self, mut orders: Vec<Order>) -> Result<(), SourceError> {
+        let ways = self.bucket.vault.ways();
         while !orders.is_empty() {
-            let (mut keys, mut closes) = (HashSet::new(), false);
-            let (round, later): (Vec<_>, Vec<_>) = orders.into_iter().partition(|order| {
-                let is_close = matches!(order.act, Act::Close);
-                let fits = !closes && (!is_close || keys.is_empty()) && keys.insert(order.key.clone());
-                closes |= is_close && fits;
-                fits
-            });
+            let (round, later) = round::first(orders, ways);
             self.obey(round).await?;
             orders = later;
         }

@@ -172,6 +172,15 @@ pub fn silent_file_system(_folder: &OwnedFd) -> Option<&'static str> {
 
 /// Calls `each` with the name and kind of everything in a folder, `.` and `..` left out.
 pub fn list(folder: OwnedFd, mut each: impl FnMut(&OsStr, Kind)) -> io::Result<()> {
+    let all = find(folder, |name, kind| {
+        each(name, kind);
+        None::<()>
+    });
+    all.map(|_| ())
+}
+
+/// The same until `each` has found something.
+pub fn find<T>(folder: OwnedFd, mut each: impl FnMut(&OsStr, Kind) -> Option<T>) -> io::Result<Option<T>> {
     let stream = Stream::open(folder)?;
     loop {
         Errno::clear();
@@ -179,7 +188,7 @@ pub fn list(folder: OwnedFd, mut each: impl FnMut(&OsStr, Kind)) -> io::Result<(
         let entry = unsafe { libc::readdir(stream.0) };
         if entry.is_null() {
             return match Errno::last() {
-                Errno::UnknownErrno => Ok(()),
+                Errno::UnknownErrno => Ok(None),
                 errno => Err(errno.into()),
             };
         }
@@ -193,8 +202,11 @@ pub fn list(folder: OwnedFd, mut each: impl FnMut(&OsStr, Kind)) -> io::Result<(
             _ => Kind::Special,
         };
         let name = name.to_bytes();
-        if name != b"." && name != b".." {
-            each(OsStr::from_bytes(name), kind);
+        if name != b"."
+            && name != b".."
+            && let Some(found) = each(OsStr::from_bytes(name), kind)
+        {
+            return Ok(Some(found));
         }
     }
 }

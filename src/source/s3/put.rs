@@ -13,6 +13,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::folder::{OWN_PREFIX, key_is_ignored, refusal};
 use super::platform;
+use super::spelling::{Names, Ways, Written, is_listed};
 use super::{Bucket, SourceError};
 
 /// What an object shall hold.
@@ -60,7 +61,12 @@ impl Bucket {
     fn write(&self, key: &str, content: &Content) -> Result<(), String> {
         let (folder, name) = key.rsplit_once('/').unwrap_or(("", key));
         let root = platform::open_root(&self.spec.folder).map_err(|errno| told(errno, "the folder"))?;
-        let target = make_folders(root, folder)?;
+        let ways = self.vault.nature.ways(&root);
+        if let Some(why) = key.split('/').find_map(|name| ways.refusal(name)) {
+            return Err(why.into());
+        }
+        must_be_written_so(ways, &root, key)?;
+        let target = make_folders(root, folder, ways)?;
         if platform::stat(&target, name).is_ok_and(|stat| platform::kind_of(&stat) == platform::Kind::Folder)
         {
             return Err(format!(
@@ -74,6 +80,7 @@ impl Bucket {
     fn remove(&self, key: &str) -> Result<(), String> {
         let (folder, name) = key.rsplit_once('/').unwrap_or(("", key));
         let root = platform::open_root(&self.spec.folder).map_err(|errno| told(errno, "the folder"))?;
+        must_be_written_so(self.vault.nature.ways(&root), &root, key)?;
         let target = platform::open_folder(&root, folder).map_err(|errno| told(errno, folder))?;
         match unlinkat(&target, name, UnlinkatFlags::NoRemoveDir) {
             Ok(()) => Ok(()),
@@ -97,12 +104,26 @@ fn told(errno: Errno, what: &str) -> String {
     }
 }
 
-/// Opens the folder `path` below `root`, making what is missing; never through a link.
-pub(super) fn make_folders(root: OwnedFd, path: &str) -> Result<OwnedFd, String> {
+/// Refuses a key that the file system takes for another one that is there.
+fn must_be_written_so(ways: Ways, root: &OwnedFd, key: &str) -> Result<(), String> {
+    match ways.is_blind.then(|| Names::default().written(root, key)) {
+        Some(Ok(Written::Otherwise(other))) => {
+            Err(format!("its file system takes it for {other}, which is there; choose another key"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Opens the folder `path` below `root`, making what is missing; never through a link, and never one that is written
+/// otherwise.
+pub(super) fn make_folders(root: OwnedFd, path: &str, ways: Ways) -> Result<OwnedFd, String> {
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let mut at = root;
     for name in path.split('/').filter(|name| !name.is_empty()) {
         match mkdirat(&at, name, Mode::from_bits_truncate(0o777)) {
+            Err(Errno::EEXIST) if ways.is_blind && is_listed(&at, name).is_ok_and(|is_so| !is_so) => {
+                return Err(format!("what stands for {name} there is written otherwise; choose another key"));
+            }
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(errno) => return Err(told(errno, name)),
         }

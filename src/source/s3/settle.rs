@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::SourceError;
 use super::event::{Change, How, Sequencer};
-use super::folder::{Extra, Known, Reason, Sight, Stamp, Verdict, judge};
+use super::folder::{Extra, Hint, Known, Reason, Sight, Stamp, Verdict, judge};
 use super::ground::Ground;
 use super::index::{self, Rows};
 use super::look::{Ask, Depth, now_nanos, stamp_of};
@@ -113,6 +113,10 @@ impl Worker {
         let now = Instant::now();
         match &sight {
             Sight::Folder => drop(self.to_survey.insert(format!("{}/", item.key))),
+            // Who wrote it may have named it so, and what is told of it comes under its own key.
+            Sight::Otherwise(key) => {
+                self.later.again(key.clone(), (Reason::Busy, Hint::Found), None, now);
+            }
             Sight::Other(what) => self.said.remark(Remark::other(&item.key, what)),
             Sight::Refused(why) => self.said.remark(Remark::refused(&item.key, why)),
             // It is as it was, and its time says so: reading it would tell nothing more.

@@ -15,6 +15,7 @@ use super::folder::Comparison;
 use super::index;
 use super::look::now_nanos;
 use super::platform;
+use super::spelling::{Names, Nature, Written};
 use super::walk::{Batch, Remark, Walk};
 use super::watch::{Trouble, Watches};
 
@@ -72,6 +73,8 @@ pub struct Surveyor {
     pub ignore: Arc<[String]>,
     /// Its watches, if it is watched.
     pub watches: Option<Arc<Watches>>,
+    /// How its file system takes names.
+    pub nature: Arc<Nature>,
     /// The index.
     pub pool: SqlitePool,
     /// Where reports go.
@@ -155,6 +158,11 @@ impl Surveyor {
 
     /// Walks one folder, watching each folder before it is listed. Blocks; returns why watching does not work.
     fn walk(&self, root: OwnedFd, folder: &str, out: mpsc::Sender<Batch>) -> Option<String> {
+        let is_so = || Names::default().written(&root, folder) == Ok(Written::So);
+        if self.nature.ways(&root).is_blind && !is_so() {
+            // There is no such folder, but one that is written otherwise.
+            return None;
+        }
         let trouble = RefCell::new(None);
         let enter = |key: &str| {
             if let Some(watches) = &self.watches

@@ -11,7 +11,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, renameat};
@@ -23,6 +23,7 @@ use super::folder::{OWN_PREFIX, Stamp, is_ignored, refusal};
 use super::look::stamp_of;
 use super::platform::{self, Kind};
 use super::put::make_folders;
+use super::spelling::{Nature, Ways, is_listed};
 use crate::clock::real;
 
 /// Where one bucket keeps what is no file in its folder.
@@ -34,6 +35,8 @@ pub struct Vault {
     blobs: PathBuf,
     /// Where drafts are written: on the file system of the bucket's folder, so that moving one is one step.
     drafts: PathBuf,
+    /// How the file system of the bucket's folder takes names.
+    pub nature: Arc<Nature>,
     /// Where drafts of contents that are kept are written: on the file system of the state folder.
     near: PathBuf,
 }
@@ -96,7 +99,14 @@ impl Vault {
         fs::create_dir_all(&drafts)?;
         let near = own.join("drafts");
         fs::create_dir_all(&near)?;
-        Ok(Vault { folder: folder.to_owned(), blobs, drafts, near })
+        Ok(Vault { folder: folder.to_owned(), blobs, drafts, near, nature: Arc::default() })
+    }
+
+    /// How the file system of the bucket's folder takes names.
+    pub fn ways(&self) -> Ways {
+        let find_out = || platform::open_root(&self.folder).map(|root| self.nature.ways(&root));
+        // Where there is no folder, nothing is taken for anything.
+        self.nature.known().unwrap_or_else(|| find_out().unwrap_or_default())
     }
 
     /// Removes drafts that nobody writes any more, but those that are needed still. Only while nobody writes.
@@ -209,8 +219,14 @@ impl Vault {
         }
         let (folder, name) = key.rsplit_once('/').unwrap_or(("", key));
         let root = platform::open_root(&self.folder)?;
-        let Ok(target) = make_folders(root, folder) else {
-            return Ok(Room::Nowhere(format!("a file or link stands where {folder} needs a folder")));
+        let ways = self.nature.ways(&root);
+        if let Some(why) = key.split('/').find_map(|name| ways.refusal(name)) {
+            return Ok(Room::Nowhere(why.to_owned()));
+        }
+        let Ok(target) = make_folders(root, folder, ways) else {
+            return Ok(Room::Nowhere(format!(
+                "a file, a link or a folder that is written otherwise stands where {folder} needs a folder"
+            )));
         };
         let kind = platform::stat(&target, name).map(|stat| platform::kind_of(&stat));
         match kind {
@@ -219,6 +235,9 @@ impl Vault {
             }
             Ok(Kind::Link | Kind::Special) => {
                 Ok(Room::Nowhere(format!("{key} is a link there, or a fifo, socket or device")))
+            }
+            Ok(_) if ways.is_blind && !is_listed(&target, name)? => {
+                Ok(Room::Nowhere(format!("what the file system takes for {key} is written otherwise there")))
             }
             _ => {
                 // A move that must fail is better known before anything is told.
@@ -291,7 +310,10 @@ impl Vault {
         let target = match platform::open_folder(&root, folder) {
             Ok(target) => target,
             Err(_) if is_done() => return Ok(()),
-            Err(_) => make_folders(root, folder).map_err(io::Error::other)?,
+            Err(_) => {
+                let ways = self.nature.ways(&root);
+                make_folders(root, folder, ways).map_err(io::Error::other)?
+            }
         };
         match renameat(AT_FDCWD, draft, &target, name) {
             Err(Errno::ENOENT) if is_done() => Ok(()),
@@ -328,7 +350,7 @@ impl Vault {
         let root = platform::open_root(&self.folder)?;
         let Ok(target) = platform::open_folder(&root, folder) else { return Ok(()) };
         let is_it = platform::stat(&target, name).is_ok_and(|stat| stamp_of(&stat) == stamp);
-        if !is_it {
+        if !is_it || (self.nature.ways(&root).is_blind && !is_listed(&target, name)?) {
             return Ok(());
         }
         match unlinkat(&target, name, UnlinkatFlags::NoRemoveDir) {

@@ -122,12 +122,14 @@ impl Worker {
     ) -> Result<(Worker, Hints), SourceError> {
         let folder: Arc<Path> = bucket.spec.folder.as_path().into();
         let Means { watches, hints, polled, asks_writers } = means(&bucket);
-        let eye = Eye { folder: folder.to_path_buf(), asks_writers, stop };
+        let nature = bucket.vault.nature.clone();
+        let eye = Eye { folder: folder.to_path_buf(), asks_writers, nature: nature.clone(), stop };
         let surveyor = Surveyor {
             bucket: bucket.spec.name.clone(),
             folder,
             ignore: bucket.spec.ignore.clone().into(),
             watches: watches.map(Arc::new),
+            nature,
             pool: bucket.ground.store.read().clone(),
             out,
         };

@@ -104,6 +104,22 @@ async fn keys_that_no_file_can_have_lie_in_the_state_folder_alone() {
 }
 
 #[tokio::test]
+async fn keys_that_need_a_name_as_file_and_as_folder_come_at_once() {
+    let world = World::running().await;
+    let keys = ["n", "n/m", "n/m/o", "p/q/r", "p", "p/q", "p/", "s", "s/t"];
+    let puts = keys.map(|key| world.order(key, world.put_act(key)));
+    for (key, put) in keys.iter().zip(futures_util::future::join_all(puts).await) {
+        put.unwrap_or_else(|error| panic!("{key}: {error:?}"));
+        assert_eq!(world.open(key).await.as_deref(), Some(*key));
+    }
+    let mut told: Vec<String> = keys.map(|key| format!("Put {key}")).into();
+    told.sort();
+    let mut events = world.until("all are told", |events| events.len() >= keys.len()).await;
+    events.sort();
+    assert_eq!(events, told);
+}
+
+#[tokio::test]
 async fn a_refused_condition_leaves_nothing_behind() {
     let world = World::running().await;
     world.write("k", "by hand");

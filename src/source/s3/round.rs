@@ -1,0 +1,78 @@
+//! Which orders are carried out together.
+
+use std::collections::HashSet;
+
+use super::order::{Act, Order};
+use super::spelling::Ways;
+
+/// Orders that are carried out together: no key comes twice among them, none needs a folder where another has its file,
+/// and nothing comes beside a closing.
+#[derive(Default)]
+struct Round {
+    ways: Ways,
+    keys: HashSet<String>,
+    folders: HashSet<String>,
+    closes: bool,
+}
+
+impl Round {
+    fn takes(&mut self, order: &Order) -> bool {
+        match order.act {
+            _ if self.closes => false,
+            Act::Close => {
+                self.closes = self.keys.is_empty();
+                self.closes
+            }
+            _ => self.takes_key(&order.key),
+        }
+    }
+
+    fn takes_key(&mut self, key: &str) -> bool {
+        let key = self.ways.folded(key);
+        let file = key.trim_end_matches('/');
+        let folders = || file.match_indices('/').map(|(at, _)| &file[..at]);
+        if self.keys.contains(file)
+            || self.folders.contains(file)
+            || folders().any(|it| self.keys.contains(it))
+        {
+            return false;
+        }
+        self.folders.extend(folders().map(str::to_owned));
+        self.keys.insert(file.to_owned());
+        true
+    }
+}
+
+/// The orders that are carried out first, and those that come after them.
+pub fn first(orders: Vec<Order>, ways: Ways) -> (Vec<Order>, Vec<Order>) {
+    let mut round = Round { ways, ..Round::default() };
+    orders.into_iter().partition(|order| round.takes(order))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(ways: Ways, keys: &[&str], taken: &[&str]) {
+        let mut round = Round { ways, ..Round::default() };
+        let took: Vec<&str> = keys.iter().copied().filter(|key| round.takes_key(key)).collect();
+        assert_eq!(took, taken, "{keys:?}");
+    }
+
+    #[test]
+    fn no_key_comes_twice_nor_as_a_file_and_as_a_folder() {
+        let all = Ways::default();
+        check(all, &["a", "b", "a", "A"], &["a", "b", "A"]);
+        check(all, &["n", "n/m", "n/m/o", "n!"], &["n", "n!"]);
+        check(all, &["n/m/o", "n/m", "n", "n/p"], &["n/m/o", "n/p"]);
+        check(all, &["d/", "d", "d/e"], &["d/"]);
+        check(all, &["a//b", "a/", "a/b"], &["a//b", "a/b"]);
+    }
+
+    #[test]
+    fn what_the_file_system_takes_for_one_key_is_one() {
+        let blind = Ways { is_blind: true, ..Ways::default() };
+        check(blind, &["a", "A", "b/x", "B/y", "B"], &["a", "b/x", "B/y"]);
+        check(blind, &["ä", "Ä", "e\u{301}", "a"], &["ä", "a"]);
+    }
+}
