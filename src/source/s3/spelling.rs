@@ -219,3 +219,55 @@ impl Names {
         Ok(found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_system_that_is_not_blind_is_known_by_what_is_in_it_or_by_trying() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let root = platform::open_root(dir.path()).expect("opens");
+        assert_eq!(Ways::of(&root).expect("tells"), Ways::default());
+        // Nothing of ours stays, and names without letters say nothing.
+        assert_eq!(std::fs::read_dir(dir.path()).expect("reads").count(), 0);
+        std::fs::write(dir.path().join("1-ä"), "").expect("writes");
+        assert_eq!(told_by_names(&root).expect("tells"), None);
+        std::fs::write(dir.path().join("a"), "").expect("writes");
+        assert_eq!(told_by_names(&root).expect("tells"), Some(false));
+        std::fs::write(dir.path().join("A"), "").expect("writes");
+        assert_eq!(told_by_names(&root).expect("tells"), Some(false));
+    }
+
+    #[test]
+    fn names_that_some_file_systems_cannot_hold_are_refused_there_only() {
+        let strict = Ways { is_blind: true, is_strict: true, lowers: false };
+        for name in ["a:b", "what?", "a\\b", "dot.", "space ", "bell\u{7}"] {
+            assert!(strict.refusal(name).is_some(), "{name}");
+            assert_eq!(Ways::default().refusal(name), None, "{name}");
+        }
+        for name in ["a.b", ".hidden", "a b", "ä", "Foo"] {
+            assert_eq!(strict.refusal(name), None, "{name}");
+        }
+        let lowers = Ways { lowers: true, ..strict };
+        assert!(lowers.refusal("Foo").is_some() && lowers.refusal("Ä").is_some());
+        assert_eq!(lowers.refusal("foo"), None);
+    }
+
+    #[test]
+    fn what_is_written_so_is_found_so_though_it_came_a_moment_ago() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let root = platform::open_root(dir.path()).expect("opens");
+        let mut names = Names::default();
+        std::fs::create_dir(dir.path().join("d")).expect("makes");
+        assert_eq!(names.written(&root, "d"), Ok(Written::So));
+        assert_eq!(names.written(&root, "d/f"), Ok(Written::Nowhere));
+        std::fs::write(dir.path().join("d/f"), "").expect("writes");
+        assert_eq!(names.written(&root, "d/f"), Ok(Written::So));
+        assert_eq!(names.written(&root, "d/"), Ok(Written::So));
+        assert_eq!(names.written(&root, ""), Ok(Written::So));
+        // As where two spellings are one file, but both are there.
+        std::fs::hard_link(dir.path().join("d/f"), dir.path().join("d/F")).expect("links");
+        assert_eq!(names.written(&root, "d/F"), Ok(Written::So));
+    }
+}

@@ -14,6 +14,7 @@ use crate::config::Origin;
 use crate::delivery::queue::Queue;
 use crate::timeline::{Moment, Told};
 
+mod blind;
 mod deeds;
 mod files;
 mod folders;

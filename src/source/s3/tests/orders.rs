@@ -8,13 +8,13 @@ use crate::source::s3::event::{Caller, How, Retouch};
 use crate::source::s3::order::{Act, Answered, Delete, Put, Versioning};
 
 impl World {
-    async fn order(&self, key: &str, act: Act) -> Answered {
+    pub(super) async fn order(&self, key: &str, act: Act) -> Answered {
         let caller =
             Caller { request_id: "REQUEST".into(), host_id: "HOST".into(), address: "127.0.0.9".into() };
         self.bucket().order(key, act, caller).await
     }
 
-    fn put_act(&self, content: &str) -> Act {
+    pub(super) fn put_act(&self, content: &str) -> Act {
         let mut draft = self.bucket().draft().expect("a draft");
         draft.file.write_all(content.as_bytes()).expect("writes");
         let (etag, how) = (etag_of(content), How::Put);
@@ -48,7 +48,7 @@ impl World {
         found
     }
 
-    async fn open(&self, key: &str) -> Option<String> {
+    pub(super) async fn open(&self, key: &str) -> Option<String> {
         let object = self.bucket().object(key, None).await.expect("reads")?;
         let mut text = String::new();
         object.open().expect("opens").read_to_string(&mut text).expect("reads");
