@@ -37,6 +37,7 @@ pub use order::Versioning;
 use vault::Vault;
 
 pub mod api;
+mod caught;
 mod commit;
 mod draft;
 mod event;

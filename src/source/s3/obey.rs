@@ -23,6 +23,9 @@ impl Worker {
     /// Does what is asked, in rounds.
     pub(super) async fn take_orders(&mut self, mut orders: Vec<Order>) -> Result<(), SourceError> {
         let ways = self.bucket.vault.ways();
+        for order in orders.extract_if(.., |order| matches!(order.act, Act::CatchUp)) {
+            self.caught.join(order.answer);
+        }
         while !orders.is_empty() {
             let (round, later) = round::first(orders, ways);
             self.obey(round).await?;
@@ -95,7 +98,7 @@ impl Worker {
             return Err(errors::no_such_bucket(&self.bucket.spec.name));
         }
         match act {
-            Act::Look => Ok(Done::default()),
+            Act::Look | Act::CatchUp => Ok(Done::default()),
             Act::Close => self.close().await,
             Act::Put(put) => self.put(key, *put, (caller, ground), news).await,
             Act::Delete(delete) => self.delete(key, delete, (caller, ground), news).await,

@@ -46,7 +46,7 @@ impl Order {
                 Act::Look | Act::Edit { .. } => true,
                 Act::Put(put) => put.check.is_some(),
                 Act::Delete(_) => true,
-                Act::Close => false,
+                Act::Close | Act::CatchUp => false,
             }
     }
 }
@@ -59,6 +59,8 @@ pub enum Act {
     Put(Box<Put>),
     /// Remove the object.
     Delete(Delete),
+    /// Answer when all that happened before is known. The key says nothing.
+    CatchUp,
     /// Let nothing happen in the bucket any more, if it is empty. The key says nothing.
     Close,
     /// Change what is known of it, not its content.

@@ -102,6 +102,11 @@ impl Vault {
         Ok(Vault { folder: folder.to_owned(), blobs, drafts, near, nature: Arc::default() })
     }
 
+    /// A file of ours that holds nothing, for whoever wants to be told of something.
+    pub fn mark(&self) -> PathBuf {
+        self.blobs.with_file_name("mark")
+    }
+
     /// How the file system of the bucket's folder takes names.
     pub fn ways(&self) -> Ways {
         let find_out = || platform::open_root(&self.folder).map(|root| self.nature.ways(&root));

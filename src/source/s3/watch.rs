@@ -1,6 +1,8 @@
 //! The kernel's hints on what changed: one watch for each folder, one channel send for each hint.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,6 +26,8 @@ pub enum Told {
     Left(String),
     /// Something whose name is no UTF-8: shown as well as can be.
     NoKey(String),
+    /// Our own mark was touched: all that was told before it happened before.
+    Mark,
     /// Hints were lost.
     Missed,
 }
@@ -96,6 +100,23 @@ pub fn start(folder: &Path) -> Result<(Watches, Hints), String> {
 }
 
 impl Watches {
+    /// Watches this file, which is to be no object, to be told of its touches in one order with all else. None where the
+    /// system tells of no touches, or not in that order.
+    pub fn on_mark(&self, mark: PathBuf) -> Option<PathBuf> {
+        if !cfg!(target_os = "linux") {
+            return None;
+        }
+        touch(&mark).ok()?;
+        lock(&self.watcher).watch(&mark, RecursiveMode::NonRecursive).ok()?;
+        Some(mark)
+    }
+    /// Touches it.
+    pub fn touch(&self, mark: &Path) -> io::Result<()> {
+        if !mark.exists() && self.on_mark(mark.to_owned()).is_none() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        touch(mark)
+    }
     /// Watches the folder `key` (ends with `/`, or empty). What happens in it from now on is told.
     pub fn on(&self, key: &str) -> Result<(), Trouble> {
         let watched = lock(&self.watcher).watch(&self.folder.join(key), RecursiveMode::NonRecursive);
@@ -125,6 +146,11 @@ impl Watches {
         }
         !tail.is_empty()
     }
+}
+
+/// Opens it to be written and closes it, which the kernel tells whoever watches it.
+fn touch(mark: &Path) -> io::Result<()> {
+    File::options().create(true).append(true).open(mark).map(drop)
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -164,6 +190,10 @@ fn tell(root: &Path, event: notify::Result<notify::Event>, out: &mut dyn FnMut(T
     };
     let Some(path) = event.paths.first() else { return };
     let Ok(path_within) = path.strip_prefix(root) else {
+        // Beside the bucket's folder only the mark is watched.
+        if event.kind == EventKind::Access(AccessKind::Close(AccessMode::Write)) {
+            out(Told::Mark);
+        }
         return;
     };
     let Some(key) = path_within.to_str() else {
@@ -189,6 +219,8 @@ fn tell(root: &Path, event: notify::Result<notify::Event>, out: &mut dyn FnMut(T
 
 #[cfg(test)]
 mod tests {
+    use notify::event::RemoveKind;
+
     use super::*;
 
     #[test]
@@ -211,6 +243,14 @@ mod tests {
         tell(Path::new("/b"), Ok(full), &mut |told| seen.push(told));
         tell(Path::new("/b"), Err(notify::Error::generic("x")), &mut |told| seen.push(told));
         assert_eq!(seen, [Told::Missed, Told::Missed]);
+        let mut seen = Vec::new();
+        for kind in
+            [EventKind::Access(AccessKind::Close(AccessMode::Write)), EventKind::Remove(RemoveKind::File)]
+        {
+            let beside = notify::Event::new(kind).add_path("/beside/mark".into());
+            tell(Path::new("/b"), Ok(beside), &mut |told| seen.push(told));
+        }
+        assert_eq!(seen, [Told::Mark]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use super::caught::CatchUp;
 use super::event::Sequencer;
 use super::folder::{Hint, KEY_MAX, Reason, Sight, key_is_ignored};
 use super::index;
@@ -58,6 +59,10 @@ pub(super) struct Worker {
     /// Folders to survey; `""` is the whole bucket.
     pub to_survey: BTreeSet<String>,
     pub surveying: JoinSet<Result<(), sqlx::Error>>,
+    /// Whether it was asked for, and its end was not reported yet.
+    pub is_awaited: bool,
+    /// Who waits for what is told to be known.
+    pub caught: CatchUp,
     pub next_recheck: Instant,
     /// Whether surveys are all there is.
     pub polled: bool,
@@ -122,6 +127,7 @@ impl Worker {
     ) -> Result<(Worker, Hints), SourceError> {
         let folder: Arc<Path> = bucket.spec.folder.as_path().into();
         let Means { watches, hints, polled, asks_writers } = means(&bucket);
+        let mark = watches.as_ref().and_then(|watches| watches.on_mark(bucket.vault.mark()));
         let nature = bucket.vault.nature.clone();
         let eye = Eye { folder: folder.to_path_buf(), asks_writers, nature: nature.clone(), stop };
         let surveyor = Surveyor {
@@ -141,6 +147,8 @@ impl Worker {
             later: Later::default(),
             to_survey: BTreeSet::from([String::new()]),
             surveying: JoinSet::new(),
+            is_awaited: false,
+            caught: CatchUp::with(mark),
             next_recheck: Instant::now() + RECHECK,
             polled: false,
             first: Some(Depth::Small),
@@ -202,14 +210,16 @@ impl Worker {
         let (mut told, mut asked) = (Vec::new(), Vec::new());
         loop {
             self.survey_if_due();
+            self.catch_up();
             let wake = self.next_wake().saturating_duration_since(Instant::now());
             let crowded = self.later.gone() > LATER_MAX;
             tokio::select! {
                 _ = hints.receiver.recv_many(&mut told, HINTS) => {
-                    if hints.take_missed() {
-                        self.to_survey.insert(String::new());
-                    }
+                    let heard = self.hears_of_mark(&told, hints.take_missed());
                     self.take_hints(&mut told).await?;
+                    if heard {
+                        self.caught.hear();
+                    }
                 }
                 _ = orders.recv_many(&mut asked, CHUNK) => {
                     self.take_orders(std::mem::take(&mut asked)).await?;
@@ -253,10 +263,12 @@ impl Worker {
     }
 
     fn survey_if_due(&mut self) {
+        let is_asked_for = !self.to_survey.is_empty();
         if Instant::now() >= self.next_recheck {
             self.to_survey.insert(String::new());
         }
         if self.surveying.is_empty() && !self.to_survey.is_empty() {
+            self.is_awaited = is_asked_for;
             let folders = std::mem::take(&mut self.to_survey);
             if folders.contains("") {
                 // Its end says when the next one is.
@@ -273,6 +285,7 @@ impl Worker {
         for told in told.drain(..) {
             let (key, hint) = match told {
                 Told::Missed => (String::new(), Hint::Found),
+                Told::Mark => continue,
                 Told::NoKey(shown) => {
                     self.said.remark(Remark::no_key(&shown));
                     continue;
@@ -338,6 +351,7 @@ impl Worker {
 
     async fn take_end(&mut self, end: End) -> Result<(), SourceError> {
         let now = Instant::now();
+        self.is_awaited = false;
         for folder in end.unreadable {
             let before = self.later.take(&folder);
             self.later.again(folder, (Reason::Refused, Hint::Found), before, now);

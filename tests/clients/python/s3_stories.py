@@ -56,6 +56,8 @@ def files(s3):
     assert got["Body"].read() == b"hello"
     assert (got["ContentType"], got["Metadata"], got["TagCount"]) == ("text/plain", {"colour": "blue"}, 1), got
     (FOLDER / "buckets/uploads/dropped.txt").write_text("dropped")
+    listed = [each["Key"] for each in s3.list_objects_v2(Bucket="uploads")["Contents"]]
+    assert listed == ["a/b c+ü.txt", "dropped.txt"], listed
     got = s3.get_object(Bucket="uploads", Key="dropped.txt", Range="bytes=1-3")
     assert (got["Body"].read(), got["ContentRange"]) == (b"rop", "bytes 1-3/7"), got
     assert s3.head_object(Bucket="uploads", Key="dropped.txt")["ContentType"] == "binary/octet-stream"

@@ -64,6 +64,7 @@ impl S3Api {
     pub(super) async fn list_objects(&self, ask: &Ask<'_>) -> Result<Answer, AwsError> {
         let marker = ask.query("marker").unwrap_or_default().to_owned();
         let asked = asked(ask, marker.clone())?;
+        ask.bucket.catch_up().await;
         let page = ask.bucket.list(&asked).await?;
         let owner = self.owner();
         let contents = page.objects.iter().map(|object| listed(object, Some(&owner)));
@@ -90,6 +91,7 @@ impl S3Api {
             // Only a page's own end stands for all that begins with it.
             asked.after.push('\0');
         }
+        ask.bucket.catch_up().await;
         let page = ask.bucket.list(&asked).await?;
         let owner = self.owner();
         let owner = (ask.query("fetch-owner") == Some("true")).then_some(&owner);
@@ -120,6 +122,7 @@ impl S3Api {
                 Some(ask.bucket.sequencer_of(&key_marker, version).await?.ok_or_else(refused)?)
             }
         };
+        ask.bucket.catch_up().await;
         let page = ask.bucket.list_versions(&asked, after).await?;
         let owner = self.owner();
         let versions = page.objects.iter().map(|object| {

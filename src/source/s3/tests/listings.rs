@@ -297,3 +297,64 @@ async fn what_is_listed_is_not_opened() {
     let object = world.bucket().object("a", one.as_deref()).await.expect("reads").expect("is there");
     object.open().expect("its content");
 }
+
+impl World {
+    /// What is listed at this moment, as a call lists it.
+    async fn listed_now(&self) -> Vec<String> {
+        self.bucket().catch_up_within(DEADLINE).await;
+        let all = Asked { max: 10_000, ..Asked::default() };
+        let page = self.bucket().list(&all).await.expect("lists");
+        page.objects.into_iter().map(|object| object.key).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_listing_tells_of_all_that_happened_before_it() {
+    let world = World::running().await;
+    assert!(world.listed_now().await.is_empty());
+    for round in 0..20 {
+        let key = format!("f{round:02}");
+        world.write(&key, "x");
+        assert_eq!(world.listed_now().await, std::slice::from_ref(&key));
+        std::fs::rename(world.path(&key), world.path("moved")).expect("renames");
+        assert_eq!(world.listed_now().await, ["moved"]);
+        std::fs::remove_file(world.path("moved")).expect("removes");
+        assert!(world.listed_now().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_listing_tells_of_new_folders_large_files_and_crowds() {
+    let world = World::running().await;
+    world.mkdir("d/e");
+    world.write("d/e/f", "x");
+    assert_eq!(world.listed_now().await, ["d/e/f"]);
+    std::fs::write(world.path("large"), vec![7; 20 << 20]).expect("writes");
+    assert_eq!(world.listed_now().await, ["d/e/f", "large"]);
+    world.sh("seq 0 499 | xargs touch; for i in $(seq 0 499); do echo > $i; done");
+    assert_eq!(world.listed_now().await.len(), 502);
+    std::fs::rename(world.path("d"), world.path("D")).expect("renames");
+    let listed = world.listed_now().await;
+    assert!(listed.contains(&"D/e/f".to_owned()) && !listed.contains(&"d/e/f".to_owned()));
+    // Many ask at once, and each is told of what came before.
+    let all = (0..64).map(|_| world.listed_now());
+    assert!(futures_util::future::join_all(all).await.iter().all(|listed| listed.len() == 502));
+}
+
+#[tokio::test]
+async fn a_listing_waits_for_nothing_where_nothing_is_watched_nor_for_a_mark_that_was_lost() {
+    let mut world = World::new().await;
+    world.polled = true;
+    world.write("f", "x");
+    world.start().await;
+    assert_eq!(world.listed_now().await, ["f"]);
+    world.kill().await;
+    world.polled = false;
+    world.start().await;
+    // It comes back when it is needed.
+    std::fs::remove_file(world.bucket().vault.mark()).expect("removes");
+    for key in ["g", "h"] {
+        world.write(key, "x");
+        assert!(world.listed_now().await.contains(&key.to_owned()));
+    }
+}

@@ -35,14 +35,18 @@ impl World {
         std::fs::read_to_string(self.path(key)).ok()
     }
 
-    /// All files below the state folder's part for S3 and the bucket's folder, but for the bucket's objects.
+    /// All files below the state folder's part for S3, but for the one that is always there.
     fn litter(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         let mut folders = vec![self.dir.path().join("s3")];
         while let Some(folder) = folders.pop() {
             for entry in std::fs::read_dir(folder).expect("reads") {
                 let path = entry.expect("an entry").path();
-                if path.is_dir() { folders.push(path) } else { found.push(path) }
+                match path.is_dir() {
+                    true => folders.push(path),
+                    false if path == self.bucket().vault.mark() => {}
+                    false => found.push(path),
+                }
             }
         }
         found
