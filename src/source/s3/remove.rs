@@ -48,7 +48,8 @@ impl Worker {
         self.floor = self.floor.max(sequencer);
         let bucket = self.bucket.spec.name.clone();
         if let Some(known) = &ground.known {
-            if !known.extra.hidden {
+            // What somebody else removed is gone, and may be back by now: moved away, and here again.
+            if !known.extra.hidden && caller.is_some() {
                 news.deeds.push(Deed::remove(&key, known.stamp));
             }
             news.rows.drop(&bucket, &key, sequencer);

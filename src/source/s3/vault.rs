@@ -23,7 +23,7 @@ use super::folder::{OWN_PREFIX, Stamp, is_ignored, refusal};
 use super::look::stamp_of;
 use super::platform::{self, Kind};
 use super::put::make_folders;
-use super::spelling::{Nature, Ways, is_listed};
+use super::spelling::{Names, Nature, Ways, Written, is_listed};
 use crate::clock::real;
 
 /// Where one bucket keeps what is no file in its folder.
@@ -355,7 +355,8 @@ impl Vault {
         let root = platform::open_root(&self.folder)?;
         let Ok(target) = platform::open_folder(&root, folder) else { return Ok(()) };
         let is_it = platform::stat(&target, name).is_ok_and(|stat| stamp_of(&stat) == stamp);
-        if !is_it || (self.nature.ways(&root).is_blind && !is_listed(&target, name)?) {
+        let is_so = || Names::default().written(&root, key).is_ok_and(|written| written == Written::So);
+        if !is_it || (self.nature.ways(&root).is_blind && !is_so()) {
             return Ok(());
         }
         match unlinkat(&target, name, UnlinkatFlags::NoRemoveDir) {

@@ -4,6 +4,8 @@ use std::io::Write as _;
 use std::process::{Command, Output};
 
 use super::*;
+use crate::source::s3::look::stamp_of;
+use crate::source::s3::vault::Deed;
 
 /// An exFAT file system, mounted until it is dropped.
 struct Volume {
@@ -150,6 +152,15 @@ async fn a_folder_that_is_renamed_takes_its_objects_along_there() {
     assert!(refused.to_string().contains("stands for D there is written otherwise"), "{refused}");
     let refused = world.bucket().delete("d/e/F").await.expect_err("is no such object");
     assert!(refused.to_string().contains("takes it for d/e/f"), "{refused}");
+    // The file of another name is nobody's to remove.
+    let file = world.bucket().vault.open_file("d/e/f").expect("opens");
+    let stamp = stamp_of(&nix::sys::stat::fstat(&file).expect("is there"));
+    drop(file);
+    for key in ["D/e/f", "d/E/f", "d/e/F"] {
+        world.bucket().vault.perform(&Deed::remove(key, stamp)).expect("leaves it");
+    }
     assert_eq!(names(&world), ["d", "d/e", "d/e/f"]);
+    world.bucket().vault.perform(&Deed::remove("d/e/f", stamp)).expect("removes it");
+    assert_eq!(names(&world), ["d", "d/e"]);
     world.kill().await;
 }

@@ -83,3 +83,15 @@ async fn one_deed_that_cannot_be_done_keeps_no_other() {
     assert_eq!(fs::read_to_string(blobs.join("ab/ab01")).expect("a blob"), "blocked");
     assert!(!blocked.exists());
 }
+
+#[tokio::test]
+async fn nothing_is_done_to_a_file_that_somebody_else_removed() {
+    let world = World::running().await;
+    world.write("f", "x");
+    world.until("it is told", |events| events == ["Put f"]).await;
+    std::fs::rename(world.path("f"), world.dir.path().join("elsewhere")).expect("moves it away");
+    world.until("that is told", |events| events.len() == 2).await;
+    // It may be back by now, and is as it was.
+    let due = sqlx::query("SELECT deed FROM s3_deed").fetch_all(world.store.read()).await.expect("reads");
+    assert!(due.is_empty(), "{} are due", due.len());
+}
