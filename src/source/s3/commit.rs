@@ -94,9 +94,19 @@ impl Worker {
         self.last_deed = deeds.last().map_or(self.last_deed, |(id, _)| self.last_deed.max(*id));
         let blobs =
             index::blobs(store.read(), &bucket.spec.name).await.map_err(|error| self.unreadable(error))?;
-        let numbers: Vec<i64> = deeds.iter().map(|(id, _)| *id).collect();
-        let deeds = deeds.into_iter().filter_map(|(id, text)| Some((id, serde_json::from_str(&text).ok()?)));
-        let due = self.still_due(deeds.collect()).await?;
+        let mut readable = Vec::new();
+        for (id, text) in deeds {
+            match serde_json::from_str::<Deed>(&text) {
+                Ok(deed) => readable.push((id, deed)),
+                // It stays written down, for whoever can read it.
+                Err(error) => bucket.notice(
+                    "error",
+                    format!("cannot read what was written down to be done, `{text}`: {error}; it stays so"),
+                ),
+            }
+        }
+        let numbers: Vec<i64> = readable.iter().map(|(id, _)| *id).collect();
+        let due = self.still_due(readable).await?;
         let at = bucket.clone();
         let doing = tokio::task::spawn_blocking(move || {
             let failed = due.into_iter().filter_map(|(id, deed)| {

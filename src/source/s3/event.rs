@@ -137,7 +137,7 @@ impl Sequencer {
         Sequencer(seconds << 32 | ((micros << 32) / 1_000_000))
     }
     /// The `nth` change of its moment, from 0; moments are microseconds, and hold more than 4,000.
-    pub fn nth(self, nth: u16) -> Sequencer {
+    fn nth(self, nth: u16) -> Sequencer {
         Sequencer(self.0.saturating_add(u64::from(nth % 4096)))
     }
     /// The smallest one after this.
@@ -167,6 +167,23 @@ impl Sequencer {
     /// Reads what [`Sequencer::text`] wrote; zero if it is something else.
     pub fn read(text: &str) -> Sequencer {
         Sequencer(u64::from_str_radix(text, 16).unwrap_or(0))
+    }
+}
+
+/// Counts the changes of a moment, which lasts as long as the clock stands: no two of the last 4,096 have one sequencer.
+#[derive(Debug, Default)]
+pub struct Count {
+    moment: Sequencer,
+    nth: u16,
+}
+
+impl Count {
+    /// The sequencer of the next change, at this time.
+    pub fn next(&mut self, now: Timestamp) -> Sequencer {
+        let moment = Sequencer::at(now);
+        let nth = if self.moment == moment { self.nth.wrapping_add(1) } else { 0 };
+        *self = Count { moment, nth };
+        moment.nth(nth)
     }
 }
 

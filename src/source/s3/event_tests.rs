@@ -177,3 +177,24 @@ fn the_same_change_tells_the_same_whoever_notices_first() {
     assert_ne!(event("k", NINE).record, event("l", NINE).record);
     assert_eq!(event("k", NINE).record.text().matches(&Record::slot("wire")).count(), 1);
 }
+
+#[test]
+fn changes_are_told_apart_while_the_clock_stands() {
+    let (mut count, now) = (Count::default(), Timestamp::from_micros(1_681_332_218_021_999));
+    let first = count.next(now);
+    assert_eq!(first, Sequencer::at(now));
+    let mut last = first;
+    for _ in 1..4096 {
+        let next = count.next(now);
+        assert!(next > last && next.time() <= now, "{next:?}");
+        last = next;
+    }
+    // Then it begins again, however long the clock stands.
+    assert_eq!(count.next(now), first);
+    let more: Vec<Sequencer> = (0..70_000).map(|_| count.next(now)).collect();
+    assert!(more.iter().all(|one| (first..=last).contains(one)));
+    // All are before those of the next moment.
+    let later = Timestamp::from_micros(now.as_micros() + 1);
+    assert!(count.next(later) > last);
+    assert_eq!(count.next(now), first);
+}

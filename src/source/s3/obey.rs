@@ -10,7 +10,9 @@ use super::folder::{Extra, Hint, Known, Reason};
 use super::ground::Ground;
 use super::index::{self, Older};
 use super::look::Depth;
-use super::order::{Act, Answered, Done, Edit, Order, Put, Versioning, broken, kept_version, shown_version};
+use super::order::{
+    Act, Answered, Done, Edit, Order, Put, VERSIONING, Versioning, broken, kept_version, shown_version,
+};
 use super::round;
 use super::settle::News;
 use super::vault::{Deed, Room};
@@ -100,6 +102,11 @@ impl Worker {
         match act {
             Act::Look | Act::CatchUp => Ok(Done::default()),
             Act::Close => self.close().await,
+            Act::KeepVersions(versioning) => {
+                self.bucket.set(VERSIONING, Some(&versioning)).await?;
+                self.bucket.is_kept_so(versioning);
+                Ok(Done::default())
+            }
             Act::Put(put) => self.put(key, *put, (caller, ground), news).await,
             Act::Delete(delete) => self.delete(key, delete, (caller, ground), news).await,
             Act::Edit { version, what, edit } => {

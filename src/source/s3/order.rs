@@ -46,7 +46,7 @@ impl Order {
                 Act::Look | Act::Edit { .. } => true,
                 Act::Put(put) => put.check.is_some(),
                 Act::Delete(_) => true,
-                Act::Close | Act::CatchUp => false,
+                Act::Close | Act::CatchUp | Act::KeepVersions(_) => false,
             }
     }
 }
@@ -61,6 +61,8 @@ pub enum Act {
     Delete(Delete),
     /// Answer when all that happened before is known. The key says nothing.
     CatchUp,
+    /// Keep versions so from now on. The key says nothing.
+    KeepVersions(Versioning),
     /// Let nothing happen in the bucket any more, if it is empty. The key says nothing.
     Close,
     /// Change what is known of it, not its content.
@@ -179,13 +181,6 @@ impl Bucket {
             false => doing(),
         };
         put.copy = done.map_err(|error| broken(&error))?.or(put.copy.take());
-        Ok(())
-    }
-
-    /// From now on versions are kept so.
-    pub async fn keep_versions(&self, versioning: Versioning) -> Result<(), AwsError> {
-        self.set(VERSIONING, Some(&versioning)).await?;
-        self.is_kept_so(versioning);
         Ok(())
     }
 

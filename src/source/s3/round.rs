@@ -6,22 +6,23 @@ use super::order::{Act, Order};
 use super::spelling::Ways;
 
 /// Orders that are carried out together: no key comes twice among them, none needs a folder where another has its file,
-/// and nothing comes beside a closing.
+/// and what concerns the whole bucket comes alone.
 #[derive(Default)]
 struct Round {
     ways: Ways,
     keys: HashSet<String>,
     folders: HashSet<String>,
-    closes: bool,
+    is_full: bool,
 }
 
 impl Round {
     fn takes(&mut self, order: &Order) -> bool {
         match order.act {
-            _ if self.closes => false,
-            Act::Close => {
-                self.closes = self.keys.is_empty();
-                self.closes
+            _ if self.is_full => false,
+            // What concerns the whole bucket comes alone.
+            Act::Close | Act::KeepVersions(_) => {
+                self.is_full = self.keys.is_empty();
+                self.is_full
             }
             _ => self.takes_key(&order.key),
         }

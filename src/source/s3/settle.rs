@@ -215,10 +215,7 @@ impl Worker {
             Some(known) => known.sequencer,
             None => self.floor,
         };
-        let moment = Sequencer::at(self.bucket.ground.clock.now());
-        let nth = if self.moment.0 == moment { self.moment.1.wrapping_add(1) } else { 0 };
-        self.moment = (moment, nth);
-        moment.nth(nth).max(before.next())
+        self.count.next(self.bucket.ground.clock.now()).max(before.next())
     }
 
     /// A large file was read.

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::caught::CatchUp;
-use super::event::Sequencer;
+use super::event::{Count, Sequencer};
 use super::folder::{Hint, KEY_MAX, Reason, Sight, key_is_ignored};
 use super::index;
 use super::later::{Later, Wait};
@@ -79,8 +79,8 @@ pub(super) struct Worker {
     pub waiting: HashMap<String, Vec<Order>>,
     /// What we wrote ourselves a moment ago.
     pub ours: Ours,
-    /// The moment of the last sequencer, and how many were given out in it.
-    pub moment: (Sequencer, u16),
+    /// What counts the changes.
+    pub count: Count,
     pub said: Said,
     /// The number of the deed that was written down last.
     pub last_deed: i64,
@@ -158,7 +158,7 @@ impl Worker {
             asked_for: HashSet::new(),
             waiting: HashMap::new(),
             ours: Ours::default(),
-            moment: Default::default(),
+            count: Count::default(),
             said,
             last_deed: 0,
             deeds_done: Vec::new(),

@@ -393,6 +393,11 @@ def emptied(s3):
     rest = s3.list_object_versions(Bucket="uploads", KeyMarker="k", VersionIdMarker=last["VersionId"])
     assert {each["VersionId"] for each in one["Versions"] + rest["Versions"]} == set(ids)
     refused("InvalidArgument", s3.list_object_versions, Bucket="uploads", KeyMarker="k", VersionIdMarker="?")
+    said = s3.delete_objects(Bucket="uploads", Delete={"Objects": [
+        {"Key": "k", "VersionId": "impossible"}, {"Key": "a/0", "VersionId": ids[0]}]})
+    assert [each["Key"] for each in said["Deleted"]] == ["a/0"], said
+    assert [(each["Key"], each["Code"]) for each in said["Errors"]] == [("k", "NoSuchVersion")], said
+    ids = ids[1:]
     bucket = boto3.resource("s3", endpoint_url=ENDPOINT, region_name="us-east-1", aws_access_key_id="test",
                             aws_secret_access_key="test").Bucket("uploads")
     deleted = sum(len(answer["Deleted"]) for answer in bucket.object_versions.delete())

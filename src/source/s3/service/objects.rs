@@ -14,6 +14,7 @@ use super::super::event::How;
 use super::super::folder::Known;
 use super::super::object::Object;
 use super::super::order::{Act, Check, Delete, Put};
+use super::super::version_id;
 use super::content::{PIECE_MAX, body_of, receive};
 use super::{Ask, S3Api, Unread, added_to, broken, document, number, with_version};
 use crate::aws::{Answer, AwsError};
@@ -176,7 +177,12 @@ impl S3Api {
             });
             let check = Some(check);
             let act = Act::Delete(Delete { version: version.clone(), check, expired: false });
-            let done = match route::check_length(&key) {
+            let is_possible = || match version.as_deref().map(version_id::possible) {
+                // Alone in its request it would be a bad argument; here the others are not to suffer from it.
+                Some(Err(_)) => Err(errors::no_such_version(&key, version.as_deref().unwrap_or_default())),
+                _ => Ok(()),
+            };
+            let done = match route::check_length(&key).and_then(|()| is_possible()) {
                 Ok(()) => ask.bucket.order(&key, act, ask.caller.clone()).await,
                 Err(error) => Err(error),
             };

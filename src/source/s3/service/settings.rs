@@ -46,7 +46,7 @@ impl S3Api {
                     requests::Versioning::Enabled => Versioning::Enabled,
                     requests::Versioning::Suspended => Versioning::Suspended,
                 };
-                bucket.keep_versions(versioning).await?;
+                bucket.order("", Act::KeepVersions(versioning), ask.caller.clone()).await?;
                 Ok(Answer::empty(StatusCode::OK))
             }
             Operation::GetBucketTagging => {

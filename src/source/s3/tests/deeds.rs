@@ -95,3 +95,19 @@ async fn nothing_is_done_to_a_file_that_somebody_else_removed() {
     let due = sqlx::query("SELECT deed FROM s3_deed").fetch_all(world.store.read()).await.expect("reads");
     assert!(due.is_empty(), "{} are due", due.len());
 }
+
+#[tokio::test]
+async fn what_cannot_be_read_stays_written_down_and_is_complained_of() {
+    let mut world = World::running().await;
+    world.kill().await;
+    let sql = "INSERT INTO s3_deed (bucket, id, deed) VALUES ('inbox', 7, '{\"Paint\":\"red\"}')";
+    let pool = sqlx::SqlitePool::connect(&format!("sqlite:{}", world.store.path().display())).await;
+    sqlx::query(sql).execute(&pool.expect("opens")).await.expect("writes");
+    world.start().await;
+    let said = world.notice("cannot read what was written down").await;
+    assert!(said.contains("`{\"Paint\":\"red\"}`") && said.contains("stays so"), "{said}");
+    world.put_object("k", "x").await;
+    world.check(&["Put k"]).await;
+    let left = sqlx::query("SELECT id FROM s3_deed WHERE id = 7").fetch_all(world.store.read()).await;
+    assert_eq!(left.expect("reads").len(), 1);
+}

@@ -62,7 +62,7 @@ async fn a_clock_that_is_moved_on_while_something_ends_skips_no_midnight() {
 async fn versions_end_when_they_were_old_for_long_enough() {
     let mut world = World::at(Clock::frozen_at(Timestamp::from_millis(1_700_000_000_000))).await;
     world.start().await;
-    world.bucket().keep_versions(Versioning::Enabled).await.expect("is kept");
+    world.keep_versions(Versioning::Enabled).await;
     let one = world.put_object("tmp/a", "one").await.expect("a version");
     world.put_object("tmp/a", "two").await;
     let rules = lifecycle_request::read(RULES, String::new).expect("rules");
@@ -97,7 +97,7 @@ impl World {
 #[tokio::test]
 async fn a_delete_marker_at_the_end_of_a_page_is_not_alone_for_that() {
     let world = World::frozen().await;
-    world.bucket().keep_versions(Versioning::Enabled).await.expect("is kept");
+    world.keep_versions(Versioning::Enabled).await;
     world.put_object("b", "").await;
     world.delete_object("b", None).await;
     let mut rows = Rows::default();
@@ -118,7 +118,7 @@ async fn what_was_written_since_it_was_judged_does_not_end() {
     expire::end(world.bucket(), vec![(judged[0].clone(), Due::Expire)]).await.expect("ends nothing");
     assert_eq!(std::fs::read_to_string(world.path("a")).expect("reads"), "new");
     // The version before is current again when the one above it is gone.
-    world.bucket().keep_versions(Versioning::Enabled).await.expect("is kept");
+    world.keep_versions(Versioning::Enabled).await;
     let above = world.put_object("a", "newer").await;
     let judged = world.listed("a").await;
     world.delete_object("a", above.as_deref()).await;
@@ -136,7 +136,7 @@ async fn what_was_written_since_it_was_judged_does_not_end() {
 #[tokio::test]
 async fn thousands_of_versions_of_a_key_end_in_one_go() {
     let world = World::frozen().await;
-    world.bucket().keep_versions(Versioning::Enabled).await.expect("is kept");
+    world.keep_versions(Versioning::Enabled).await;
     let mut rows = Rows::default();
     rows.put("inbox", &hidden("tmp/k", 1 << 60));
     (1..=2100).for_each(|number| rows.put_version("inbox", "tmp/k", &older(number, false)));

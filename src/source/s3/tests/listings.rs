@@ -108,7 +108,7 @@ async fn a_listing_begins_after_any_text() {
 #[tokio::test]
 async fn versions_are_listed_key_by_key_the_latest_first() {
     let world = World::running().await;
-    world.bucket().keep_versions(Versioning::Enabled).await.expect("is kept");
+    world.keep_versions(Versioning::Enabled).await;
     for key in ["a", "a", "d/1", "d/2", "z"] {
         world.put_object(key, key).await;
     }
@@ -242,7 +242,7 @@ async fn a_key_with_thousands_of_versions_is_listed_to_its_end() {
 #[tokio::test]
 async fn a_listing_goes_on_behind_a_version_that_is_gone() {
     let world = World::running().await;
-    world.bucket().keep_versions(Versioning::Enabled).await.expect("is kept");
+    world.keep_versions(Versioning::Enabled).await;
     let mut ids = Vec::new();
     for number in 0..7 {
         ids.insert(0, world.put_object("a", &number.to_string()).await.expect("a version"));
@@ -287,7 +287,7 @@ async fn a_listing_goes_on_behind_a_version_that_is_gone() {
 #[tokio::test]
 async fn what_is_listed_is_not_opened() {
     let world = World::running().await;
-    world.bucket().keep_versions(Versioning::Enabled).await.expect("is kept");
+    world.keep_versions(Versioning::Enabled).await;
     let one = world.put_object("a", "one").await;
     world.put_object("a", "two").await;
     let page =

@@ -12,6 +12,7 @@ use super::*;
 use crate::clock::{Timestamp, real};
 use crate::config::Origin;
 use crate::delivery::queue::Queue;
+use crate::source::s3::order::{Act, Versioning};
 use crate::timeline::{Moment, Told};
 
 mod blind;
@@ -94,6 +95,10 @@ impl World {
         tasks.spawn(bucket.clone().run(CancellationToken::new()));
         real::within(DEADLINE, bucket.ready()).await.expect("gets ready");
         self.running = Some((bucket, tasks));
+    }
+
+    async fn keep_versions(&self, versioning: Versioning) {
+        self.order("", Act::KeepVersions(versioning)).await.expect("is kept");
     }
 
     /// Ends the bucket in the middle of whatever it does.

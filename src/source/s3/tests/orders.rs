@@ -143,7 +143,7 @@ async fn a_refused_condition_leaves_nothing_behind() {
 async fn what_is_refused_in_a_bucket_with_versions_leaves_nothing_behind() {
     let world = World::running().await;
     world.put_object("k", "before versions").await;
-    world.bucket().keep_versions(Versioning::Enabled).await.expect("is kept");
+    world.keep_versions(Versioning::Enabled).await;
     let check: crate::source::s3::order::Check =
         Box::new(|_| Err(AwsError::new(412, "PreconditionFailed", "never")));
     let act = Act::Delete(Delete { version: None, check: Some(check), expired: false });
@@ -159,7 +159,7 @@ async fn what_is_refused_in_a_bucket_with_versions_leaves_nothing_behind() {
 #[tokio::test]
 async fn a_call_that_fails_midway_has_done_nothing() {
     let world = World::running().await;
-    world.bucket().keep_versions(Versioning::Enabled).await.expect("is kept");
+    world.keep_versions(Versioning::Enabled).await;
     world.put_object("k", "one").await;
     let two = world.put_object("k", "two").await;
     // Somebody tidies up in the state folder: the version before cannot come back.
@@ -201,7 +201,7 @@ async fn a_draft_left_by_a_crash_does_not_replace_what_was_written_since() {
 async fn versions_stay_whoever_writes_the_next_one() {
     let world = World::running().await;
     world.put_object("k", "before versions").await;
-    world.bucket().keep_versions(Versioning::Enabled).await.expect("is kept");
+    world.keep_versions(Versioning::Enabled).await;
     let one = world.put_object("k", "one").await.expect("a version");
     world.write("k", "by hand");
     world.until("three puts", |events| events.len() == 3).await;
@@ -311,7 +311,7 @@ async fn every_call_is_told_where_the_clock_stands() {
         let act = Act::Edit { version: None, what: Retouch::Tagged, edit };
         world.order("k", act).await.expect("is tagged");
     }
-    world.bucket().keep_versions(Versioning::Enabled).await.expect("is kept");
+    world.keep_versions(Versioning::Enabled).await;
     let two = world.put_object("k", "two").await;
     let three = world.put_object("k", "three").await;
     world.delete_object("k", two.as_deref()).await;
@@ -407,4 +407,26 @@ async fn what_a_call_wrote_is_told_when_it_comes_back() {
     world.check(&["Put k", "Delete k", "Put away"]).await;
     world.sh("mv away k");
     world.check(&["Put k", "Delete k", "Put away", "Put k", "Delete away"]).await;
+}
+
+#[tokio::test]
+async fn versions_are_kept_from_one_order_to_the_next() {
+    let world = World::running().await;
+    // All at once, so that the change comes among the others.
+    let put = |key: &'static str| world.order(key, world.put_act(key));
+    let kept = world.order("", Act::KeepVersions(Versioning::Enabled));
+    let (a, b, kept, c) = tokio::join!(put("a"), put("b"), kept, put("c"));
+    kept.expect("is kept");
+    for (key, done) in [("a", a), ("b", b), ("c", c)] {
+        let version = done.expect("is written").version;
+        // Whoever was given a version finds it, whatever people do to the file.
+        world.write(key, "overwritten");
+        if let Some(version) = version {
+            let object = world.bucket().object(key, Some(&version)).await.expect("reads").expect("is there");
+            let mut text = String::new();
+            object.open().expect("opens").read_to_string(&mut text).expect("reads");
+            assert_eq!(text, key);
+        }
+    }
+    assert!(world.put_object("d", "x").await.is_some());
 }
