@@ -16,8 +16,11 @@ struct Volume {
 impl Volume {
     /// Mounts one on the folder that the world's bucket lies in; None, and a word of it, if that cannot be done here.
     fn below(world: &World) -> Option<Volume> {
-        let at = world.spec.folder.parent()?.to_owned();
         std::fs::remove_dir(&world.spec.folder).expect("is empty");
+        Volume::on(world.spec.folder.parent()?.to_owned(), world)
+    }
+
+    fn on(at: PathBuf, world: &World) -> Option<Volume> {
         let image = world.dir.path().join("image");
         std::fs::File::create(&image).and_then(|file| file.set_len(16 << 20)).expect("makes an image");
         let mounting = || {
@@ -162,5 +165,20 @@ async fn a_folder_that_is_renamed_takes_its_objects_along_there() {
     assert_eq!(names(&world), ["d", "d/e", "d/e/f"]);
     world.bucket().vault.perform(&Deed::remove("d/e/f", stamp)).expect("removes it");
     assert_eq!(names(&world), ["d", "d/e"]);
+    world.kill().await;
+}
+
+#[tokio::test]
+async fn a_bucket_that_is_a_file_system_of_its_own_keeps_its_drafts_in_itself() {
+    let mut world = World::new().await;
+    let Some(_volume) = Volume::on(world.spec.folder.clone(), &world) else { return };
+    world.start().await;
+    world.put_object("a/b", "one").await;
+    world.write("c", "by hand");
+    world.put_object("a/B", "two").await;
+    world.check(&["Put a/b", "Put a/B", "Put c"]).await;
+    assert_eq!(world.open("a/b").await.as_deref(), Some("one"));
+    assert_eq!(world.open("a/B").await.as_deref(), Some("two"));
+    assert_eq!(names(&world), [".dropwire-put-drafts", "a", "a/b", "c"]);
     world.kill().await;
 }

@@ -17,6 +17,7 @@ use crate::timeline::{Moment, Told};
 
 mod blind;
 mod deeds;
+mod devices;
 mod files;
 mod folders;
 mod lifecycles;

@@ -31,7 +31,7 @@ impl World {
         (done.version, done.marker)
     }
 
-    fn content(&self, key: &str) -> Option<String> {
+    pub(super) fn content(&self, key: &str) -> Option<String> {
         std::fs::read_to_string(self.path(key)).ok()
     }
 
