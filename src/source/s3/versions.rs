@@ -32,6 +32,21 @@ const ABOVE: &str = "SELECT EXISTS (SELECT 1 FROM s3_object WHERE bucket = ?1 AN
 const SEQUENCER: &str = "SELECT sequencer FROM s3_object WHERE bucket = ?1 AND key = ?2 AND version = ?3
      UNION ALL SELECT sequencer FROM s3_version WHERE bucket = ?1 AND key = ?2 AND version = ?3";
 
+/// From the first key here to the first behind its common prefix, and so on: each is one step down both indexes, however
+/// much there is below the prefixes. It ends at a key that has none.
+const PREFIXES: &str = "WITH RECURSIVE walk(key) AS (
+       SELECT min(
+         ifnull((SELECT key FROM s3_object WHERE bucket = ?1 AND key >= ?2 AND key < ?3 ORDER BY key LIMIT 1), ?3),
+         ifnull((SELECT key FROM s3_version WHERE bucket = ?1 AND key >= ?2 AND key < ?3 ORDER BY key LIMIT 1), ?3))
+       UNION ALL
+       SELECT min(
+         ifnull((SELECT next.key FROM s3_object AS next WHERE next.bucket = ?1 AND next.key < ?3 AND next.key >=
+             substr(walk.key, 1, ?5 + instr(substr(walk.key, ?5), ?6) - 2) || ?7 ORDER BY next.key LIMIT 1), ?3),
+         ifnull((SELECT next.key FROM s3_version AS next WHERE next.bucket = ?1 AND next.key < ?3 AND next.key >=
+             substr(walk.key, 1, ?5 + instr(substr(walk.key, ?5), ?6) - 2) || ?7 ORDER BY next.key LIMIT 1), ?3))
+       FROM walk WHERE walk.key < ?3 AND instr(substr(walk.key, ?5), ?6) > 0 LIMIT ?4)
+     SELECT key FROM walk WHERE key < ?3";
+
 /// How many rows are read at once, at most.
 const ROWS_MAX: usize = 1000;
 /// How many are read behind a common prefix: the next key may begin the next one.
@@ -72,8 +87,14 @@ impl Bucket {
         }
         let (mut place, end) = (Place::first(asked, after), asked.end());
         let mut key = self.key_above(&place).await?;
-        let mut limit = ROWS_MAX.min(asked.max.saturating_add(1));
+        let (mut limit, mut is_rolling) = (ROWS_MAX.min(asked.max.saturating_add(1)), false);
         loop {
+            if is_rolling {
+                match self.roll_on(asked, &place.key, &mut page).await? {
+                    Some(key) => place = Place::at(key),
+                    None => return Ok(page),
+                }
+            }
             let (rows, mut next_limit) = (self.version_rows(&place, &end, limit).await?, limit);
             for row in &rows {
                 let object = self.version_row(row, &mut key).map_err(|error| broken(&error))?;
@@ -85,6 +106,7 @@ impl Bucket {
                     page.next = page.last();
                     return Ok(page);
                 }
+                is_rolling = rolled.is_some();
                 if let Some(prefix) = rolled.map(str::to_owned) {
                     (place, next_limit) = (Place::at(behind(&prefix)), ROWS_MIN);
                     page.prefixes.push(prefix);
@@ -112,6 +134,34 @@ impl Bucket {
             None if version == "null" => Some(Sequencer::LAST),
             None => version_id::sequencer(version),
         })
+    }
+
+    /// Goes from common prefix to common prefix as long as there is nothing between them, and says at which key that
+    /// ends. None if the page is full or there is nothing more.
+    async fn roll_on(&self, asked: &Asked, from: &str, page: &mut Page) -> Result<Option<String>, AwsError> {
+        let room = asked.max - (page.objects.len() + page.prefixes.len());
+        let keys: Vec<String> = sqlx::query_scalar(PREFIXES)
+            .bind(&self.spec.name)
+            .bind(from)
+            .bind(asked.end())
+            .bind(i64::try_from(room + 1).unwrap_or(i64::MAX))
+            .bind(i64::try_from(asked.prefix.chars().count() + 1).unwrap_or(1))
+            .bind(&asked.delimiter)
+            .bind(behind(&asked.delimiter))
+            .fetch_all(self.ground.store.read())
+            .await
+            .map_err(|error| broken(&error))?;
+        for (nth, key) in keys.into_iter().enumerate() {
+            if nth == room {
+                page.next = page.last();
+                return Ok(None);
+            }
+            match asked.rolled(&key).map(str::to_owned) {
+                Some(prefix) => page.prefixes.push(prefix),
+                None => return Ok(Some(key)),
+            }
+        }
+        Ok(None)
     }
 
     async fn version_rows(&self, place: &Place, end: &str, limit: usize) -> Result<Vec<SqliteRow>, AwsError> {
