@@ -251,7 +251,7 @@ impl App {
         let problems = self.connect(&config).await?;
         // Interpreters take their time to answer; nobody waits for that.
         self.parts().tasks.spawn(self.clone().check_functions(problems));
-        self.exchange_buckets(&config).await;
+        self.exchange_buckets(&config).await?;
         self.exchange_tables(&config).await;
         // What waits for a bucket can go on, and what is wired to a table's stream.
         self.connect(&config).await?;

@@ -30,13 +30,14 @@ fn keep<S>(sources: &mut BTreeMap<String, Sourced<S>>, is_same: impl Fn(&str) ->
 }
 
 impl App {
-    pub(super) async fn exchange_buckets(self: &Arc<App>, config: &Config) {
+    pub(super) async fn exchange_buckets(self: &Arc<App>, config: &Config) -> Result<(), StoreError> {
         let old = self.config();
         let is_same = |name: &str| {
             let (now, was) = (config.buckets.get(name), old.buckets.get(name));
             now.zip(was).is_some_and(|(now, was)| now.is_like(was)) && config.sim == old.sim
         };
         keep(&mut self.parts().buckets, is_same);
+        let mut opened = Vec::new();
         for (name, spec) in &config.buckets {
             if self.parts().buckets.contains_key(name) {
                 continue;
@@ -53,16 +54,30 @@ impl App {
             let about = format!("bucket {name}");
             match Bucket::open(spec.clone(), ground) {
                 Ok(bucket) => {
-                    let stop = self.watch(&about, bucket.clone());
-                    real::within(READY_MAX, bucket.ready()).await;
-                    self.parts().buckets.insert(name.clone(), Sourced { source: bucket, stop });
+                    if let Err(error) = bucket.recall().await {
+                        self.timeline.notice(
+                            self.clock.now(),
+                            "error",
+                            format!("{about}: {}", error.message),
+                        );
+                    }
+                    let (source, stop) = (bucket.clone(), self.stop.child_token());
+                    self.parts().buckets.insert(name.clone(), Sourced { source, stop: stop.clone() });
+                    opened.push((about, bucket, stop));
                 }
                 Err(error) => self.problem(&about, &error),
             }
         }
+        // Whom they notify must be known before the first of them sees what happened while nobody watched.
+        self.connect(config).await?;
+        for (about, bucket, stop) in opened {
+            self.watch(&about, bucket.clone(), stop);
+            real::within(READY_MAX, bucket.ready()).await;
+        }
         let open =
             self.parts().buckets.iter().map(|(name, bucket)| (name.clone(), bucket.source.clone())).collect();
         self.s3_buckets.replace(open);
+        Ok(())
     }
 
     /// The wiring with the buckets that calls have made; the file wins.
@@ -169,7 +184,8 @@ impl App {
             let about = format!("table {name}");
             match Table::open(spec.clone(), ground).await {
                 Ok(table) => {
-                    let stop = self.watch(&about, table.clone());
+                    let stop = self.stop.child_token();
+                    self.watch(&about, table.clone(), stop.clone());
                     real::within(READY_MAX, table.ready()).await;
                     self.parts().tables.insert(name.clone(), Sourced { source: table, stop });
                 }
@@ -180,9 +196,13 @@ impl App {
 
     /// Runs a source until its token is cancelled. If it cannot go on (a full disk), that is shown, and it begins
     /// anew after a while: what happened meanwhile is in the folder or the table, and is found there.
-    fn watch<S: EventSource + 'static>(self: &Arc<App>, about: &str, source: Arc<S>) -> CancellationToken {
-        let stop = self.stop.child_token();
-        let (app, about, token) = (self.clone(), about.to_owned(), stop.clone());
+    fn watch<S: EventSource + 'static>(
+        self: &Arc<App>,
+        about: &str,
+        source: Arc<S>,
+        token: CancellationToken,
+    ) {
+        let (app, about) = (self.clone(), about.to_owned());
         let mut parts = self.parts();
         parts.problems.remove(&about);
         parts.tasks.spawn(async move {
@@ -206,6 +226,5 @@ impl App {
                 pause = (pause * 2).min(SOURCE_PAUSE_MAX);
             }
         });
-        stop
     }
 }

@@ -95,3 +95,23 @@ fn objects_that_were_answered_survive_being_killed() {
     assert_eq!(drafts, 0, "drafts are cleared");
     up.down();
 }
+
+/// Whom a call told a bucket to notify hears of what is dropped while dropwire is away.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_dropped_meanwhile_comes_to_whom_a_call_named() {
+    let project = Project::new("[bucket.uploads]\n[function.hello]\nbuiltin = \"echo\"\n");
+    let simulator = project.start().await;
+    let notification = "<NotificationConfiguration><CloudFunctionConfiguration>\
+        <CloudFunction>arn:aws:lambda:us-east-1:000000000000:function:hello</CloudFunction>\
+        <Event>s3:ObjectCreated:*</Event></CloudFunctionConfiguration></NotificationConfiguration>";
+    let stream = TcpStream::connect(&simulator.app.running().address).expect("connects");
+    let asked =
+        tokio::task::spawn_blocking(move || put(&mut BufReader::new(stream), "?notification", notification));
+    assert!(asked.await.expect("asks"));
+    simulator.stop().await;
+    project.write("buckets/uploads/meanwhile", "x");
+    let simulator = project.start().await;
+    let taken = simulator.until_taken("hello", 1).await;
+    assert_eq!(taken[0]["Records"][0]["s3"]["object"]["key"], "meanwhile");
+    simulator.stop().await;
+}

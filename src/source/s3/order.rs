@@ -190,7 +190,7 @@ impl Bucket {
     }
 
     /// Reads what was set before this start.
-    pub(super) async fn recall(&self) -> Result<(), AwsError> {
+    pub async fn recall(&self) -> Result<(), AwsError> {
         self.is_kept_so(self.get(VERSIONING).await?.unwrap_or_default());
         self.live_by(self.get(LIFECYCLE).await?.unwrap_or_default());
         self.notify(self.get(NOTIFICATION).await?.unwrap_or_default());
