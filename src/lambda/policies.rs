@@ -163,6 +163,14 @@ pub fn must_be_revision(policy: Option<&Policy>, asked: Option<&str>, look: &str
 }
 
 impl Lambda {
+    /// Whoever is let in is let in from now on, and whoever is not, is not: unless something else takes too long.
+    async fn let_in_from_now_on(&self) {
+        if real::within(IN_FORCE_MAX, self.until_in_force()).await.is_none() {
+            let text = "a permission that was added or removed comes into force later: something else is being applied";
+            self.ground.timeline.notice(self.ground.clock.now(), "warning", text.to_owned());
+        }
+    }
+
     /// What a policy is of: a function, a version or an alias that is there.
     fn must_have_for_policy(&self, world: &World, target: &Target) -> Result<(), AwsError> {
         if let Some(alias) =
@@ -193,8 +201,7 @@ impl Lambda {
             Ok(((), vec![Edit::put(Key::of(&target.name, &part), Thing::Policy(policy))]))
         });
         change.await?;
-        // Whoever is let in is let in from now on; and whoever is not, is not.
-        real::within(IN_FORCE_MAX, self.until_in_force()).await;
+        self.let_in_from_now_on().await;
         Ok(created(&json!({"Statement": shown})))
     }
 
@@ -229,8 +236,7 @@ impl Lambda {
             ))
         });
         change.await?;
-        // Whoever is let in is let in from now on; and whoever is not, is not.
-        real::within(IN_FORCE_MAX, self.until_in_force()).await;
+        self.let_in_from_now_on().await;
         Ok(nothing())
     }
 }

@@ -157,6 +157,13 @@ async fn aliases_are_refused_in_the_words_of_the_service() {
 #[tokio::test]
 async fn statements_are_added_shown_and_removed() {
     let service = with_versions().await;
+    tokio::select! {
+        () = add_show_and_remove_statements(&service) => {}
+        () = service.keep_applying() => panic!("nobody changes anything any more"),
+    }
+}
+
+async fn add_show_and_remove_statements(service: &Service) {
     let policy = format!("{FUNCTIONS}/f/policy");
     assert_eq!(
         service.fails(404, "GET", &policy, Value::Null).await,

@@ -64,6 +64,14 @@ impl Service {
         self.lambda.applied(generation);
     }
 
+    /// Applies whatever changes, as the app does. Never ends.
+    async fn keep_applying(&self) {
+        let mut changes = self.lambda.changes();
+        while changes.changed().await.is_ok() {
+            self.apply();
+        }
+    }
+
     async fn call(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
         let body = if body.is_null() { Bytes::new() } else { Bytes::from(body.to_string()) };
         self.send(method, path, body).await

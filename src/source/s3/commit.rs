@@ -94,7 +94,7 @@ impl Worker {
         self.last_deed = deeds.last().map_or(self.last_deed, |(id, _)| self.last_deed.max(*id));
         let blobs =
             index::blobs(store.read(), &bucket.spec.name).await.map_err(|error| self.unreadable(error))?;
-        let mut readable = Vec::new();
+        let (mut readable, all) = (Vec::new(), deeds.len());
         for (id, text) in deeds {
             match serde_json::from_str::<Deed>(&text) {
                 Ok(deed) => readable.push((id, deed)),
@@ -105,6 +105,8 @@ impl Worker {
                 ),
             }
         }
+        // What one of them needs, nobody knows.
+        let clears = readable.len() == all;
         let numbers: Vec<i64> = readable.iter().map(|(id, _)| *id).collect();
         let due = self.still_due(readable).await?;
         let at = bucket.clone();
@@ -117,7 +119,7 @@ impl Worker {
             let mut complaints: Vec<String> =
                 failed.iter().map(|(_, deed, error)| format!("{deed:?}: {error}")).collect();
             // If it has run before, somebody may be writing drafts.
-            if !at.tidied.swap(true, Ordering::Relaxed) {
+            if !at.tidied.swap(true, Ordering::Relaxed) && clears {
                 // What could not be moved is kept for the next start.
                 let is_needed = |draft: &Path| failed.iter().any(|(_, deed, _)| deed.needs(draft));
                 let cleared = at.vault.clear_drafts(is_needed);

@@ -7,6 +7,8 @@ use super::folder::{EMPTY_QUIET, Hint, QUIET, Reason, Stamp};
 
 /// How long something must be gone to count as removed: an editor that saves by renaming is faster.
 const GRACE: Duration = Duration::from_millis(50);
+/// After so many looks it is open for sure.
+const SURE: u32 = 5;
 /// How long after a file was made we look at it, if nobody told that it was closed.
 const MADE: Duration = Duration::from_millis(10);
 
@@ -55,6 +57,18 @@ impl Later {
     /// How many of them wait because they are gone.
     pub fn gone(&self) -> usize {
         self.gone
+    }
+    /// Whether one of them seemed to be gone at this time already, or open though it had been closed: both are known
+    /// for sure a moment later.
+    pub fn unsure_since(&self, time: Instant) -> bool {
+        let is_unsure = |wait: &Wait| match wait.reason {
+            Reason::Gone => true,
+            Reason::Busy => wait.hint == Hint::Finished && wait.tries < SURE,
+            Reason::Unsettled(_) | Reason::Refused => false,
+        };
+        let soon = self.order.iter().take_while(|(due, _)| *due <= time + 2 * GRACE);
+        let mut soon = soon.filter_map(|(_, key)| self.waits.get(key));
+        soon.any(|wait| wait.since <= time && is_unsure(wait))
     }
     /// When the next one is due.
     pub fn next_due(&self) -> Option<Instant> {
@@ -179,5 +193,32 @@ mod tests {
         later.made("l".into(), start);
         assert_eq!(later.take_due(after(start, 60), 1).len(), 1);
         assert_eq!(later.len(), 1);
+    }
+
+    #[test]
+    fn what_seemed_to_be_gone_before_is_waited_for_and_nothing_else() {
+        let (mut later, start) = (Later::default(), Instant::now());
+        let unsure = |reason, hint, tries, since: u64, at: u64| {
+            let mut later = Later::default();
+            let mut before = None;
+            for _ in 0..=tries {
+                later.again("k".into(), (reason, hint), before, after(start, since));
+                before = later.waits.get("k").copied();
+            }
+            later.unsure_since(after(start, at))
+        };
+        assert!(!later.unsure_since(start));
+        assert!(unsure(Reason::Gone, Hint::Found, 0, 10, 10) && unsure(Reason::Gone, Hint::Found, 0, 10, 30));
+        assert!(!unsure(Reason::Gone, Hint::Found, 0, 10, 9));
+        assert!(unsure(Reason::Busy, Hint::Finished, 0, 10, 10));
+        assert!(!unsure(Reason::Busy, Hint::Finished, 9, 10, 10));
+        assert!(!unsure(Reason::Busy, Hint::Found, 0, 10, 10));
+        assert!(!unsure(Reason::Unsettled(STAMP), Hint::Finished, 0, 10, 10));
+        // Others that wait do not hide it.
+        for key in ["a", "b", "z"] {
+            later.again(key.into(), (Reason::Refused, Hint::Found), None, start);
+        }
+        later.again("k".into(), (Reason::Gone, Hint::Found), None, after(start, 1));
+        assert!(later.unsure_since(after(start, 1)) && !later.unsure_since(start));
     }
 }

@@ -111,6 +111,9 @@ impl Worker {
         news: &mut News,
     ) -> Result<(), SourceError> {
         let now = Instant::now();
+        if !matches!(sight, Sight::Large(_)) {
+            self.caught.know_large(&item.key);
+        }
         match &sight {
             Sight::Folder => drop(self.to_survey.insert(format!("{}/", item.key))),
             // Who wrote it may have named it so, and what is told of it comes under its own key.
@@ -123,11 +126,15 @@ impl Worker {
             Sight::Large(stamp)
                 if known.as_ref().is_some_and(|known| known.stamp == *stamp && is_old(*stamp)) =>
             {
+                self.caught.know_large(&item.key);
                 return Ok(());
             }
-            Sight::Large(_) if self.large.len() < LARGE_MAX || self.asked_for.contains(&item.key) => {
-                self.read_large(item);
-                return Ok(());
+            Sight::Large(_) => {
+                self.caught.expect_large(&item.key, now);
+                if self.large.len() < LARGE_MAX || self.asked_for.contains(&item.key) {
+                    self.read_large(item);
+                    return Ok(());
+                }
             }
             _ => {}
         }
@@ -229,6 +236,7 @@ impl Worker {
             other => other,
         };
         self.conclude_all(vec![item], vec![sight]).await?;
+        self.look_for_large();
         if let Some(hint) = hinted {
             let item = self.item(key.clone(), hint);
             self.settle(vec![item], Depth::Small).await?;

@@ -1,5 +1,6 @@
 //! File systems that take `Foo` and `foo` for one name: APFS, NTFS, exFAT, FAT, and ext4 where it was asked to. S3 tells
-//! the two apart, and so do we: a file is the object of the name that is written in its folder, and of no other.
+//! the two apart, and so do we: a file is the object of the name that is written in its folder, and of no other. Which
+//! kind it is, the bucket's own folder tells; folders below it that are of another kind are taken for the same.
 //!
 //! ```text
 //!   put Foo ──▶ is foo there? ──yes──▶ Foo lies in the state folder, and foo stays what it is
@@ -45,13 +46,12 @@ impl Ways {
             .then_some("that file system knows lower case only")
     }
 
-    /// What is the same for keys that are for this file system. It may be the same for more.
-    pub fn folded(self, key: &str) -> String {
+    /// What is the same for keys that are the same for this file system. None where only it knows: what is one letter
+    /// beyond ASCII is its own affair.
+    pub fn folded(self, key: &str) -> Option<String> {
         match self.is_blind {
-            // What is one letter beyond ASCII is the file system's own affair.
-            true if key.is_ascii() => key.to_ascii_lowercase(),
-            true => String::new(),
-            false => key.to_owned(),
+            true => key.is_ascii().then(|| key.to_ascii_lowercase()),
+            false => Some(key.to_owned()),
         }
     }
 

@@ -59,7 +59,7 @@ pub(super) struct Worker {
     /// Folders to survey; `""` is the whole bucket.
     pub to_survey: BTreeSet<String>,
     pub surveying: JoinSet<Result<(), sqlx::Error>>,
-    /// Whether it was asked for, and its end was not reported yet.
+    /// Whether it was asked for.
     pub is_awaited: bool,
     /// Who waits for what is told to be known.
     pub caught: CatchUp,
@@ -215,11 +215,7 @@ impl Worker {
             let crowded = self.later.gone() > LATER_MAX;
             tokio::select! {
                 _ = hints.receiver.recv_many(&mut told, HINTS) => {
-                    let heard = self.hears_of_mark(&told, hints.take_missed());
-                    self.take_hints(&mut told).await?;
-                    if heard {
-                        self.caught.hear();
-                    }
+                    self.hear(&mut told, hints.take_missed()).await?;
                 }
                 _ = orders.recv_many(&mut asked, CHUNK) => {
                     self.take_orders(std::mem::take(&mut asked)).await?;
@@ -232,8 +228,11 @@ impl Worker {
                     }
                 }
                 Some(ended) = self.surveying.join_next(), if !self.surveying.is_empty() => {
-                    if let Ok(Err(error)) = ended {
-                        return Err(self.unreadable(error));
+                    match ended {
+                        Ok(Ok(())) => {}
+                        Ok(Err(error)) => return Err(self.unreadable(error)),
+                        // It panicked, and reports no end.
+                        Err(_) => self.caught.end_survey(),
                     }
                 }
                 () = real::sleep(wake) => {
@@ -263,24 +262,29 @@ impl Worker {
     }
 
     fn survey_if_due(&mut self) {
+        // One at a time, and each to its end: what it found counts when it was looked at.
+        if self.caught.surveys() {
+            return;
+        }
         let is_asked_for = !self.to_survey.is_empty();
         if Instant::now() >= self.next_recheck {
             self.to_survey.insert(String::new());
         }
-        if self.surveying.is_empty() && !self.to_survey.is_empty() {
+        if !self.to_survey.is_empty() {
             self.is_awaited = is_asked_for;
             let folders = std::mem::take(&mut self.to_survey);
             if folders.contains("") {
                 // Its end says when the next one is.
                 self.next_recheck = Instant::now() + RECHECK * 60;
             }
+            self.caught.begin_survey();
             self.surveying.spawn(self.surveyor.clone().survey(folders));
         }
     }
 
     // ── what comes in ───────────────────────────────────────────────────────────────────────────────────
 
-    async fn take_hints(&mut self, told: &mut Vec<Told>) -> Result<(), SourceError> {
+    pub(super) async fn take_hints(&mut self, told: &mut Vec<Told>) -> Result<(), SourceError> {
         let (mut items, mut places, now) = (Vec::<(String, Hint)>::new(), HashMap::new(), Instant::now());
         for told in told.drain(..) {
             let (key, hint) = match told {
@@ -351,7 +355,7 @@ impl Worker {
 
     async fn take_end(&mut self, end: End) -> Result<(), SourceError> {
         let now = Instant::now();
-        self.is_awaited = false;
+        self.caught.end_survey();
         for folder in end.unreadable {
             let before = self.later.take(&folder);
             self.later.again(folder, (Reason::Refused, Hint::Found), before, now);

@@ -100,6 +100,8 @@ async fn nothing_is_done_to_a_file_that_somebody_else_removed() {
 async fn what_cannot_be_read_stays_written_down_and_is_complained_of() {
     let mut world = World::running().await;
     world.kill().await;
+    let draft = world.dir.path().join("s3/inbox/drafts/0123456789abcdef");
+    std::fs::write(&draft, "what it is about").expect("writes");
     let sql = "INSERT INTO s3_deed (bucket, id, deed) VALUES ('inbox', 7, '{\"Paint\":\"red\"}')";
     let pool = sqlx::SqlitePool::connect(&format!("sqlite:{}", world.store.path().display())).await;
     sqlx::query(sql).execute(&pool.expect("opens")).await.expect("writes");
@@ -110,4 +112,5 @@ async fn what_cannot_be_read_stays_written_down_and_is_complained_of() {
     world.check(&["Put k"]).await;
     let left = sqlx::query("SELECT id FROM s3_deed WHERE id = 7").fetch_all(world.store.read()).await;
     assert_eq!(left.expect("reads").len(), 1);
+    assert!(draft.exists());
 }

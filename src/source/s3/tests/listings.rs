@@ -301,7 +301,7 @@ async fn what_is_listed_is_not_opened() {
 impl World {
     /// What is listed at this moment, as a call lists it.
     async fn listed_now(&self) -> Vec<String> {
-        self.bucket().catch_up_within(DEADLINE).await;
+        assert!(self.bucket().catch_up_within(DEADLINE).await, "never knows all");
         let all = Asked { max: 10_000, ..Asked::default() };
         let page = self.bucket().list(&all).await.expect("lists");
         page.objects.into_iter().map(|object| object.key).collect()
@@ -357,4 +357,52 @@ async fn a_listing_waits_for_nothing_where_nothing_is_watched_nor_for_a_mark_tha
         world.write(key, "x");
         assert!(world.listed_now().await.contains(&key.to_owned()));
     }
+}
+
+#[tokio::test]
+async fn a_listing_waits_for_the_survey_that_looks_at_what_came_before() {
+    let world = World::running().await;
+    for round in 0..30 {
+        for nth in 0..5 {
+            world.mkdir(&format!("{round}/a{nth}"));
+        }
+        let key = format!("{round}/b/f");
+        world.mkdir(&format!("{round}/b"));
+        world.write(&key, "x");
+        assert!(world.listed_now().await.contains(&key), "{key}");
+    }
+}
+
+#[tokio::test]
+async fn a_listing_waits_for_large_files_that_wait_for_a_reader() {
+    let world = World::running().await;
+    for nth in 0..5 {
+        std::fs::write(world.path(&nth.to_string()), vec![nth; 9 << 20]).expect("writes");
+    }
+    assert_eq!(world.listed_now().await, ["0", "1", "2", "3", "4"]);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listing_waits_for_nothing_that_comes_after_it() {
+    let world = World::running().await;
+    let (path, stop) = (world.path("churn"), Arc::new(std::sync::atomic::AtomicBool::new(false)));
+    let stopped = stop.clone();
+    let churn = std::thread::spawn(move || {
+        // There is always something that went away a moment ago.
+        for nth in 0.. {
+            if stopped.load(std::sync::atomic::Ordering::Relaxed) {
+                return;
+            }
+            let file = path.with_extension(nth.to_string());
+            std::fs::write(&file, "x").and_then(|()| std::fs::remove_file(&file)).expect("comes and goes");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
+    for round in 0..5 {
+        let key = format!("kept{round}");
+        world.write(&key, "x");
+        assert!(world.listed_now().await.contains(&key), "{key}");
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    churn.join().expect("ends");
 }
