@@ -197,12 +197,26 @@ impl Clock {
     /// Waits until it is `then` or later. Returns at once if it is already.
     pub async fn sleep_until(&self, then: Timestamp) {
         let _listed = Sleeper::list(self, then);
+        self.watch(then, None).await;
+    }
+
+    /// Waits until it is `then` or later, or earlier than it was when this was called: somebody moved the time back.
+    /// Nobody who moves the time stops for `then`.
+    pub async fn watch_until(&self, then: Timestamp) {
+        self.watch(then, Some(self.now())).await;
+    }
+
+    async fn watch(&self, then: Timestamp, from: Option<Timestamp>) {
         loop {
             // Listen before looking: a move between the two must not be missed.
             let moved = self.0.moved.notified();
             tokio::pin!(moved);
             moved.as_mut().enable();
-            match self.pace().real_time_until(then) {
+            let pace = self.pace();
+            if from.is_some_and(|from| pace.now() < from) {
+                return;
+            }
+            match pace.real_time_until(then) {
                 Some(wait) if wait.is_zero() => return,
                 Some(wait) => {
                     tokio::select! { () = real::sleep(wait) => {}, () = moved => {} }

@@ -194,7 +194,7 @@ pub(super) async fn invoke(
         Outcome::Done(reply) => (true, reply.payload, None, reply.report),
         Outcome::Failed(failure) => (false, failure.payload, Some(failure.summary), failure.report),
         Outcome::Throttled(_) => return Err(Refused::failed(format!("`{function}` is at its concurrency"))),
-        Outcome::Unavailable(why) => return Err(Refused::failed(why)),
+        Outcome::Unavailable(why) | Outcome::Over(why) => return Err(Refused::failed(why)),
     };
     let Report { duration, init, log, .. } = report;
     Ok(Json(Invoked {

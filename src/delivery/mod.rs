@@ -79,7 +79,7 @@ impl Outcome {
         match self {
             Outcome::Done(reply) => Some(&reply.report),
             Outcome::Failed(failure) => Some(&failure.report),
-            Outcome::Throttled(_) | Outcome::Unavailable(_) => None,
+            Outcome::Throttled(_) | Outcome::Unavailable(_) | Outcome::Over(_) => None,
         }
     }
     /// The same, of this version of the function.
@@ -87,7 +87,7 @@ impl Outcome {
         let report = match &mut self {
             Outcome::Done(reply) => Some(&mut reply.report),
             Outcome::Failed(failure) => Some(&mut failure.report),
-            Outcome::Throttled(_) | Outcome::Unavailable(_) => None,
+            Outcome::Throttled(_) | Outcome::Unavailable(_) | Outcome::Over(_) => None,
         };
         if let Some(report) = report {
             report.version = Some(version.to_owned());
@@ -139,6 +139,8 @@ pub enum Outcome {
     Throttled(Throttle),
     /// There is no such target, or it cannot be started; this was no attempt. In words.
     Unavailable(String),
+    /// The target has ended or ends, as dropwire does; this was no attempt. In words.
+    Over(String),
 }
 
 /// Which limit a target is at.

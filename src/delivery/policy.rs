@@ -93,7 +93,9 @@ impl AsyncPolicy {
                 let delay = nth_or_last(&self.backoff, delivery.attempts);
                 within_age(born, now.plus(delay), self.age_max).map_or(aged(), Settle::RetryAt)
             }
-            Outcome::Throttled(Throttle::Reserved | Throttle::Account) | Outcome::Unavailable(_) => {
+            Outcome::Throttled(Throttle::Reserved | Throttle::Account)
+            | Outcome::Unavailable(_)
+            | Outcome::Over(_) => {
                 let delay = refusal_delay(delivery.refusals);
                 within_age(born, now.plus(delay), self.age_max).map_or(aged(), Settle::PutBack)
             }

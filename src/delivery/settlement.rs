@@ -111,7 +111,7 @@ impl Settlement {
                 Some("throttled: the reserved concurrency is 0, so it never runs".into())
             }
             Outcome::Throttled(_) => Some("throttled: the function is at its concurrency".into()),
-            Outcome::Unavailable(why) => Some(why.clone()),
+            Outcome::Unavailable(why) | Outcome::Over(why) => Some(why.clone()),
         }
     }
 
@@ -185,7 +185,7 @@ impl Settlement {
         let payload = match &self.outcome {
             Outcome::Done(reply) => &reply.payload,
             Outcome::Failed(failure) => &failure.payload,
-            Outcome::Throttled(_) | Outcome::Unavailable(_) => return None,
+            Outcome::Throttled(_) | Outcome::Unavailable(_) | Outcome::Over(_) => return None,
         };
         Some(String::from_utf8_lossy(&payload[..payload.len().min(RESULT_MAX)]).into_owned())
     }

@@ -127,7 +127,7 @@ pub fn settle(
         },
         Outcome::Done(_) => all(batch, &Settle::Delivered),
         Outcome::Failed(_) => failed(policy, batch, policy.bisect, now),
-        Outcome::Throttled(_) | Outcome::Unavailable(_) => {
+        Outcome::Throttled(_) | Outcome::Unavailable(_) | Outcome::Over(_) => {
             let then = now.plus(refusal_delay(parcel.first().refusals));
             batch.iter().map(|d| (d.id, if_young(policy, d, then, Settle::PutBack(then)))).collect()
         }

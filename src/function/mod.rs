@@ -11,15 +11,14 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
-use std::time::Duration;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 use serde::Serialize;
 use tokio::sync::mpsc;
 
 use crate::arn::Place;
-use crate::clock::{Clock, real};
+use crate::clock::Clock;
 use crate::config::FunctionSpec;
 use crate::delivery::Outcome;
 use crate::random::Random;
@@ -64,9 +63,6 @@ pub use target::Function;
 pub use variables::Services;
 use world::World;
 
-/// How often environments that have nothing to do are looked for.
-const SWEEP: Duration = Duration::from_secs(30);
-
 /// All functions, by name. Clones share them.
 #[derive(Clone)]
 pub struct Functions(Arc<Shared>);
@@ -74,7 +70,6 @@ pub struct Functions(Arc<Shared>);
 struct Shared {
     world: Result<Arc<World>, String>,
     all: RwLock<BTreeMap<String, Arc<Function>>>,
-    sweeping: OnceLock<()>,
 }
 
 /// One invocation as its caller makes it.
@@ -164,7 +159,7 @@ impl Functions {
         let world = World::new(place, clock, timeline, (&random, state)).map(Arc::new);
         let world =
             world.map_err(|error| format!("cannot start processes: {error}; is there a limit on threads?"));
-        Functions(Arc::new(Shared { world, all: RwLock::default(), sweeping: OnceLock::new() }))
+        Functions(Arc::new(Shared { world, all: RwLock::default() }))
     }
 
     /// Makes the functions be these: new ones appear, changed ones get new environments while the old ones
@@ -177,7 +172,6 @@ impl Functions {
                 return specs.into_keys().map(|function| Problem { function, text: text.clone() }).collect();
             }
         };
-        self.begin_sweeping(world);
         let mut next = BTreeMap::new();
         for (name, spec) in specs {
             let function = match self.get(&name).filter(|known| known.runs_as(&spec)) {
@@ -298,18 +292,5 @@ impl Functions {
         }
         world.until_tasks_ended().await;
         world.spawner.until_all_ended().await;
-    }
-
-    fn begin_sweeping(&self, world: &Arc<World>) {
-        self.0.sweeping.get_or_init(|| {
-            let (shared, ending) = (Arc::downgrade(&self.0), world.ending.clone());
-            world.spawn(async move {
-                while ending.run_until_cancelled(real::sleep(SWEEP)).await.is_some() {
-                    let Some(shared) = shared.upgrade() else { return };
-                    let all = shared.all.read().unwrap_or_else(PoisonError::into_inner);
-                    all.values().for_each(|function| function.pool().sweep());
-                }
-            });
-        });
     }
 }

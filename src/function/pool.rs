@@ -15,21 +15,22 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
+use tokio_util::sync::CancellationToken;
 
 use super::environment::card::{Card, EnvironmentState, Stage};
 use super::environment::{Environment, INIT_MAX, InitFailure, Phase};
 use super::maker::Maker;
+use crate::clock::Timestamp;
 
+mod idle;
 mod lease;
 mod line;
 mod reload;
+mod starts;
 
 pub use lease::Lease;
 use line::Line;
 use reload::Reload;
-
-/// After how long without an event an environment ends, real time.
-const IDLE_MAX: Duration = Duration::from_secs(600);
 
 /// The environments of one version of a function.
 pub struct Pool {
@@ -37,6 +38,8 @@ pub struct Pool {
     state: Mutex<State>,
     /// Rung when a start is over, or the limit is another one.
     changed: Notify,
+    /// Cancelled when it is no more, or everything is to end.
+    over: CancellationToken,
 }
 
 struct State {
@@ -48,6 +51,8 @@ struct State {
     starting: usize,
     /// The one used last is used next: the others come to their end.
     idle: Vec<Environment>,
+    /// Whether somebody waits for those that are idle to have been so for long.
+    idle_is_watched: bool,
     line: Line,
     /// How long the last start took.
     last_start: Option<Duration>,
@@ -64,10 +69,18 @@ struct State {
     retired: bool,
 }
 
+/// Why somebody gets no environment, in words.
+pub enum Refusal {
+    /// None can be started.
+    CannotStart(String),
+    /// The function has ended, or dropwire is stopping.
+    Over(String),
+}
+
 /// What came of asking for an environment.
 enum Taken {
     Now(Lease),
-    Later(oneshot::Receiver<Result<Lease, String>>),
+    Later(oneshot::Receiver<Result<Lease, Refusal>>),
 }
 
 impl Pool {
@@ -78,6 +91,7 @@ impl Pool {
             busy: 0,
             starting: 0,
             idle: Vec::new(),
+            idle_is_watched: false,
             line: Line::default(),
             last_start: None,
             started_at: None,
@@ -89,7 +103,8 @@ impl Pool {
             cold_starts: 0,
             retired: false,
         };
-        Pool { maker, state: Mutex::new(state), changed: Notify::new() }
+        let over = maker.world.ending.child_token();
+        Pool { maker, state: Mutex::new(state), changed: Notify::new(), over }
     }
 
     /// How many environments may be at once.
@@ -118,12 +133,12 @@ impl Pool {
     }
 
     /// An environment with the code as it is now, as soon as there is one. Errors say why none can be started.
-    pub async fn take(self: &Arc<Pool>) -> Result<Lease, String> {
+    pub async fn take(self: &Arc<Pool>) -> Result<Lease, Refusal> {
         let version = self.maker.code_version();
         match self.ask(version) {
             Taken::Now(lease) => Ok(lease),
             Taken::Later(receiver) => {
-                let gone = || format!("function {} ends", self.maker.spec.name);
+                let gone = || Refusal::Over(format!("function {} ends", self.maker.spec.name));
                 receiver.await.unwrap_or_else(|_| Err(gone()))
             }
         }
@@ -133,7 +148,7 @@ impl Pool {
         let mut ended = Vec::new();
         let mut state = self.state();
         let has_to_wait = self.begin_reload(&mut state, version) || !state.line.is_empty();
-        let idle = if has_to_wait { None } else { state.take_idle(&mut ended) };
+        let idle = if has_to_wait { None } else { state.take_idle(self.now(), &mut ended) };
         let taken = match idle {
             Some(environment) => Taken::Now(Lease::new(environment, self)),
             None => {
@@ -164,7 +179,7 @@ impl Pool {
         self.maker.world.spawn(async move {
             // What is starting when everything ends is dropped, and killed with that.
             if ending.run_until_cancelled(pool.bring_up(environment, version)).await.is_none() {
-                pool.fail_line("dropwire is stopping");
+                pool.give_up_line();
             }
         });
     }
@@ -202,6 +217,7 @@ impl Pool {
             }
             environment.rest();
             state.rest(environment);
+            self.watch_idle(&mut state);
         }
         ended.append(&mut self.follow_reload(&mut state));
         self.serve_line(state);
@@ -219,7 +235,7 @@ impl Pool {
         let ended = self.follow_reload(&mut state);
         self.serve_line(state);
         for waiter in refused {
-            waiter.send(Err(text.to_owned())).ok();
+            waiter.send(Err(Refusal::CannotStart(text.to_owned()))).ok();
         }
         self.changed.notify_waiters();
         self.end_all(ended);
@@ -258,20 +274,11 @@ impl Pool {
             return self.end(environment);
         }
         state.rest(environment);
+        self.watch_idle(&mut state);
         if state.line.is_empty() {
             return;
         }
         self.serve_line(state);
-    }
-
-    /// Ends the environments that have waited for long.
-    pub fn sweep(self: &Arc<Pool>) {
-        let mut state = self.state();
-        let is_old = |idle: &Environment| idle.idle_for() > IDLE_MAX && !idle.is_provisioned();
-        let (old, fresh) = std::mem::take(&mut state.idle).into_iter().partition(is_old);
-        state.idle = fresh;
-        drop(state);
-        self.end_all(old);
     }
 
     /// Ends the environments that wait, and the others after their event.
@@ -341,12 +348,12 @@ impl Pool {
 
 impl State {
     /// An idle environment that can take an event, the last used first; those that cannot are put into `ended`.
-    fn take_idle(&mut self, ended: &mut Vec<Environment>) -> Option<Environment> {
+    fn take_idle(&mut self, now: Timestamp, ended: &mut Vec<Environment>) -> Option<Environment> {
         if self.busy >= self.limit {
             return None;
         }
         while let Some(mut environment) = self.idle.pop() {
-            let fits = self.reload.serves(environment.version());
+            let fits = self.reload.serves(environment.version()) && !environment.is_over(now);
             if fits && (environment.is_warm() || environment.is_reset()) {
                 self.busy += 1;
                 if !self.said.is_empty() {

@@ -9,7 +9,7 @@ use super::attach::Attached;
 use super::concurrency::Gauge;
 use super::environment::{Handled, words};
 use super::maker::Maker;
-use super::pool::Pool;
+use super::pool::{Pool, Refusal};
 use super::slots::Slots;
 use super::world::{Call, World};
 use super::{FunctionState, Invocation, builtin, exec, url};
@@ -140,13 +140,13 @@ impl Function {
             Ok(ticket) => ticket,
             Err(throttle) => return Outcome::Throttled(throttle),
         };
-        let stopping = || Outcome::Unavailable(format!("function {}: dropwire is stopping", self.name()));
+        let stopping = || Outcome::Over(format!("function {}: dropwire is stopping", self.name()));
         let ended = world.ending.run_until_cancelled(self.run_kind(call)).await;
         let outcome = ended.unwrap_or_else(stopping);
         match &outcome {
             Outcome::Done(_) => self.ok.fetch_add(1, Ordering::Relaxed),
             Outcome::Failed(_) => self.failed.fetch_add(1, Ordering::Relaxed),
-            Outcome::Throttled(_) | Outcome::Unavailable(_) => 0,
+            Outcome::Throttled(_) | Outcome::Unavailable(_) | Outcome::Over(_) => 0,
         };
         outcome
     }
@@ -154,7 +154,7 @@ impl Function {
     async fn run_kind(&self, call: &Call<'_>) -> Outcome {
         let Maker { world, spec, .. } = &*self.maker;
         if matches!(spec.kind, FunctionKind::Handler { .. } | FunctionKind::Run { .. }) {
-            return self.run_in_environment(call).await.unwrap_or_else(Outcome::Unavailable);
+            return self.run_in_environment(call).await;
         }
         let _slot = self.slots.enter().await;
         match &spec.kind {
@@ -171,19 +171,24 @@ impl Function {
     }
 
     /// In a warm environment if there is one that takes the event, else in a new one.
-    async fn run_in_environment(&self, call: &Call<'_>) -> Result<Outcome, String> {
+    async fn run_in_environment(&self, call: &Call<'_>) -> Outcome {
         loop {
-            let lease = self.pool.take().await?;
+            let lease = match self.pool.take().await {
+                Ok(lease) => lease,
+                Err(Refusal::CannotStart(text)) => return Outcome::Unavailable(text),
+                Err(Refusal::Over(text)) => return Outcome::Over(text),
+            };
             let is_cold = lease.is_cold();
             match lease.handle(call).await {
                 Handled::Over(outcome) => {
                     self.warm_starts.fetch_add(u64::from(!is_cold), Ordering::Relaxed);
-                    return Ok(outcome);
+                    return outcome;
                 }
-                Handled::Unavailable(text) => return Err(text),
+                Handled::Unavailable(text) => return Outcome::Unavailable(text),
                 Handled::Gone if is_cold => {
                     let name = self.name();
-                    return Err(format!("function {name}: its new environment did not take the event"));
+                    let text = format!("function {name}: its new environment did not take the event");
+                    return Outcome::Unavailable(text);
                 }
                 // It had died while it waited.
                 Handled::Gone => {}

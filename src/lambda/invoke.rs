@@ -149,8 +149,8 @@ impl Invoker {
             let Parts { functions, clock, journal, .. } = &*invoker.0;
             let request_id = invocation.request_id.clone();
             let outcome = functions.invoke(&key, invocation).await;
-            let outcome = outcome
-                .unwrap_or_else(|| Outcome::Unavailable(format!("function {key} is not there any more")));
+            let outcome =
+                outcome.unwrap_or_else(|| Outcome::Over(format!("function {key} is not there any more")));
             journal.note(&name, &request_id, (clock.now(), &outcome));
             invoker.tell(&key, &request_id, &outcome);
             outcome
@@ -181,7 +181,7 @@ impl Invoker {
             Outcome::Done(reply) => (None, Some(&reply.report)),
             Outcome::Failed(failure) => (Some(failure.summary.clone()), Some(&failure.report)),
             Outcome::Throttled(_) => (Some("throttled".to_owned()), None),
-            Outcome::Unavailable(why) => (Some(why.clone()), None),
+            Outcome::Unavailable(why) | Outcome::Over(why) => (Some(why.clone()), None),
         };
         timeline.note(
             clock.now(),
@@ -257,12 +257,12 @@ pub fn finished(outcome: Outcome, request_id: &str) -> Result<(Bytes, bool, Repo
         Outcome::Failed(failure) => Ok((failure.payload, true, failure.report)),
         Outcome::Throttled(throttle) => Err(throttled(throttle)),
         // Where the service would not find a program to start, so says it.
-        Outcome::Unavailable(why) if !why.contains("dropwire is stopping") => {
+        Outcome::Unavailable(why) => {
             let message = format!("RequestId: {request_id} Error: {why}");
             let payload = json!({ "errorType": "Runtime.InvalidEntrypoint", "errorMessage": message });
             Ok((Bytes::from(payload.to_string()), true, Report::default()))
         }
-        Outcome::Unavailable(why) => Err(AwsError::new(503, "ServiceException", why)),
+        Outcome::Over(why) => Err(AwsError::new(503, "ServiceException", why)),
     }
 }
 
@@ -292,6 +292,17 @@ mod tests {
         let (first, last) = ("a".repeat(904), "b".repeat(4096));
         assert_eq!(BASE64.decode(tail_of(&(first + &last))).expect("base64"), last.as_bytes());
         assert_eq!(tail_of("a"), "YQ==");
+    }
+
+    #[test]
+    fn what_cannot_start_has_failed_and_what_is_over_may_be_asked_again() {
+        // Whatever its text is.
+        let text = "function f: cannot start ./dropwire is stopping";
+        let (payload, failed, _) = finished(Outcome::Unavailable(text.into()), "id").expect("an answer");
+        let said = String::from_utf8_lossy(&payload).into_owned();
+        assert!(failed && said.contains("Runtime.InvalidEntrypoint") && said.contains(text), "{said}");
+        let error = finished(Outcome::Over("function f ends".into()), "id").expect_err("no answer");
+        assert_eq!((error.status.as_u16(), error.code), (503, "ServiceException"));
     }
 
     #[test]

@@ -59,7 +59,7 @@ impl Journal {
         let (error, payload, report) = match outcome {
             Outcome::Done(reply) => (None, &reply.payload, &reply.report),
             Outcome::Failed(failure) => (Some(failure.summary.clone()), &failure.payload, &failure.report),
-            Outcome::Throttled(_) | Outcome::Unavailable(_) => return,
+            Outcome::Throttled(_) | Outcome::Unavailable(_) | Outcome::Over(_) => return,
         };
         let result = String::from_utf8_lossy(&payload[..payload.len().min(RESULT_MAX)]).into_owned();
         let entry = Entry { request_id: request_id.to_owned(), at, error, result, report: report.clone() };

@@ -80,7 +80,7 @@ fn invoked(ended: &Parcel, outcome: &Outcome, condition: &'static str, at: Times
     let (function_error, response) = match outcome {
         Outcome::Done(reply) => (None, Some(&reply.payload)),
         Outcome::Failed(failure) => (Some(json!("Unhandled")), Some(&failure.payload)),
-        Outcome::Throttled(_) | Outcome::Unavailable(_) => (None, None),
+        Outcome::Throttled(_) | Outcome::Unavailable(_) | Outcome::Over(_) => (None, None),
     };
     let target = &ended.wire.target;
     let qualified = target.qualified(target.qualifier().unwrap_or(LATEST));
@@ -157,7 +157,7 @@ pub(super) fn letter_attributes(lost: &Parcel, outcome: &Outcome, error: &str) -
         Outcome::Done(reply) => ("200", &reply.payload[..]),
         Outcome::Failed(failure) => ("200", &failure.payload[..]),
         Outcome::Throttled(Throttle::Reserved | Throttle::Account | Throttle::Zero) => ("429", &b""[..]),
-        Outcome::Unavailable(_) => ("500", &b""[..]),
+        Outcome::Unavailable(_) | Outcome::Over(_) => ("500", &b""[..]),
     };
     let said: Value = serde_json::from_slice(said).unwrap_or(Value::Null);
     let message = said["errorMessage"].as_str().unwrap_or(error);

@@ -22,7 +22,7 @@ use super::room::Place;
 use super::telemetry::Telemetry;
 use super::variables;
 use super::world::Call;
-use crate::clock::real;
+use crate::clock::{Timestamp, real};
 use crate::delivery::Outcome;
 
 pub mod card;
@@ -63,7 +63,8 @@ pub struct Environment {
     broken: Option<Cause>,
     /// It has written more than it may: of no use any more.
     overfull: bool,
-    idle_since: Instant,
+    /// Since when it has had nothing to do, in simulated time.
+    idle_since: Timestamp,
 }
 
 /// Under which limit a start runs.
@@ -136,7 +137,7 @@ impl Environment {
             in_event: false,
             broken: None,
             overfull: false,
-            idle_since: Instant::now(),
+            idle_since: world.clock.now(),
         }
     }
 
@@ -152,9 +153,13 @@ impl Environment {
     pub fn is_provisioned(&self) -> bool {
         self.card.provisioned
     }
-    /// How long it has had nothing to do.
-    pub fn idle_for(&self) -> Duration {
-        self.idle_since.elapsed()
+    /// Since when it has had nothing to do, in simulated time.
+    pub fn idle_since(&self) -> Timestamp {
+        self.idle_since
+    }
+    /// It has had nothing to do since then.
+    pub fn set_idle_since(&mut self, then: Timestamp) {
+        self.idle_since = then;
     }
     /// Whether it has processes, which wait for an event.
     pub fn is_warm(&self) -> bool {
@@ -200,7 +205,7 @@ impl Environment {
 
     /// It waits for its next event from now on.
     pub fn rest(&mut self) {
-        self.idle_since = Instant::now();
+        self.idle_since = self.maker.world.clock.now();
         self.card.set_stage(if self.is_reset() { Stage::Reset } else { Stage::Idle });
     }
 

@@ -6,21 +6,16 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::{Lease, Pool, State};
+use super::starts::Facts;
+use super::{Lease, Pool, Refusal, State};
 use crate::clock::real;
 
-/// How long somebody waits in line at the least before another environment is started for him.
-const PATIENCE_MIN: Duration = Duration::from_millis(1);
-/// How long the line waits for the first start before it starts as many as it needs: that function is a slow one.
-const PATIENCE_MAX: Duration = Duration::from_millis(250);
-/// How long there is a line without a break, at the least, before the processors get something to do in any case.
-const LASTING_MIN: Duration = Duration::from_millis(10);
 /// How many environments a line that lasts gets for each processor, however fast it moves; and in all.
 const PER_PROCESSOR: usize = 2;
 const LASTING_MAX: usize = 8;
 
 /// Where an invocation that waits gets its environment.
-pub type Waiter = oneshot::Sender<Result<Lease, String>>;
+pub type Waiter = oneshot::Sender<Result<Lease, Refusal>>;
 
 /// Those who wait, in the order in which they came.
 #[derive(Default)]
@@ -34,7 +29,7 @@ pub struct Line {
 
 impl Line {
     /// One more waits: it hears by this.
-    pub fn join(&mut self) -> oneshot::Receiver<Result<Lease, String>> {
+    pub fn join(&mut self) -> oneshot::Receiver<Result<Lease, Refusal>> {
         let ((sender, receiver), now) = (oneshot::channel(), Instant::now());
         self.since.get_or_insert(now);
         self.waiting.push_back((sender, now));
@@ -67,8 +62,8 @@ impl Line {
         self.waiting.is_empty()
     }
     /// How long the first one has waited.
-    fn waited(&self) -> Option<Duration> {
-        self.waiting.front().map(|(_, since)| since.elapsed())
+    fn waited(&self) -> Duration {
+        self.waiting.front().map_or(Duration::ZERO, |(_, since)| since.elapsed())
     }
     /// How long there has been a line without a break.
     fn lasts(&self) -> Duration {
@@ -89,7 +84,7 @@ impl Pool {
         let (pool, ending) = (Arc::clone(self), self.maker.world.ending.clone());
         self.maker.world.spawn(async move {
             if ending.run_until_cancelled(pool.until_no_line()).await.is_none() {
-                pool.fail_line("dropwire is stopping");
+                pool.give_up_line();
             }
         });
     }
@@ -119,13 +114,15 @@ impl Pool {
         }
     }
 
-    pub(super) fn fail_line(&self, text: &str) {
+    /// Everything ends: nobody who waits gets an environment any more.
+    pub(super) fn give_up_line(&self) {
         let waiting: Vec<Waiter> = {
             let mut state = self.state();
             std::iter::from_fn(|| state.line.leave()).collect()
         };
         for waiter in waiting {
-            waiter.send(Err(format!("function {}: {text}", self.maker.spec.name))).ok();
+            let text = format!("function {}: dropwire is stopping", self.maker.spec.name);
+            waiter.send(Err(Refusal::Over(text))).ok();
         }
     }
 
@@ -134,7 +131,7 @@ impl Pool {
         let (mut ended, mut served) = (Vec::new(), Vec::new());
         // While new code is being started its events wait for it.
         while !state.reload.is_under_way() && !state.line.is_empty() {
-            let Some(environment) = state.take_idle(&mut ended) else { break };
+            let Some(environment) = state.take_idle(self.now(), &mut ended) else { break };
             served.push((state.line.leave(), Lease::new(environment, self)));
         }
         drop(state);
@@ -155,30 +152,19 @@ impl State {
 
     /// How long until another environment is to be started for the line; none as long as nothing changes.
     fn next_start(&self) -> Option<Duration> {
-        if !self.may_start() || self.starting >= self.line.len() || self.reload.is_under_way() {
-            return None;
-        }
-        let waited = self.line.waited()?;
-        let Some(last) = self.last_start else {
-            // Nobody knows yet how long a start takes.
-            let is_first = self.busy + self.starting == 0;
-            return Some(if is_first { Duration::ZERO } else { PATIENCE_MAX.saturating_sub(waited) });
+        let facts = Facts {
+            limit: self.limit,
+            busy: self.busy,
+            starting: self.starting,
+            reloads: self.reload.is_under_way(),
+            line: self.line.len(),
+            waited: self.line.waited(),
+            lasts: self.line.lasts(),
+            last_start: self.last_start,
+            settled: self.started_at.map_or(Duration::MAX, |at| at.elapsed()),
+            enough: enough(),
         };
-        if self.starting >= self.busy.max(1) && waited < PATIENCE_MAX {
-            return Some(PATIENCE_MAX.saturating_sub(waited));
-        }
-        if self.busy + self.starting == 0 {
-            return Some(Duration::ZERO);
-        }
-        let patience = last.clamp(PATIENCE_MIN, PATIENCE_MAX);
-        // A start that was over a moment ago may be all that was missing.
-        let settled = self.started_at.map_or(Duration::MAX, |at| at.elapsed());
-        let by_waiting = patience.saturating_sub(waited.min(settled));
-        if self.starting > 0 || self.busy >= enough() {
-            return Some(by_waiting);
-        }
-        let by_lasting = patience.max(LASTING_MIN).saturating_sub(self.line.lasts().min(settled));
-        Some(by_waiting.min(by_lasting))
+        facts.next_start()
     }
 }
 

@@ -129,7 +129,7 @@ async fn stopping_leaves_no_process() {
         bench.functions.stop().await;
     };
     let (outcome, ()) = tokio::join!(invoked, stopped);
-    assert!(matches!(outcome, Some(Outcome::Unavailable(_))), "{outcome:?}");
+    assert!(matches!(outcome, Some(Outcome::Over(_))), "{outcome:?}");
     assert!(!runs(&read("self")));
     until("its child is gone", || !runs(&read("child"))).await;
 }

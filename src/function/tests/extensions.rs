@@ -49,7 +49,7 @@ while True:
 const HANDLER: &str = "import os, time\ndef handler(e, c):\n    print('handled')\n    time.sleep(0.01)\n    \
     if e == 'exit': os._exit(3)\n    return os.path.exists('/opt/extensions/watcher')\n";
 
-fn bench() -> Bench {
+pub fn bench() -> Bench {
     let mut bench = Bench::handler("python3.12", "app.handler", ("app.py", HANDLER));
     bench.write("layer/extensions/watcher", EXTENSION);
     let program = bench.path().join("layer/extensions/watcher");
@@ -59,7 +59,7 @@ fn bench() -> Bench {
     bench
 }
 
-fn notes(bench: &Bench) -> String {
+pub fn notes(bench: &Bench) -> String {
     std::fs::read_to_string(bench.path().join("notes")).unwrap_or_default()
 }
 

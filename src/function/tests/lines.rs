@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 
 use super::*;
 use crate::delivery::Throttle;
+use crate::function::FunctionState;
 
 const SLEEPER: &str =
     "import time\ndef handler(e, c):\n    time.sleep(e / 1000)\n    return c.log_stream_name\n";
@@ -21,20 +22,45 @@ fn once(bench: &Bench, event: &'static str) -> impl Future<Output = Option<Outco
     async move { functions.invoke("f", Invocation::of(Bytes::from_static(event.as_bytes()), ID)).await }
 }
 
+/// Lets 32 clients invoke a function at once, five times; returns what it is like then.
+async fn invoked_by_many(bench: &Bench) -> FunctionState {
+    assert_eq!(bench.declare().await, []);
+    bench.reply("0").await;
+    for _ in 0..5 {
+        let outcomes = join_all((0..32).map(|_| once(bench, "0"))).await;
+        assert!(outcomes.iter().all(|outcome| matches!(outcome, Some(Outcome::Done(_)))), "{outcomes:?}");
+    }
+    let state = bench.functions.list().remove(0);
+    let handled: u64 = state.environments.iter().map(|one| one.invocations).sum();
+    assert!(state.ok == 161 && handled == 161, "each has its answer, and nobody is asked twice: {state:?}");
+    assert_eq!(state.environments.len() as u64, state.cold_starts, "none has ended: {state:?}");
+    let used = state.environments.iter().filter(|one| one.invocations > 0).count() as u64;
+    assert_eq!(state.warm_starts, 161 - used, "all but the first event of each: {state:?}");
+    state
+}
+
+// How many are started follows from how long starts and events take, which is the machine's affair: it is decided
+// by facts alone, and those are tested with the decision.
 #[tokio::test]
-async fn many_clients_of_a_quick_function_share_few_processes() {
+async fn many_clients_of_a_quick_function_get_no_more_processes_than_they_could_use() {
     if !installed("python3") {
         return;
     }
     let bench = sleeper(1000);
-    bench.declare().await;
-    for _ in 0..5 {
-        let outcomes = join_all((0..32).map(|_| once(&bench, "0"))).await;
-        assert!(outcomes.iter().all(|outcome| matches!(outcome, Some(Outcome::Done(_)))), "{outcomes:?}");
+    let state = invoked_by_many(&bench).await;
+    assert!((1..=32).contains(&state.cold_starts), "{} for 32 clients", state.cold_starts);
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn many_clients_share_the_processes_that_there_may_be() {
+    if !installed("python3") {
+        return;
     }
-    let state = &bench.functions.list()[0];
-    assert!(state.cold_starts <= 8, "{} for 32 clients", state.cold_starts);
-    assert!(state.ok == 160 && state.warm_starts >= 150, "{state:?}");
+    let bench = sleeper(3);
+    let state = invoked_by_many(&bench).await;
+    assert!((1..=3).contains(&state.cold_starts), "{} where 3 may be", state.cold_starts);
+    assert!(state.warm_starts >= 158, "{state:?}");
     bench.functions.stop().await;
 }
 
@@ -301,12 +327,16 @@ async fn code_that_changes_while_other_new_code_starts_is_what_the_next_event_ge
         until("it starts", || bench.path().join("begun").exists()).await;
         bench.write("app.py", &version("three", false));
         until("the change is told", || code.version() != second).await;
-        let next = async {
-            // It has joined the line before the start is over.
-            real::sleep(Duration::from_millis(100)).await;
-            bench.write("go", "");
-        };
-        tokio::join!(bench.result("0"), next).0
+        let next = bench.result("0");
+        tokio::pin!(next);
+        // It joins the line as soon as it is polled, so before the start is over.
+        tokio::select! {
+            biased;
+            result = &mut next => panic!("nothing has started that could answer {result}"),
+            () = std::future::ready(()) => {}
+        }
+        bench.write("go", "");
+        next.await
     };
     let waits = async {
         while !bench.path().join("go").exists() {

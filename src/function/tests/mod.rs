@@ -20,6 +20,7 @@ mod environments;
 mod extensions;
 mod frozen;
 mod honest;
+mod idle;
 mod kinds;
 mod left_behind;
 mod lines;
@@ -39,6 +40,7 @@ struct Bench {
     functions: Functions,
     spec: FunctionSpec,
     timeline: Timeline,
+    clock: Clock,
 }
 
 impl Bench {
@@ -53,8 +55,9 @@ impl Bench {
         };
         let state = folder.path().join(".dropwire");
         let clock = Clock::system();
-        let functions = Functions::new(Place::default(), clock, timeline.clone(), Random::seeded(1), state);
-        Bench { folder, functions, spec, timeline }
+        let functions =
+            Functions::new(Place::default(), clock.clone(), timeline.clone(), Random::seeded(1), state);
+        Bench { folder, functions, spec, timeline, clock }
     }
 
     /// A handler of this runtime, with its code in one file.

@@ -1,0 +1,81 @@
+//! The end of environments that have nothing to do: ten minutes after their last event, in simulated time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Pool, State};
+use crate::clock::Timestamp;
+use crate::function::environment::Environment;
+
+/// After how long without an event an environment ends, in simulated time.
+const IDLE_MAX: Duration = Duration::from_secs(600);
+
+impl Pool {
+    pub(super) fn now(&self) -> Timestamp {
+        self.maker.world.clock.now()
+    }
+
+    /// Sees to it that those that are idle end in time, until there are none.
+    pub(super) fn watch_idle(self: &Arc<Pool>, state: &mut State) {
+        if state.first_end().is_none() || std::mem::replace(&mut state.idle_is_watched, true) {
+            return;
+        }
+        let (pool, clock, over) = (Arc::downgrade(self), self.maker.world.clock.clone(), self.over.clone());
+        self.maker.world.spawn(async move {
+            let watch = async {
+                while let Some(end) = pool.upgrade().and_then(|pool| pool.sweep()) {
+                    clock.watch_until(end).await;
+                }
+            };
+            over.run_until_cancelled(watch).await;
+        });
+    }
+
+    /// Ends the environments that have been idle for long; says when the next one has to end.
+    fn sweep(self: &Arc<Pool>) -> Option<Timestamp> {
+        let mut state = self.state();
+        let now = self.now();
+        let (over, mut rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut state.idle).into_iter().partition(|idle| idle.is_over(now));
+        // Somebody moved the time back: it counts from there.
+        let ahead = rest.iter_mut().filter(|idle| idle.idle_since() > now);
+        ahead.for_each(|idle| idle.set_idle_since(now));
+        state.idle = rest;
+        let next = state.first_end();
+        state.idle_is_watched = next.is_some();
+        drop(state);
+        self.end_all(over);
+        next
+    }
+
+    /// When the next one has to end.
+    #[cfg(test)]
+    pub fn next_end(&self) -> Option<Timestamp> {
+        self.state().first_end()
+    }
+}
+
+impl State {
+    /// When the first of those that are idle has to end.
+    fn first_end(&self) -> Option<Timestamp> {
+        self.idle.iter().filter_map(Environment::ends_at).min()
+    }
+}
+
+impl Environment {
+    /// When it ends if it gets no event until then; never if it is provisioned.
+    fn ends_at(&self) -> Option<Timestamp> {
+        (!self.is_provisioned()).then(|| self.idle_since().plus(IDLE_MAX))
+    }
+
+    /// Whether it has been idle for as long as it may.
+    pub(super) fn is_over(&self, now: Timestamp) -> bool {
+        self.ends_at().is_some_and(|end| end <= now)
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        self.over.cancel();
+    }
+}
