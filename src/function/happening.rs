@@ -179,7 +179,7 @@ impl Happening<'_> {
             }
             Happening::LogsDropped { records, bytes } => json!({
                 "droppedBytes": bytes, "droppedRecords": records,
-                "reason": "the subscriber takes its telemetry more slowly than it is written",
+                "reason": "Consumer seems to have fallen behind as it has not acknowledged receipt of logs.",
             }),
         }
     }

@@ -252,7 +252,16 @@ impl Sender {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
+    use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+    use tokio::net::TcpListener;
+
     use super::*;
+    use crate::arn::Place;
+    use crate::clock::Clock;
+    use crate::random::Random;
+    use crate::timeline::Timeline;
 
     #[test]
     fn subscriptions_are_checked() {
@@ -272,5 +281,107 @@ mod tests {
         check(elsewhere, "of this machine");
         check(r#"{"types":["platform"],"destination":{"protocol":"TCP","port":9}}"#, "");
         check(r#"{"types":["platform"]}"#, "destination");
+    }
+
+    fn world(folder: &Path) -> Arc<World> {
+        let (clock, timeline) = (Clock::system(), Timeline::default());
+        let named = (&Random::seeded(1), folder.to_owned());
+        Arc::new(World::new(Place::default(), clock, timeline, named).expect("a world"))
+    }
+
+    /// Telemetry of which a listener gets function lines over TCP.
+    async fn over_tcp(folder: &Path) -> (Telemetry, TcpListener) {
+        let telemetry = Telemetry::new(&world(folder));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let wanted = json!({
+            "types": ["function"], "buffering": {"timeoutMs": 25}, "destination": {"protocol": "TCP", "port": port},
+        });
+        let subscription: Subscription = serde_json::from_value(wanted).expect("a subscription");
+        subscription.check().expect("it can be kept");
+        telemetry.tell_line("function", "before");
+        telemetry.subscribe(&subscription);
+        telemetry.close();
+        (telemetry, listener)
+    }
+
+    /// The next record that comes.
+    async fn next(lines: &mut Lines<BufReader<TcpStream>>) -> Value {
+        let line = lines.next_line().await.expect("a connection").expect("a line");
+        serde_json::from_str(&line).expect("JSON")
+    }
+
+    async fn accepted(listener: &TcpListener) -> Lines<BufReader<TcpStream>> {
+        BufReader::new(listener.accept().await.expect("a connection").0).lines()
+    }
+
+    #[tokio::test]
+    async fn tcp_brings_a_record_a_line() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (telemetry, listener) = over_tcp(folder.path()).await;
+        telemetry.tell_line("extension", "not asked for");
+        telemetry.tell_line("function", "two\nlines");
+        telemetry.tell_line("function", r#"{"level":"INFO"}"#);
+        let mut lines = accepted(&listener).await;
+        for expected in [json!("before"), json!("two\nlines"), json!({"level": "INFO"})] {
+            let record = next(&mut lines).await;
+            assert_eq!((&record["type"], &record["record"]), (&json!("function"), &expected));
+            assert!(record["time"].as_str().and_then(Timestamp::parse).is_some(), "{record}");
+        }
+        // The same connection goes on.
+        telemetry.tell_line("function", "later");
+        assert_eq!(next(&mut lines).await["record"], "later");
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_was_closed_is_opened_again() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        let mut sender = Sender {
+            world: world(folder.path()),
+            buffering: Buffering::default(),
+            destination: Destination { protocol: "TCP".to_owned(), uri: None, port: Some(port) },
+            dropped: Arc::default(),
+            stream: None,
+        };
+        sender.deliver(&["1".to_owned()]).await.expect("delivered");
+        let mut lines = accepted(&listener).await;
+        assert_eq!(next(&mut lines).await, 1);
+        drop(lines);
+        // What is on its way before anybody can know is lost.
+        while sender.deliver(&["2".to_owned()]).await.is_ok() {}
+        sender.deliver(&["3".to_owned(), "4".to_owned()]).await.expect("delivered");
+        let mut lines = accepted(&listener).await;
+        assert_eq!([next(&mut lines).await, next(&mut lines).await], [3, 4]);
+    }
+
+    #[tokio::test]
+    async fn a_subscriber_that_is_too_slow_hears_what_it_has_missed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (telemetry, listener) = over_tcp(folder.path()).await;
+        // Nobody takes anything meanwhile: this test has the only thread. One more waits already.
+        for _ in 1..WAITING_MAX + 3 {
+            telemetry.tell_line("function", "seven b");
+        }
+        let mut lines = accepted(&listener).await;
+        let (mut taken, mut dropped) = (0, Value::Null);
+        while taken < WAITING_MAX || dropped.is_null() {
+            let record = next(&mut lines).await;
+            match record["type"].as_str() {
+                Some("platform.logsDropped") => dropped = record["record"].clone(),
+                _ => taken += 1,
+            }
+        }
+        let record = json!({"time": real::now().to_string(), "type": "function", "record": "seven b"});
+        assert_eq!((taken, &dropped["droppedRecords"]), (WAITING_MAX, &json!(3)));
+        assert_eq!(dropped["droppedBytes"], 3 * record.to_string().len());
+        assert_eq!(keys(&dropped), ["droppedBytes", "droppedRecords", "reason"]);
+        telemetry.tell_line("function", "after");
+        assert_eq!(next(&mut lines).await["record"], "after", "it is told once");
+    }
+
+    fn keys(value: &Value) -> Vec<&str> {
+        value.as_object().map(|object| object.keys().map(String::as_str).collect()).unwrap_or_default()
     }
 }

@@ -102,6 +102,11 @@ async fn a_function_calls_another() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn extensions_of_a_layer_live_with_their_function() {
+    tell("extensions").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_mapping_is_a_wire() {
     tell("mappings").await;
 }

@@ -43,11 +43,12 @@ while True:
     if event['eventType'] == 'SHUTDOWN':
         note('because %s' % event['shutdownReason'])
         break
+    if os.environ.get('CRASH'): sys.exit(int(os.environ['CRASH']))
     if os.environ.get('LATE'): threading.Event().wait()
 "#;
 
 const HANDLER: &str = "import os, time\ndef handler(e, c):\n    print('handled')\n    time.sleep(0.01)\n    \
-    if e == 'exit': os._exit(3)\n    return os.path.exists('/opt/extensions/watcher')\n";
+    if e == 'exit': os._exit(3)\n    if e == 'hang': time.sleep(1000)\n    return os.path.exists('/opt/extensions/watcher')\n";
 
 pub fn bench() -> Bench {
     let mut bench = Bench::handler("python3.12", "app.handler", ("app.py", HANDLER));
@@ -206,5 +207,35 @@ async fn an_extension_that_is_late_is_told_in_the_log() {
     let log = bench.reply("2").await.report.log;
     assert!(log.contains(late), "{log}");
     assert_eq!(bench.functions.list()[0].cold_starts, 1, "the same environment");
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn an_extension_hears_that_time_was_up() {
+    if !installed("python3") {
+        return;
+    }
+    let mut bench = bench();
+    bench.spec.timeout = Some(Duration::from_secs(2));
+    let failure = bench.failure("\"hang\"").await;
+    assert_eq!(failure.summary, "Timeout after 2.00 s");
+    let heard = "event SHUTDOWN eventType shutdownReason deadlineMs\nbecause timeout\n";
+    until("it has heard", || notes(&bench).ends_with(heard)).await;
+    until("all has ended", || bench.functions.list()[0].environments[0].state == "reset").await;
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn an_extension_that_exits_ends_its_invocation() {
+    if !installed("python3") {
+        return;
+    }
+    let mut bench = bench();
+    bench.spec.env.insert("CRASH".into(), "6".into());
+    let failure = bench.failure("\"hang\"").await;
+    let payload = json(&failure.payload);
+    assert_eq!(payload["errorType"], "Extension.Crash");
+    assert_eq!(payload["errorMessage"], format!("RequestId: {ID} Error: exit status 6"));
+    assert!(notes(&bench).contains("event INVOKE "), "{}", notes(&bench));
     bench.functions.stop().await;
 }

@@ -1,5 +1,7 @@
 //! What an environment has for itself of the file system.
 
+use std::sync::atomic::Ordering;
+
 use super::*;
 
 const CODE: &str = "
@@ -96,6 +98,38 @@ async fn tmp_is_its_own_where_nothing_else_needs_it() {
     assert!(!Path::new("/tmp/a").exists());
     functions.stop().await;
     drop(bench);
+}
+
+#[tokio::test]
+async fn without_rooms_the_folder_is_where_the_variable_says() {
+    if !installed("python3") {
+        return;
+    }
+    let mut bench = python();
+    bench.functions.0.world.as_ref().expect("a world").rooms_work.store(false, Ordering::Relaxed);
+    bench.write("layer/python/word.py", "WORD = 'of the layer'\n");
+    bench.write("app.py", &format!("import word\n{} + [word.WORD, os.environ['TMPDIR']]\n", CODE.trim_end()));
+    bench.spec.layers = vec![bench.path().join("layer")];
+    let neighbours = tempfile::NamedTempFile::new_in("/tmp").expect("a file");
+    let first = bench.result(r#"{"file":"a","mb":1}"#).await;
+    let id = || bench.functions.list()[0].environments[0].id.clone();
+    let folder = bench.path().join(".dropwire/environments").join(id());
+    assert_eq!((&first[1], &first[5]), (&serde_json::json!(folder.join("tmp")), &first[1]));
+    assert_eq!(first[4], "of the layer");
+    // It is a plain folder, and /tmp is the one of the machine.
+    assert!(folder.join("tmp/a").is_file());
+    let name = neighbours.path().file_name().expect("a name").to_string_lossy().into_owned();
+    assert!(first[2].as_array().is_some_and(|names| names.contains(&Value::from(name))), "{first}");
+    // It outlives a crash, and is another one with the next environment.
+    bench.failure(r#"{"file":"b","mb":1,"crash":true}"#).await;
+    assert_eq!(bench.result(r#"{"file":"b"}"#).await[0], true);
+    let full = bench.reply(r#"{"file":"c","mb":9}"#).await;
+    assert!(full.report.log.contains("and 4 MB are the most"), "{}", full.report.log);
+    let next = bench.result(r#"{"file":"a"}"#).await;
+    assert_eq!(next[0], false, "{next}");
+    assert_ne!(next[1], first[1]);
+    assert!(!folder.exists(), "the one that held too much has ended");
+    bench.functions.stop().await;
 }
 
 #[tokio::test]

@@ -487,6 +487,76 @@ def handler(event, context):
     assert invoke(lam, "outer", {"n": 41})[1] == 42
 
 
+EXTENSION = r"""#!/usr/bin/env python3
+import http.client, json, os, sys
+name, api = os.path.basename(sys.argv[0]), os.environ['AWS_LAMBDA_RUNTIME_API']
+def note(text):
+    with open(os.environ['NOTES'], 'a') as notes: notes.write(text + '\n')
+def call(method, path, body=None, **headers):
+    connection = http.client.HTTPConnection(api)
+    connection.request(method, '/2020-01-01/extension/' + path, body, headers={k.replace('_', '-'): v for k, v in headers.items()})
+    answer = connection.getresponse()
+    return answer, json.loads(answer.read())
+answer, about = call('POST', 'register', '{"events":["INVOKE","SHUTDOWN"]}', Lambda_Extension_Name=name)
+me = answer.headers['Lambda-Extension-Identifier']
+note(f"{name} of {about['functionName']} {about['functionVersion']}")
+while True:
+    event = call('GET', 'event/next', Lambda_Extension_Identifier=me)[1]
+    note(' '.join([event['eventType'], event.get('requestId') or event['shutdownReason']]))
+    if event['eventType'] == 'SHUTDOWN': break
+    if os.environ.get('LEAVES'): sys.exit(7)
+"""
+
+
+def extensions():
+    lam = client()
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w") as archive:
+        program = zipfile.ZipInfo("extensions/watcher")
+        program.external_attr = 0o100755 << 16
+        archive.writestr(program, EXTENSION)
+    layer = lam.publish_layer_version(LayerName="watch", Content={"ZipFile": made.getvalue()})
+    code = zipped(app__py="""
+import os, time
+def handler(event, context):
+    if event == 'hang': time.sleep(1000)
+    if event == 'exit': os._exit(3)
+    return context.aws_request_id
+""")
+
+    def function(name, **variables):
+        notes = FOLDER / f"{name}.notes"
+        create(lam, name, code, Layers=[layer["LayerVersionArn"]], Timeout=5,
+               Environment={"Variables": {"NOTES": str(notes), **variables}})
+        return lambda: notes.read_text().splitlines() if notes.exists() else []
+
+    heard = function("f")
+    first, second = invoke(lam, "f")[1], invoke(lam, "f")[1]
+    # It asks for the next event beside the answer.
+    until("both events", lambda: heard() == ["watcher of f $LATEST", f"INVOKE {first}", f"INVOKE {second}"])
+    answer, failed = invoke(lam, "f", "exit")
+    assert answer["FunctionError"] == "Unhandled" and failed["errorType"] == "Runtime.ExitError", failed
+    until("the word of the failure", lambda: heard()[-1] == "SHUTDOWN failure")
+    third = invoke(lam, "f")[1]
+    until("its new process", lambda: heard()[-2:] == ["watcher of f $LATEST", f"INVOKE {third}"])
+    answer, failed = invoke(lam, "f", "hang")
+    assert failed["errorType"] == "Sandbox.Timedout" and "Task timed out after 5.00 seconds" in failed["errorMessage"], failed
+    until("the word of the timeout", lambda: heard()[-1] == "SHUTDOWN timeout")
+    fourth = invoke(lam, "f")[1]
+    until("its next process", lambda: heard()[-1] == f"INVOKE {fourth}")
+    states = lambda: {one["state"] for one in listed("functions/f")["versions"][0]["environments"]}
+    until("its rest", lambda: states() <= {"idle", "frozen"})
+    advance(601)
+    until("the word of the end", lambda: heard()[-1] == "SHUTDOWN spindown")
+    log = base64.b64decode(invoke(lam, "f", LogType="Tail")[0]["LogResult"]).decode()
+    assert "Init Duration" in log and "EXTENSION\tName: watcher\tState: Ready\tEvents: [INVOKE,SHUTDOWN]" in log, log
+
+    function("g", LEAVES="1")
+    answer, failed = invoke(lam, "g", "hang")
+    assert answer["FunctionError"] == "Unhandled" and failed["errorType"] == "Extension.Crash", failed
+    assert failed["errorMessage"].endswith("Error: exit status 7"), failed
+
+
 def mappings():
     """The wiring declares the table `orders` with the key `id:S`, in the SQLite file shop.db."""
     import sqlite3
@@ -573,7 +643,7 @@ def refusals():
             "doesn't have an EventInvokeConfig")
 
 
-STORIES = [life, versions, invoking, concurrency, policies, urls, layers, streaming, rust_streams, asynchronous, own_calls, mappings, refusals]
+STORIES = [life, versions, invoking, concurrency, policies, urls, layers, streaming, rust_streams, asynchronous, own_calls, extensions, mappings, refusals]
 
 if __name__ == "__main__":
     ENDPOINT = sys.argv[2]
