@@ -102,7 +102,7 @@ impl App {
         let aside = if options.fresh { folder.set_aside()? } else { None };
         let sim = &config.sim;
         let clock = clock_of(options.clock.unwrap_or(sim.clock));
-        let timeline = Timeline::default();
+        let timeline = options.timeline.clone();
         let store = Store::open(&folder.database()).await?;
         let random = match options.seed.or(sim.seed) {
             // Each start has a stream of its own: ids of the last one must not come again.

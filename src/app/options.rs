@@ -7,6 +7,7 @@ use crate::config::{ClockStart, Config};
 use crate::server;
 use crate::state::StateError;
 use crate::store::StoreError;
+use crate::timeline::Timeline;
 
 /// How to start.
 pub struct Options {
@@ -30,6 +31,8 @@ pub struct Options {
     pub watch_wiring: bool,
     /// No timeouts and no freezing of functions, for debuggers.
     pub unhurried: bool,
+    /// Who is told of everything, from the start on.
+    pub timeline: Timeline,
     /// When the process began, for the banner's "ready in".
     pub ready_since: Instant,
 }

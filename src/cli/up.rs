@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::app::{App, Options, StartError};
 use crate::clock::real;
+use crate::timeline::Timeline;
 
 use super::client::Client;
 use super::failure::{Done, Failure, exit};
@@ -103,7 +104,11 @@ pub async fn run(voice: &Voice, args: Args, began: Instant) -> Done {
     if args.detach {
         return detach::run(voice, &root, args.words(&dir)).await;
     }
+    let timeline = Timeline::default();
+    // From before the start: what is told meanwhile is shown as well.
+    let told = timeline.follow();
     let options = Options {
+        timeline,
         config,
         port: args.port,
         strict_port: args.strict_port,
@@ -122,7 +127,7 @@ pub async fn run(voice: &Voice, args: Args, began: Instant) -> Done {
         started = App::start(options) => started.map_err(could_not_start)?,
         () = interrupts.next() => return Ok(exit::INTERRUPTED),
     };
-    let shown = serve(voice, &args, &app, &mut interrupts).await;
+    let shown = serve(voice, (&args, Feed::Here(told)), &app, &mut interrupts).await;
     let given_up = app.status().await.given_up;
     interrupts.or_at_once(app.stop()).await;
     match shown? {
@@ -134,11 +139,11 @@ pub async fn run(voice: &Voice, args: Args, began: Instant) -> Done {
 /// Shows what happens in this process until it is to stop.
 async fn serve(
     voice: &Voice,
-    args: &Args,
+    (args, feed): (&Args, Feed),
     app: &Arc<App>,
     interrupts: &mut Interrupts,
 ) -> Result<End, Failure> {
-    let mut view = View::new(voice, Feed::Here(app.timeline().follow()), args.detail());
+    let mut view = View::new(voice, feed, args.detail());
     let (status, wires) = (app.status().await, app.wires_shown().await);
     voice.print(&banner::render(&status, &wires, args.banner_page(voice), view.has_keys()))?;
     let client = if view.has_keys() { Client::of(&app.config().root).await } else { None };

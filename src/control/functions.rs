@@ -25,6 +25,9 @@ pub struct FunctionShown {
     pub kind: String,
     /// `dropwire.toml:12`, `by convention`, or `api` for one that was made by a call.
     pub origin: String,
+    /// The `AWS_LAMBDA_RUNTIME_API` of the process that it waits for, if that is somebody else's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime_api: Option<String>,
     /// How many invocations may run at once, if some are reserved.
     pub reserved: Option<u32>,
     /// `$LATEST` and the published versions.
@@ -89,7 +92,7 @@ pub(super) fn listed(app: &App) -> Vec<Listed> {
         facts: json!({
             "kind": f.kind, "version": f.version, "warm": f.warm, "busy": f.busy, "ok": f.ok, "failed": f.failed,
             "cold_starts": f.cold_starts, "warm_starts": f.warm_starts, "environments": f.environments,
-            "declared_at": f.origin, "origin": origin(&f),
+            "declared_at": f.origin, "origin": origin(&f), "runtime_api": f.runtime_api,
         }),
     };
     app.functions().list().into_iter().map(line).collect()
@@ -97,6 +100,9 @@ pub(super) fn listed(app: &App) -> Vec<Listed> {
 
 /// `2 warm, 1 busy`, and what else there is of environments.
 fn environments_in_words(state: &FunctionState) -> String {
+    if let Some(address) = &state.runtime_api {
+        return format!("AWS_LAMBDA_RUNTIME_API={address}, {} busy", state.busy);
+    }
     let of = |wanted: &str| state.environments.iter().filter(|one| one.state == wanted).count();
     let mut words = vec![format!("{} warm", state.warm), format!("{} busy", state.busy)];
     for (name, count) in [("starting", of("starting")), ("reset", of("reset"))] {
@@ -137,6 +143,7 @@ pub(super) async fn function(
         name: name.to_owned(),
         kind: latest.kind.clone(),
         origin: origin(latest),
+        runtime_api: latest.runtime_api.clone(),
         reserved: app.lambda().reserved().get(name).copied(),
         aliases,
         wires,

@@ -4,6 +4,7 @@
 //! A process that is started anew in the middle of an event gets the same event again.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,9 +51,14 @@ impl Attached {
         Ok(attached)
     }
 
+    /// Where its process finds its Runtime API.
+    pub fn address(&self) -> SocketAddr {
+        self.api.address()
+    }
+
     /// How to attach, in words.
     pub fn invitation(&self) -> String {
-        format!("waits for its process: start it with AWS_LAMBDA_RUNTIME_API={}", self.api.address())
+        format!("waits for its process: start it with AWS_LAMBDA_RUNTIME_API={}", self.address())
     }
 
     /// Hands the event to whoever asks and waits for the answer.

@@ -142,6 +142,8 @@ pub struct FunctionState {
     pub warm_starts: u64,
     /// Its environments.
     pub environments: Vec<EnvironmentState>,
+    /// The `AWS_LAMBDA_RUNTIME_API` of the process that it waits for, if that is somebody else's.
+    pub runtime_api: Option<String>,
     /// Where it is declared, as `dropwire.toml:12`; empty if nowhere.
     pub origin: String,
 }

@@ -18,7 +18,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::environment::card::{Card, EnvironmentState, Stage};
-use super::environment::{Environment, INIT_MAX, InitFailure, Phase};
+use super::environment::{Cause, Environment, INIT_MAX, InitFailure, Phase};
 use super::maker::Maker;
 use crate::clock::Timestamp;
 
@@ -154,7 +154,9 @@ impl Pool {
             None => {
                 let receiver = state.line.join();
                 if state.may_start() && state.busy + state.starting == 0 {
-                    self.start(&mut state, false);
+                    // In a debugger those that end may hold the port that the next one needs.
+                    let before = std::mem::take(&mut ended);
+                    self.start_after(&mut state, false, before);
                 } else {
                     self.watch_line(&mut state);
                 }
@@ -168,6 +170,14 @@ impl Pool {
 
     /// Starts one more environment beside everything else.
     fn start(self: &Arc<Pool>, state: &mut State, provisioned: bool) {
+        self.start_after(state, provisioned, Vec::new());
+    }
+
+    /// The same; where nobody is to be hurried, once these have ended.
+    fn start_after(self: &Arc<Pool>, state: &mut State, provisioned: bool, mut before: Vec<Environment>) {
+        if !self.maker.world.is_unhurried() {
+            self.end_all(std::mem::take(&mut before));
+        }
         state.starting += 1;
         state.cold_starts += 1;
         state.provisioned_alive += usize::from(provisioned);
@@ -178,7 +188,13 @@ impl Pool {
         let (pool, ending) = (Arc::clone(self), self.maker.world.ending.clone());
         self.maker.world.spawn(async move {
             // What is starting when everything ends is dropped, and killed with that.
-            if ending.run_until_cancelled(pool.bring_up(environment, version)).await.is_none() {
+            let up = async {
+                for mut old in before {
+                    old.end_processes(Cause::Spindown).await;
+                }
+                pool.bring_up(environment, version).await;
+            };
+            if ending.run_until_cancelled(up).await.is_none() {
                 pool.give_up_line();
             }
         });
@@ -326,19 +342,6 @@ impl Pool {
         while !state.retired && state.provisioned_alive < state.provisioned {
             self.start(state, true);
         }
-    }
-
-    /// Ends an environment by the rules, beside everything else if that takes time.
-    fn end(&self, mut environment: Environment) {
-        if environment.has_to_be_told() && !environment.is_interrupted() {
-            self.maker.world.spawn(async move {
-                environment.end_processes(super::environment::Cause::Spindown).await;
-            });
-        }
-    }
-
-    fn end_all(&self, environments: Vec<Environment>) {
-        environments.into_iter().for_each(|environment| self.end(environment));
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

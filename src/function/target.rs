@@ -215,7 +215,9 @@ impl Function {
         let busy = busy + self.slots.busy();
         let spec = &self.maker.spec;
         let origin = self.origin.read().unwrap_or_else(PoisonError::into_inner);
+        let attached = self.attached.read().unwrap_or_else(PoisonError::into_inner);
         FunctionState {
+            runtime_api: attached.as_ref().map(|attached| attached.address().to_string()),
             name: spec.name.clone(),
             version: spec.version.clone(),
             kind: kind(&spec.kind),

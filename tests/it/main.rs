@@ -5,6 +5,7 @@ mod simulator;
 
 mod bad_calls;
 mod clients;
+mod debuggers;
 mod delivering;
 mod destinations;
 mod examples;

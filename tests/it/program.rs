@@ -83,6 +83,8 @@ pub struct Up {
     child: Child,
     folder: PathBuf,
     lines: Receiver<String>,
+    /// What it had printed by the time it could be asked.
+    said: Vec<String>,
 }
 
 impl Up {
@@ -119,13 +121,12 @@ impl Up {
                 }
             });
         }
-        let mut up = Up { child, folder: folder.to_owned(), lines };
+        let mut up = Up { child, folder: folder.to_owned(), lines, said: Vec::new() };
         let running = folder.join(".dropwire").join("running.json");
-        let mut said = Vec::new();
         until("an answer of `dropwire up`", || {
-            said.extend(up.lines.try_iter());
+            up.said.extend(up.lines.try_iter());
             if let Ok(Some(status)) = up.child.try_wait() {
-                panic!("dropwire ended with {status}:\n{}", said.join("\n"));
+                panic!("dropwire ended with {status}:\n{}", up.said.join("\n"));
             }
             let known: Value = serde_json::from_slice(&std::fs::read(&running).ok()?).ok()?;
             (known["pid"] == up.child.id()).then_some(())
@@ -143,6 +144,20 @@ impl Up {
         let running: Value = serde_json::from_slice(&text).expect("JSON");
         let text = |key: &str| running[key].as_str().expect("text").to_owned();
         (text("address"), text("token"))
+    }
+
+    /// The first line with these words that it has printed, or prints.
+    pub fn line_with(&self, words: &str) -> String {
+        let mut said = self.said.clone();
+        loop {
+            if let Some(line) = said.iter().find(|line| line.contains(words)) {
+                return line.clone();
+            }
+            match self.lines.recv_timeout(DEADLINE) {
+                Ok(line) => said.push(line),
+                Err(error) => panic!("{words}: {error}; it said {said:#?}"),
+            }
+        }
     }
 
     /// The port.

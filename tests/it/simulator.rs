@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use dropwire::app::{App, Options};
 use dropwire::config::Config;
 use dropwire::control::{BASE, TOKEN_HEADER};
-use dropwire::timeline::{Moment, Told};
+use dropwire::timeline::{Moment, Timeline, Told};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
@@ -74,6 +74,7 @@ impl Project {
             fresh: false,
             watch_wiring: true,
             unhurried: false,
+            timeline: Timeline::default(),
             ready_since: Instant::now(),
         };
         let app = App::start(options).await.unwrap_or_else(|error| panic!("{error}"));

@@ -9,6 +9,9 @@ use super::super::words;
 pub fn pretty(function: &FunctionShown, page: Page) -> String {
     let FunctionShown { name, kind, origin, .. } = function;
     let mut text = format!("{}   {kind}   {}\n", page.name(name), page.aside(&format!("origin: {origin}")));
+    if let Some(address) = &function.runtime_api {
+        text.push_str(&format!("start its process with AWS_LAMBDA_RUNTIME_API={address}\n"));
+    }
     if let Some(reserved) = function.reserved {
         text.push_str(&format!("reserved concurrency {reserved}\n"));
     }
@@ -48,6 +51,7 @@ fn row(one: &EnvironmentShown, page: Page) -> Vec<String> {
 pub fn plain(function: &FunctionShown) -> String {
     let mut facts = vec!["function".to_owned(), fact("name", &function.name), fact("kind", &function.kind)];
     facts.push(fact("origin", &function.origin));
+    facts.extend(function.runtime_api.as_deref().map(|address| fact("runtime_api", address)));
     facts.extend(function.reserved.map(|reserved| format!("reserved={reserved}")));
     let mut text = format!("{}\n", facts.join(" "));
     for VersionShown { version, ok, failed, cold_starts, warm_starts, environments } in &function.versions {

@@ -1,11 +1,12 @@
-//! The end of environments that have nothing to do: ten minutes after their last event, in simulated time.
+//! The end of environments: of those that have nothing to do, ten minutes after their last event, in simulated
+//! time.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Pool, State};
 use crate::clock::Timestamp;
-use crate::function::environment::Environment;
+use crate::function::environment::{Cause, Environment};
 
 /// After how long without an event an environment ends, in simulated time.
 const IDLE_MAX: Duration = Duration::from_secs(600);
@@ -46,6 +47,19 @@ impl Pool {
         drop(state);
         self.end_all(over);
         next
+    }
+
+    /// Ends an environment by the rules, beside everything else if that takes time.
+    pub(super) fn end(&self, mut environment: Environment) {
+        if environment.has_to_be_told() && !environment.is_interrupted() {
+            self.maker.world.spawn(async move {
+                environment.end_processes(Cause::Spindown).await;
+            });
+        }
+    }
+
+    pub(super) fn end_all(&self, environments: Vec<Environment>) {
+        environments.into_iter().for_each(|environment| self.end(environment));
     }
 
     /// When the next one has to end.

@@ -2,6 +2,8 @@
 //!
 //! The first event after a change starts one environment with the new code, and it and those that come after wait
 //! for it. Once its start has succeeded the old environments end. If it fails they serve on, until the next change.
+//!
+//! Where nobody is to be hurried, those that are idle end first: their debugger has the port that the next one needs.
 
 use std::sync::Arc;
 
@@ -69,7 +71,8 @@ impl Reload {
 impl Pool {
     /// Hears which version the code has now. True if the event has to wait for an environment with new code.
     pub(super) fn begin_reload(self: &Arc<Pool>, state: &mut State, version: u64) -> bool {
-        let old_ones = state.can_go_on();
+        let make_way = self.maker.world.is_unhurried() && state.busy + state.starting == 0;
+        let old_ones = state.can_go_on() && !make_way;
         if state.reload.hear(version, old_ones) {
             self.start(state, false);
         }
