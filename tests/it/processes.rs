@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::net::TcpListener;
 use std::path::Path;
+use std::process::Command;
 
 use serde_json::{Value, json};
 
-use crate::program::{Up, dropwire, has, is_alive, raw, run, sh, until};
+use crate::program::{Up, dropwire, has, is_alive, raw, run, sh, skipped, until};
 use crate::simulator::Project;
 
 const HELLO: &str = "[function.hello]\nbuiltin = \"echo\"\non = [\"topic:news\", \"s3:inbox\"]\n";
@@ -204,6 +205,35 @@ fn no_process_of_a_python_function_survives_a_killed_dropwire() {
     for pid in pids {
         until("the end of a function's process", || (!is_alive(pid)).then_some(()));
     }
+}
+
+#[test]
+fn a_function_has_a_temporary_folder_where_mounts_are_forbidden() {
+    let forbid = "echo 0 > /proc/sys/user/max_mnt_namespaces";
+    let tried = Command::new("unshare").args(["--user", "--map-root-user", "sh", "-euc", forbid]).output();
+    if !tried.is_ok_and(|output| output.status.success()) {
+        return skipped("namespaces cannot be had here");
+    }
+    if !has("python3") {
+        return;
+    }
+    let project =
+        Project::new("[function.py]\nruntime = \"python3.12\"\nhandler = \"app.handler\"\ncode = \"py\"\n");
+    project.write(
+        "py/app.py",
+        "import os, tempfile\n\ndef handler(event, context):\n    \
+         open(os.path.join(tempfile.gettempdir(), 'left'), 'w').close()\n    return tempfile.gettempdir()\n",
+    );
+    let up = Up::start_without(project.root(), forbid);
+    let (code, said, complained) = run(project.root(), &["invoke", "py", "{}"]);
+    assert_eq!(code, 0, "{complained}");
+    let folder: String = serde_json::from_str(&said).expect("a path");
+    // Where mounts are allowed, nobody else sees what lies there.
+    assert!(Path::new(&folder).join("left").is_file(), "{folder}");
+    let warning = up.line_with("no /tmp and /opt to themselves");
+    assert!(warning.contains("level=warning") && warning.contains("did not allow the mounts"), "{warning}");
+    up.down();
+    assert!(!Path::new(&folder).exists(), "nothing is left");
 }
 
 #[test]

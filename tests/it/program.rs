@@ -100,13 +100,24 @@ impl Up {
 
     /// The same with these variables set.
     pub fn start_in(folder: &Path, words: &[&str], variables: &[(&str, &str)]) -> Up {
-        let words = [&["up", "-o", "plain"], words].concat();
-        let mut child = dropwire(folder, &words)
-            .envs(variables.iter().copied())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("dropwire starts");
+        let mut command = dropwire(folder, &[&["up", "-o", "plain"], words].concat());
+        command.envs(variables.iter().copied());
+        Up::begin(folder, command)
+    }
+
+    /// Starts it on a free port where this shell script has forbidden something to it, in namespaces of its own.
+    pub fn start_without(folder: &Path, script: &str) -> Up {
+        let inner = dropwire(folder, &["up", "-o", "plain", "--port", "0"]);
+        let mut command = Command::new("unshare");
+        let script = format!("{script}; exec \"$@\"");
+        command.args(["--user", "--map-root-user", "sh", "-euc", &script, "sh"]);
+        command.arg(inner.get_program()).args(inner.get_args()).current_dir(folder).stdin(Stdio::null());
+        Up::begin(folder, command)
+    }
+
+    fn begin(folder: &Path, mut command: Command) -> Up {
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("dropwire starts");
         let (sender, lines) = channel();
         let outputs: [Box<dyn Read + Send>; 2] = [
             Box::new(child.stdout.take().expect("its output")),
