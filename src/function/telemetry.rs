@@ -24,7 +24,7 @@ const BACKLOG_MAX: usize = 1000;
 const WAITING_MAX: usize = 10_000;
 
 /// A subscription, as an extension asks for it.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct Subscription {
     /// What it wants: `platform`, `function`, `extension`.
     pub types: Vec<String>,
@@ -33,7 +33,7 @@ pub struct Subscription {
     destination: Destination,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Buffering {
     max_items: usize,
@@ -47,7 +47,7 @@ impl Default for Buffering {
     }
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 struct Destination {
     protocol: String,
     #[serde(rename = "URI")]
@@ -104,7 +104,9 @@ struct State {
 }
 
 struct Subscriber {
-    types: Vec<String>,
+    /// Whose it is, and what it asked for.
+    name: String,
+    wanted: Subscription,
     to: mpsc::Sender<Value>,
     dropped: Arc<(AtomicU64, AtomicU64)>,
 }
@@ -128,11 +130,16 @@ impl Telemetry {
         self.heard.load(Ordering::Relaxed)
     }
 
-    /// From now on what this asks for goes to its destination.
-    pub fn subscribe(&self, subscription: &Subscription) {
+    /// From now on what the extension of this name asks for goes to its destination. Asking for the same again changes
+    /// nothing, and asking for something else takes its place.
+    pub fn subscribe(&self, name: &str, subscription: &Subscription) {
+        let mut state = self.state();
+        if state.subscribers.iter().any(|one| one.name == name && one.wanted == *subscription) {
+            return;
+        }
+        state.subscribers.retain(|one| one.name != name);
         let (to, records) = mpsc::channel(WAITING_MAX);
         let dropped = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
-        let types = subscription.types.clone();
         let sender = Sender {
             world: Arc::clone(&self.world),
             buffering: subscription.buffering.clone(),
@@ -144,8 +151,7 @@ impl Telemetry {
         self.world.spawn(async move {
             ending.run_until_cancelled(sender.run(records)).await;
         });
-        let subscriber = Subscriber { types, to, dropped };
-        let mut state = self.state();
+        let subscriber = Subscriber { name: name.to_owned(), wanted: subscription.clone(), to, dropped };
         state.backlog.iter().flatten().for_each(|(kind, record)| subscriber.send(kind, record));
         state.subscribers.push(subscriber);
         self.heard.store(true, Ordering::Relaxed);
@@ -188,7 +194,8 @@ impl Telemetry {
 
 impl Subscriber {
     fn send(&self, kind: &str, record: &Value) {
-        if self.types.iter().any(|wanted| wanted == kind) && self.to.try_send(record.clone()).is_err() {
+        if self.wanted.types.iter().any(|wanted| wanted == kind) && self.to.try_send(record.clone()).is_err()
+        {
             self.dropped.0.fetch_add(1, Ordering::Relaxed);
             let bytes = record.to_string().len();
             self.dropped.1.fetch_add(u64::try_from(bytes).unwrap_or(0), Ordering::Relaxed);
@@ -300,7 +307,10 @@ mod tests {
         let subscription: Subscription = serde_json::from_value(wanted).expect("a subscription");
         subscription.check().expect("it can be kept");
         telemetry.tell_line("function", "before");
-        telemetry.subscribe(&subscription);
+        // Asked for twice, it comes once.
+        telemetry.subscribe("watcher", &subscription);
+        telemetry.subscribe("watcher", &subscription);
+        assert_eq!(telemetry.state().subscribers.len(), 1);
         telemetry.close();
         (telemetry, listener)
     }

@@ -106,8 +106,8 @@ impl Run {
     }
 
     /// Waits until the extensions are done with the last event too; why all of it has to end if they never are:
-    /// that takes longer than `limit`, or one of its processes has ended. None if no extension gets events: then
-    /// the runtime may be late on its own account.
+    /// that takes longer than `limit`, or one of its processes has ended, or an extension says that it cannot go on.
+    /// None if no extension gets events: then the runtime may be late on its own account.
     pub fn until_quiet(
         &self,
         limit: Duration,

@@ -122,7 +122,7 @@ pub async fn subscribe(guests: &Guests, request: Request<Incoming>) -> Response<
         Ok(subscription) => subscription,
         Err(text) => return refused(StatusCode::BAD_REQUEST, "ValidationError", &text),
     };
-    telemetry.subscribe(&subscription);
+    telemetry.subscribe(&name, &subscription);
     let happening = Happening::Subscription { name: &name, types: &subscription.types };
     telemetry.tell(&happening);
     if let Some(output) = &guests.output {

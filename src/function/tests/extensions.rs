@@ -19,11 +19,20 @@ def call(method, path, body=None, **headers):
     return answer.status, answer.headers, answer.read().decode()
 print('extension starts', flush=True)
 if os.environ.get('EXIT'): sys.exit(int(os.environ['EXIT']))
+note('no body %d %s' % call('POST', '/2020-01-01/extension/register', '{', Lambda_Extension_Name=name)[::2])
 status, headers, body = call('POST', '/2020-01-01/extension/register', '{"events":["INVOKE","SHUTDOWN"]}',
                              Lambda_Extension_Name=name, Lambda_Extension_Accept_Feature='accountId')
 note('registered %d %s' % (status, body))
-note('hidden %s' % [key for key in ('_HANDLER', 'LAMBDA_TASK_ROOT', 'AWS_LAMBDA_LOG_GROUP_NAME') if key in os.environ])
+note('hidden %s' % [key for key in os.environ if key.startswith(('_HANDLER', 'LAMBDA_', 'AWS_LAMBDA_LOG_GROUP', 'AWS_LAMBDA_LOG_STREAM', 'AWS_EXECUTION_ENV', '_X_AMZN_TRACE', 'AWS_XRAY_'))])
 me = headers['Lambda-Extension-Identifier']
+def fails(when):
+    if os.environ.get('FAILS') == when:
+        gate = os.path.join(folder, 'gate')
+        if os.path.exists(gate): open(gate).read()
+        call('POST', '/2020-01-01/extension/%s/error' % when, '{}', Lambda_Extension_Identifier=me,
+             Lambda_Extension_Function_Error_Type='Extension.Reason')
+        threading.Event().wait()
+fails('init')
 class Sink(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         for one in json.loads(self.rfile.read(int(self.headers['Content-Length']))):
@@ -39,10 +48,12 @@ note('subscribed %d %s' % call('PUT', '/2022-07-01/telemetry', json.dumps(wanted
 while True:
     status, headers, body = call('GET', '/2020-01-01/extension/event/next', Lambda_Extension_Identifier=me)
     event = json.loads(body)
+    if headers['Lambda-Extension-Event-Identifier']: note('numbered')
     note('event %s %s' % (event['eventType'], ' '.join(event)))
     if event['eventType'] == 'SHUTDOWN':
         note('because %s' % event['shutdownReason'])
         break
+    fails('exit')
     if os.environ.get('CRASH'): sys.exit(int(os.environ['CRASH']))
     if os.environ.get('LATE'): threading.Event().wait()
 "#;
@@ -123,7 +134,9 @@ async fn an_external_extension_lives_with_the_environment() {
     let said = r#"registered 200 {"functionName":"f","functionVersion":"$LATEST","handler":"app.handler","accountId":"000000000000"}"#;
     for expected in [
         said,
+        "no body 403 {\"errorMessage\":\"Invalid registration request format\",\"errorType\":\"InvalidRequestFormat\"}",
         "hidden []",
+        "numbered\nevent INVOKE",
         "subscribed 200 \"OK\"",
         "event INVOKE eventType deadlineMs requestId invokedFunctionArn tracing\n",
         "event SHUTDOWN eventType shutdownReason deadlineMs\nbecause spindown\n",
@@ -237,5 +250,39 @@ async fn an_extension_that_exits_ends_its_invocation() {
     assert_eq!(payload["errorType"], "Extension.Crash");
     assert_eq!(payload["errorMessage"], format!("RequestId: {ID} Error: exit status 6"));
     assert!(notes(&bench).contains("event INVOKE "), "{}", notes(&bench));
+    bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn an_extension_that_cannot_go_on_says_so() {
+    if !installed("python3") {
+        return;
+    }
+    for (when, kind) in [("init", "Extension.InitError"), ("exit", "Extension.ExitError")] {
+        let mut bench = bench();
+        bench.spec.env.insert("FAILS".into(), when.into());
+        let failure = bench.failure("\"hang\"").await;
+        assert_eq!(json(&failure.payload)["errorType"], kind);
+        let got_an_event = notes(&bench).contains("event INVOKE");
+        assert_eq!(got_an_event, when == "exit", "{}", notes(&bench));
+        bench.functions.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_extension_that_cannot_go_on_after_the_answer_ends_its_environment() {
+    if !installed("python3") {
+        return;
+    }
+    let mut bench = bench();
+    bench.spec.env.insert("FAILS".into(), "exit".into());
+    // Longer than the test waits: what is noticed is not that time is up.
+    bench.spec.timeout = Some(PATIENCE * 2);
+    let gate = bench.path().join("gate");
+    nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("a gate");
+    bench.reply("1").await;
+    // Opens as soon as the extension is there.
+    tokio::task::spawn_blocking(|| std::fs::write(gate, "")).await.expect("no panic").expect("it is open");
+    until("it is reset", || bench.functions.list()[0].environments[0].state == "reset").await;
     bench.functions.stop().await;
 }
