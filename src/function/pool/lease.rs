@@ -45,8 +45,10 @@ impl Lease {
             }
         } else if let Some(quiet) = environment.until_quiet() {
             let (mut environment, pool) = (self.environment.take(), Arc::clone(&self.pool));
+            let ending = self.pool.maker.world.ending.clone();
             self.pool.maker.world.spawn(async move {
-                if let Some(cause) = quiet.await
+                // When everything ends, nobody waits for an extension that may never be done.
+                if let Some(Some(cause)) = ending.run_until_cancelled(quiet).await
                     && let Some(environment) = &mut environment
                 {
                     if cause == Cause::Timeout {

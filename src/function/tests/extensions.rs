@@ -217,6 +217,8 @@ async fn an_extension_that_is_late_is_told_in_the_log() {
     bench.spec.concurrency = 1;
     let late = "dropwire: an extension did not ask for its next event in time";
     assert!(!bench.reply("1").await.report.log.contains(late));
+    // The two seconds are those of the extension; its next start may take as long as it takes here.
+    bench.functions.unhurried();
     let log = bench.reply("2").await.report.log;
     assert!(log.contains(late), "{log}");
     assert_eq!(bench.functions.list()[0].cold_starts, 1, "the same environment");
@@ -285,4 +287,17 @@ async fn an_extension_that_cannot_go_on_after_the_answer_ends_its_environment() 
     tokio::task::spawn_blocking(|| std::fs::write(gate, "")).await.expect("no panic").expect("it is open");
     until("it is reset", || bench.functions.list()[0].environments[0].state == "reset").await;
     bench.functions.stop().await;
+}
+
+#[tokio::test]
+async fn the_end_waits_for_no_extension_that_is_never_done() {
+    if !installed("python3") {
+        return;
+    }
+    let mut bench = bench();
+    bench.spec.env.insert("LATE".into(), "1".into());
+    bench.spec.timeout = Some(PATIENCE * 4);
+    bench.reply("1").await;
+    assert!(real::within(PATIENCE, bench.functions.stop()).await.is_some());
+    assert!(bench.functions.list()[0].environments.is_empty());
 }
