@@ -39,6 +39,8 @@ struct Member {
     id: String,
     invoke: bool,
     shutdown: bool,
+    /// Whether it has ever called `next`: with that its own initialization is over.
+    begun: bool,
     /// Whether it has called `next` and got nothing since.
     waits: bool,
     waiter: Option<oneshot::Sender<Message>>,
@@ -123,10 +125,19 @@ impl Extensions {
         Ok(())
     }
 
-    /// The name of the extension with this identifier (the header's value, if it was sent).
-    pub fn identify(&self, id: Option<&str>) -> Result<String, Refused> {
+    /// The name of the extension with this identifier (the header's value, if it was sent), if it may still subscribe to
+    /// what the `api` of this name tells: as long as it initializes.
+    pub fn subscriber(&self, id: Option<&str>, api: &'static str) -> Result<String, Refused> {
         let state = self.state();
-        state.find(id).map(|at| state.members[at].name.clone())
+        let member = &state.members[state.find(id)?];
+        match member.begun {
+            false => Ok(member.name.clone()),
+            true => {
+                let kind =
+                    if api == "Logs" { "Logs.SubscriptionClosed" } else { "Telemetry.SubscriptionClosed" };
+                Err(Refused(kind, format!("{api} API subscription is closed already")))
+            }
+        }
     }
 
     /// A call of `next`: what it gets comes by the receiver, maybe at once.
@@ -134,6 +145,7 @@ impl Extensions {
         let mut state = self.state();
         let at = state.find(id)?;
         let member = &mut state.members[at];
+        member.begun = true;
         let (sender, receiver) = oneshot::channel();
         match member.pending.take() {
             Some(message) => drop(sender.send(message)),
@@ -279,6 +291,7 @@ impl Member {
             id: String::new(),
             invoke: false,
             shutdown: false,
+            begun: false,
             waits: false,
             waiter: None,
             pending: None,

@@ -49,6 +49,7 @@ mod process;
 mod room;
 mod runtime_api;
 mod slots;
+mod subscription;
 mod target;
 mod telemetry;
 mod url;

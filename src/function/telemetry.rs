@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::{Request, header};
 use http_body_util::{BodyExt, Full};
-use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::happening::Happening;
+use super::subscription::{Buffering, Destination, Subscription, local};
 use super::world::World;
 use crate::clock::{Timestamp, real};
 
@@ -22,71 +22,6 @@ use crate::clock::{Timestamp, real};
 const BACKLOG_MAX: usize = 1000;
 /// How many records wait for a subscriber at the most.
 const WAITING_MAX: usize = 10_000;
-
-/// A subscription, as an extension asks for it.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-pub struct Subscription {
-    /// What it wants: `platform`, `function`, `extension`.
-    pub types: Vec<String>,
-    #[serde(default)]
-    buffering: Buffering,
-    destination: Destination,
-}
-
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct Buffering {
-    max_items: usize,
-    max_bytes: usize,
-    timeout_ms: u64,
-}
-
-impl Default for Buffering {
-    fn default() -> Buffering {
-        Buffering { max_items: 10_000, max_bytes: 262_144, timeout_ms: 1000 }
-    }
-}
-
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-struct Destination {
-    protocol: String,
-    #[serde(rename = "URI")]
-    uri: Option<String>,
-    port: Option<u16>,
-}
-
-impl Subscription {
-    /// Whether it can be kept. Errors say what is wrong.
-    pub fn check(&self) -> Result<(), String> {
-        let known = |kind: &String| ["platform", "function", "extension"].contains(&kind.as_str());
-        if self.types.is_empty() || !self.types.iter().all(known) {
-            return Err("types must be some of platform, function, extension".to_owned());
-        }
-        let Buffering { max_items, max_bytes, timeout_ms } = self.buffering;
-        if !(1000..=10_000).contains(&max_items) {
-            return Err("buffering.maxItems must be from 1000 to 10000".to_owned());
-        }
-        if !(262_144..=1_048_576).contains(&max_bytes) {
-            return Err("buffering.maxBytes must be from 262144 to 1048576".to_owned());
-        }
-        if !(25..=30_000).contains(&timeout_ms) {
-            return Err("buffering.timeoutMs must be from 25 to 30000".to_owned());
-        }
-        match (self.destination.protocol.as_str(), &self.destination.uri, self.destination.port) {
-            ("HTTP", Some(uri), _) if local(uri).is_some() => Ok(()),
-            ("TCP", _, Some(_)) => Ok(()),
-            _ => Err("destination must be HTTP with a URI of this machine, or TCP with a port".to_owned()),
-        }
-    }
-}
-
-/// The URI of an extension's own listener: its host is that of the sandbox, which is this machine.
-fn local(uri: &str) -> Option<String> {
-    let rest = uri.strip_prefix("http://")?;
-    let (host, after) = rest.split_at(rest.find([':', '/']).unwrap_or(rest.len()));
-    let is_here = ["sandbox.localdomain", "sandbox", "localhost", "127.0.0.1"].contains(&host);
-    is_here.then(|| format!("http://127.0.0.1{after}"))
-}
 
 /// What is told in one environment, and to whom.
 pub struct Telemetry {
@@ -269,26 +204,6 @@ mod tests {
     use crate::clock::Clock;
     use crate::random::Random;
     use crate::timeline::Timeline;
-
-    #[test]
-    fn subscriptions_are_checked() {
-        let check = |text: &str, says: &str| {
-            let read = serde_json::from_str::<Subscription>(text);
-            let said = read.map_err(|error| error.to_string()).and_then(|read| read.check()).err();
-            assert!(said.unwrap_or_default().contains(says), "{text}");
-        };
-        let http = r#""destination":{"protocol":"HTTP","URI":"http://sandbox.localdomain:4243/x"}"#;
-        assert_eq!(local("http://sandbox.localdomain:4243/x").as_deref(), Some("http://127.0.0.1:4243/x"));
-        check(&format!(r#"{{"types":["platform"],{http}}}"#), "");
-        check(&format!(r#"{{"types":["other"],{http}}}"#), "types must be");
-        check(&format!(r#"{{"types":["function"],"buffering":{{"maxItems":1}},{http}}}"#), "maxItems");
-        check(&format!(r#"{{"types":["function"],"buffering":{{"timeoutMs":1}},{http}}}"#), "timeoutMs");
-        let elsewhere =
-            r#"{"types":["platform"],"destination":{"protocol":"HTTP","URI":"http://example.com/"}}"#;
-        check(elsewhere, "of this machine");
-        check(r#"{"types":["platform"],"destination":{"protocol":"TCP","port":9}}"#, "");
-        check(r#"{"types":["platform"]}"#, "destination");
-    }
 
     fn world(folder: &Path) -> Arc<World> {
         let (clock, timeline) = (Clock::system(), Timeline::default());

@@ -11,7 +11,7 @@ use super::{Body, Guests, json as json_response, not_found, read, refused};
 use crate::clock::real;
 use crate::function::extensions::{EXIT_ERROR, INIT_ERROR, Refused};
 use crate::function::happening::Happening;
-use crate::function::telemetry::Subscription;
+use crate::function::subscription::Subscription;
 use crate::random;
 
 const NAME: &str = "lambda-extension-name";
@@ -108,7 +108,8 @@ pub async fn subscribe(guests: &Guests, request: Request<Incoming>) -> Response<
         return not_found(request.uri().path());
     };
     let headers = request.headers().clone();
-    let name = match guests.desk.extensions.identify(text(&headers, ID)) {
+    let api = if request.uri().path().ends_with("/logs") { "Logs" } else { "Telemetry" };
+    let name = match guests.desk.extensions.subscriber(text(&headers, ID), api) {
         Ok(name) => name,
         Err(refusal) => return refuse(&refusal),
     };

@@ -53,6 +53,10 @@ while True:
     if event['eventType'] == 'SHUTDOWN':
         note('because %s' % event['shutdownReason'])
         break
+    if event['eventType'] == 'INVOKE' and os.environ.get('AGAIN'):
+        for path in '/2022-07-01/telemetry', '/2020-08-15/logs':
+            late = call('PUT', path, json.dumps(wanted), Lambda_Extension_Identifier=me)
+            note('late %d %s' % (late[0], late[2].strip()))
     fails('exit')
     if os.environ.get('CRASH'): sys.exit(int(os.environ['CRASH']))
     if os.environ.get('LATE'): threading.Event().wait()
@@ -111,7 +115,8 @@ async fn an_external_extension_lives_with_the_environment() {
     if !installed("python3") {
         return;
     }
-    let bench = bench();
+    let mut bench = bench();
+    bench.spec.env.insert("AGAIN".into(), "1".into());
     let reply = bench.reply("1").await;
     let log = &reply.report.log;
     assert!(log.contains("extension starts\n"), "{log}");
@@ -138,6 +143,8 @@ async fn an_external_extension_lives_with_the_environment() {
         "hidden []",
         "numbered\nevent INVOKE",
         "subscribed 200 \"OK\"",
+        r#"late 403 {"errorMessage":"Telemetry API subscription is closed already","errorType":"Telemetry.SubscriptionClosed"}"#,
+        r#"late 403 {"errorMessage":"Logs API subscription is closed already","errorType":"Logs.SubscriptionClosed"}"#,
         "event INVOKE eventType deadlineMs requestId invokedFunctionArn tracing\n",
         "event SHUTDOWN eventType shutdownReason deadlineMs\nbecause spindown\n",
         "told platform.initStart",
