@@ -186,12 +186,7 @@ impl Clock {
 
     /// Shows `at` from now on, whether that is earlier or later, and goes on as it went.
     pub fn set_to(&self, at: Timestamp) {
-        let wall = real::now();
-        self.set_pace(match self.pace() {
-            Pace::Frozen { .. } => Pace::Frozen { at },
-            Pace::Running { .. } => Pace::Running { offset: at.0 - wall.0 },
-            Pace::Scaled { rate, .. } => Pace::Scaled { from_wall: wall, from: at, rate },
-        });
+        self.set_pace(self.pace().from(at));
     }
 
     /// Waits until it is `then` or later. Returns at once if it is already.
@@ -298,6 +293,16 @@ impl Pace {
         }
     }
 
+    /// The same pace, from this time on.
+    fn from(self, at: Timestamp) -> Pace {
+        let wall = real::now();
+        match self {
+            Pace::Frozen { .. } => Pace::Frozen { at },
+            Pace::Running { .. } => Pace::Running { offset: at.0 - wall.0 },
+            Pace::Scaled { rate, .. } => Pace::Scaled { from_wall: wall, from: at, rate },
+        }
+    }
+
     /// How long to wait in real time until it is `then`; None if that time never comes by itself.
     fn real_time_until(&self, then: Timestamp) -> Option<Duration> {
         let ahead = then.since(self.now());
@@ -320,8 +325,7 @@ struct Resume<'a> {
 impl Drop for Resume<'_> {
     fn drop(&mut self) {
         let now = self.clock.now();
-        self.clock.set_pace(self.pace);
-        self.clock.set_to(now);
+        self.clock.set_pace(self.pace.from(now));
     }
 }
 

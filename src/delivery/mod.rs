@@ -139,7 +139,7 @@ pub enum Outcome {
     Throttled(Throttle),
     /// There is no such target, or it cannot be started; this was no attempt. In words.
     Unavailable(String),
-    /// The target has ended or ends, as dropwire does; this was no attempt. In words.
+    /// The target has ended or ends, as dropwire does, maybe in the middle of it; this counts as no attempt. In words.
     Over(String),
 }
 

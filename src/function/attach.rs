@@ -66,7 +66,7 @@ impl Attached {
         let limit = world.limit_of(spec);
         let _cleared = Cleared(&self.desk);
         let mut answer = self.desk.put(Arc::new(world.event(call, spec, limit)));
-        let handed = real::within(PATIENCE, async {
+        let handed = real::within(world.limit(PATIENCE), async {
             tokio::select! {
                 biased;
                 at = self.desk.until_handed() => Ok(at),

@@ -28,6 +28,8 @@ struct State {
     members: Vec<Member>,
     /// The runtime has asked for its first event: nobody can register any more.
     closed: bool,
+    /// The initialization is over: nobody can subscribe any more.
+    settled: bool,
     failed: Option<ExtensionFailure>,
 }
 
@@ -39,8 +41,6 @@ struct Member {
     id: String,
     invoke: bool,
     shutdown: bool,
-    /// Whether it has ever called `next`: with that its own initialization is over.
-    begun: bool,
     /// Whether it has called `next` and got nothing since.
     waits: bool,
     waiter: Option<oneshot::Sender<Message>>,
@@ -126,18 +126,20 @@ impl Extensions {
     }
 
     /// The name of the extension with this identifier (the header's value, if it was sent), if it may still subscribe to
-    /// what the `api` of this name tells: as long as it initializes.
+    /// what the `api` of this name tells: during the initialization.
     pub fn subscriber(&self, id: Option<&str>, api: &'static str) -> Result<String, Refused> {
         let state = self.state();
-        let member = &state.members[state.find(id)?];
-        match member.begun {
-            false => Ok(member.name.clone()),
-            true => {
-                let kind =
-                    if api == "Logs" { "Logs.SubscriptionClosed" } else { "Telemetry.SubscriptionClosed" };
-                Err(Refused(kind, format!("{api} API subscription is closed already")))
-            }
+        let name = state.find(id).map(|at| state.members[at].name.clone())?;
+        if state.settled {
+            let kind = if api == "Logs" { "Logs.SubscriptionClosed" } else { "Telemetry.SubscriptionClosed" };
+            return Err(Refused(kind, format!("{api} API subscription is closed already")));
         }
+        Ok(name)
+    }
+
+    /// The initialization is over: nobody subscribes any more.
+    pub fn settle(&self) {
+        self.state().settled = true;
     }
 
     /// A call of `next`: what it gets comes by the receiver, maybe at once.
@@ -145,7 +147,6 @@ impl Extensions {
         let mut state = self.state();
         let at = state.find(id)?;
         let member = &mut state.members[at];
-        member.begun = true;
         let (sender, receiver) = oneshot::channel();
         match member.pending.take() {
             Some(message) => drop(sender.send(message)),
@@ -291,7 +292,6 @@ impl Member {
             id: String::new(),
             invoke: false,
             shutdown: false,
-            begun: false,
             waits: false,
             waiter: None,
             pending: None,
@@ -344,6 +344,21 @@ mod tests {
         assert_eq!(refusal(extensions.next(None)), "Extension.MissingExtensionIdentifier");
         assert_eq!(refusal(extensions.next(Some("x"))), "Extension.InvalidExtensionIdentifier");
         assert_eq!(refusal(extensions.next(Some(ID))), "Extension.UnknownExtensionIdentifier");
+    }
+
+    #[test]
+    fn who_subscribes_does_so_while_the_environment_starts() {
+        let extensions = Extensions::default();
+        extensions.expect("outer");
+        extensions.register("outer", &["INVOKE".to_owned()], ID).expect("registered");
+        let subscriber = |api| extensions.subscriber(Some(ID), api);
+        assert_eq!(subscriber("Telemetry"), Ok("outer".to_owned()));
+        // Though it waits for its first event already.
+        let _waits = extensions.next(Some(ID)).expect("known");
+        assert_eq!(subscriber("Logs"), Ok("outer".to_owned()));
+        extensions.settle();
+        assert_eq!(refusal(subscriber("Telemetry")), "Telemetry.SubscriptionClosed");
+        assert_eq!(refusal(subscriber("Logs")), "Logs.SubscriptionClosed");
     }
 
     #[test]

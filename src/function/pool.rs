@@ -17,10 +17,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::environment::card::{Card, EnvironmentState, Stage};
+use super::environment::card::{Card, EnvironmentState};
 use super::environment::{Cause, Environment, INIT_MAX, InitFailure, Phase};
 use super::maker::Maker;
-use crate::clock::Timestamp;
 
 mod idle;
 mod lease;
@@ -277,8 +276,13 @@ impl Pool {
     /// Takes an environment back from who had it.
     fn give_back(self: &Arc<Pool>, mut environment: Environment) {
         environment.rest();
+        // Whoever sits in a debugger gets new code when nothing runs any more.
+        let changed = self.maker.world.is_unhurried().then(|| self.maker.code_version());
         let mut state = self.state();
         state.busy -= 1;
+        if let Some(version) = changed {
+            self.begin_reload(&mut state, version);
+        }
         let is_dead = !environment.is_warm() && (!environment.is_reset() || environment.is_provisioned());
         let is_old = !state.reload.serves(environment.version());
         let is_of_no_use = is_dead || is_old || environment.is_interrupted();
@@ -286,6 +290,13 @@ impl Pool {
             state.provisioned_alive -= usize::from(environment.is_provisioned());
             self.replenish(&mut state);
             self.changed.notify_waiters();
+            if changed.is_some()
+                && !state.line.is_empty()
+                && state.busy + state.starting == 0
+                && !state.retired
+            {
+                return self.start_after(&mut state, false, vec![environment]);
+            }
             self.serve_line(state);
             return self.end(environment);
         }
@@ -350,39 +361,9 @@ impl Pool {
 }
 
 impl State {
-    /// An idle environment that can take an event, the last used first; those that cannot are put into `ended`.
-    fn take_idle(&mut self, now: Timestamp, ended: &mut Vec<Environment>) -> Option<Environment> {
-        if self.busy >= self.limit {
-            return None;
-        }
-        while let Some(mut environment) = self.idle.pop() {
-            let fits = self.reload.serves(environment.version()) && !environment.is_over(now);
-            if fits && (environment.is_warm() || environment.is_reset()) {
-                self.busy += 1;
-                if !self.said.is_empty() {
-                    environment.tell(&std::mem::take(&mut self.said));
-                }
-                environment.card().set_stage(Stage::Busy);
-                return Some(environment);
-            }
-            self.provisioned_alive -= usize::from(environment.is_provisioned());
-            ended.push(environment);
-        }
-        None
-    }
-
     /// Whether this provisioned environment is more than there are to be.
     fn is_one_too_many(&self, environment: &Environment) -> bool {
         environment.is_provisioned() && self.provisioned_alive > self.provisioned
-    }
-
-    /// Lets an environment wait. One that has no processes is used last.
-    fn rest(&mut self, environment: Environment) {
-        if environment.is_reset() {
-            self.idle.insert(0, environment);
-        } else {
-            self.idle.push(environment);
-        }
     }
 
     /// Whether there are environments that go on without another start.

@@ -25,6 +25,8 @@ pub struct Function {
     /// How many run at once of the kinds without environments.
     slots: Slots,
     attached: RwLock<Option<Arc<Attached>>>,
+    /// Held by whoever begins to listen for it.
+    attaching: tokio::sync::Mutex<()>,
     origin: RwLock<Origin>,
     ok: AtomicU64,
     failed: AtomicU64,
@@ -101,6 +103,7 @@ impl Function {
             pool: Arc::new(Pool::new(Arc::clone(&maker), most)),
             slots: Slots::new(most),
             attached: RwLock::default(),
+            attaching: tokio::sync::Mutex::default(),
             origin: RwLock::new(origin),
             ok: AtomicU64::new(0),
             failed: AtomicU64::new(0),
@@ -198,8 +201,14 @@ impl Function {
 
     /// The Runtime API that waits for its process; it listens from the first call on.
     async fn attached(&self) -> Result<Arc<Attached>, String> {
-        if let Some(attached) = &*self.attached.read().unwrap_or_else(PoisonError::into_inner) {
-            return Ok(Arc::clone(attached));
+        let listening = || self.attached.read().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(attached) = listening() {
+            return Ok(attached);
+        }
+        // Two that listen at once would need two ports, and it is to keep its own.
+        let _alone = self.attaching.lock().await;
+        if let Some(attached) = listening() {
+            return Ok(attached);
         }
         let attached = Attached::listen(&self.maker.world, self.name()).await;
         let attached = attached.map(Arc::new).map_err(|error| {

@@ -72,7 +72,9 @@ impl Telemetry {
         if state.subscribers.iter().any(|one| one.name == name && one.wanted == *subscription) {
             return;
         }
+        let before = state.subscribers.len();
         state.subscribers.retain(|one| one.name != name);
+        let is_new = state.subscribers.len() == before;
         let (to, records) = mpsc::channel(WAITING_MAX);
         let dropped = Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
         let sender = Sender {
@@ -87,7 +89,9 @@ impl Telemetry {
             ending.run_until_cancelled(sender.run(records)).await;
         });
         let subscriber = Subscriber { name: name.to_owned(), wanted: subscription.clone(), to, dropped };
-        state.backlog.iter().flatten().for_each(|(kind, record)| subscriber.send(kind, record));
+        // Whoever had another subscription was told of the start by that.
+        let backlog = state.backlog.iter().flatten().filter(|_| is_new);
+        backlog.for_each(|(kind, record)| subscriber.send(kind, record));
         state.subscribers.push(subscriber);
         self.heard.store(true, Ordering::Relaxed);
     }

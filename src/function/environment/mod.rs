@@ -198,6 +198,10 @@ impl Environment {
     pub fn log(&self) -> &str {
         &self.log
     }
+    /// Whether whoever uses it sits in a debugger.
+    pub fn is_unhurried(&self) -> bool {
+        self.maker.world.is_unhurried()
+    }
     /// Whether it has handled nothing yet.
     pub fn is_cold(&self) -> bool {
         self.card.invocations() == 0
@@ -241,6 +245,7 @@ impl Environment {
         self.happen(&run.telemetry, &Happening::InitRuntimeDone { start, status: &status });
         self.happen(&run.telemetry, &Happening::InitReport { start, status: &status, took });
         run.telemetry.close();
+        run.desk.extensions.settle();
         ended.map_err(InitFailure::Failed)?;
         self.init = (phase == Phase::Init && !self.card.provisioned).then_some(took);
         self.card.set_cold_start(took);

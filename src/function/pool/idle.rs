@@ -1,4 +1,4 @@
-//! The end of environments: of those that have nothing to do, ten minutes after their last event, in simulated
+//! Environments that have nothing to do: who gets one, and their end, ten minutes after their last event, in simulated
 //! time.
 
 use std::sync::Arc;
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{Pool, State};
 use crate::clock::Timestamp;
+use crate::function::environment::card::Stage;
 use crate::function::environment::{Cause, Environment};
 
 /// After how long without an event an environment ends, in simulated time.
@@ -18,9 +19,10 @@ impl Pool {
 
     /// Sees to it that those that are idle end in time, until there are none.
     pub(super) fn watch_idle(self: &Arc<Pool>, state: &mut State) {
-        if state.first_end().is_none() || std::mem::replace(&mut state.idle_is_watched, true) {
+        if state.idle_is_watched || state.first_end().is_none() {
             return;
         }
+        state.idle_is_watched = true;
         let (pool, clock, over) = (Arc::downgrade(self), self.maker.world.clock.clone(), self.over.clone());
         self.maker.world.spawn(async move {
             let watch = async {
@@ -70,6 +72,37 @@ impl Pool {
 }
 
 impl State {
+    /// An idle environment that can take an event, the last used first; those that cannot are put into `ended`.
+    pub(super) fn take_idle(&mut self, now: Timestamp, ended: &mut Vec<Environment>) -> Option<Environment> {
+        if self.busy >= self.limit {
+            return None;
+        }
+        while let Some(mut environment) = self.idle.pop() {
+            let fits = self.reload.serves(environment.version()) && !environment.is_over(now);
+            // One that died before its first event tells whoever gets it why.
+            if fits && (environment.is_warm() || environment.is_reset() || environment.is_cold()) {
+                self.busy += 1;
+                if !self.said.is_empty() {
+                    environment.tell(&std::mem::take(&mut self.said));
+                }
+                environment.card().set_stage(Stage::Busy);
+                return Some(environment);
+            }
+            self.provisioned_alive -= usize::from(environment.is_provisioned());
+            ended.push(environment);
+        }
+        None
+    }
+
+    /// Lets an environment wait. One that has no processes is used last.
+    pub(super) fn rest(&mut self, environment: Environment) {
+        if environment.is_reset() {
+            self.idle.insert(0, environment);
+        } else {
+            self.idle.push(environment);
+        }
+    }
+
     /// When the first of those that are idle has to end.
     fn first_end(&self) -> Option<Timestamp> {
         self.idle.iter().filter_map(Environment::ends_at).min()
@@ -77,9 +110,10 @@ impl State {
 }
 
 impl Environment {
-    /// When it ends if it gets no event until then; never if it is provisioned.
+    /// When it ends if it gets no event until then; never if it is provisioned, or nobody is to be hurried.
     fn ends_at(&self) -> Option<Timestamp> {
-        (!self.is_provisioned()).then(|| self.idle_since().plus(IDLE_MAX))
+        let may_stay = self.is_provisioned() || self.is_unhurried();
+        (!may_stay).then(|| self.idle_since().plus(IDLE_MAX))
     }
 
     /// Whether it has been idle for as long as it may.

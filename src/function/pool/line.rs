@@ -134,6 +134,13 @@ impl Pool {
             let Some(environment) = state.take_idle(self.now(), &mut ended) else { break };
             served.push((state.line.leave(), Lease::new(environment, self)));
         }
+        // Those that could not take an event may have been all that the line waited for.
+        if !ended.is_empty() {
+            self.changed.notify_waiters();
+        }
+        if !state.line.is_empty() && !state.line.is_watched {
+            self.watch_line(&mut state);
+        }
         drop(state);
         for (waiter, lease) in served {
             // One who went away gives it back by dropping it, and it comes to the next.

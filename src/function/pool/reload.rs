@@ -71,7 +71,12 @@ impl Reload {
 impl Pool {
     /// Hears which version the code has now. True if the event has to wait for an environment with new code.
     pub(super) fn begin_reload(self: &Arc<Pool>, state: &mut State, version: u64) -> bool {
-        let make_way = self.maker.world.is_unhurried() && state.busy + state.starting == 0;
+        let (is_unhurried, count) = (self.maker.world.is_unhurried(), state.busy + state.starting);
+        if is_unhurried && count >= state.limit {
+            // One that sits in a debugger may hold the port that new code needs: that begins when it is given back.
+            return state.reload.is_under_way();
+        }
+        let make_way = is_unhurried && count == 0;
         let old_ones = state.can_go_on() && !make_way;
         if state.reload.hear(version, old_ones) {
             self.start(state, false);

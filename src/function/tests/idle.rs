@@ -110,3 +110,17 @@ async fn provisioned_environments_wait_for_as_long_as_it_takes() {
     assert_eq!(bench.functions.list()[0].cold_starts, 1);
     bench.functions.stop().await;
 }
+
+#[tokio::test]
+async fn whoever_sits_in_a_debugger_keeps_his_environment() {
+    if !installed("python3") {
+        return;
+    }
+    let bench = bench();
+    bench.functions.unhurried();
+    let first = bench.result("1").await;
+    pass(&bench, 100);
+    assert_eq!(bench.result("1").await, first);
+    assert_eq!(bench.functions.list()[0].cold_starts, 1);
+    bench.functions.stop().await;
+}

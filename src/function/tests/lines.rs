@@ -368,3 +368,74 @@ async fn a_changed_layer_is_changed_code() {
     assert!(real::within(PATIENCE, changed).await.is_some());
     bench.functions.stop().await;
 }
+
+/// Asks for its first event and is gone.
+const FLEETING: &str = "exec python3 -c '
+import os, socket, time
+due = int(os.environ[\"LATER\"]) * 10000
+host, port = os.environ[\"AWS_LAMBDA_RUNTIME_API\"].split(\":\")
+asks = socket.create_connection((host, int(port)))
+asks.sendall(b\"GET /2018-06-01/runtime/invocation/next HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n\")
+begun = time.perf_counter_ns()
+while time.perf_counter_ns() - begun < due: pass
+os.kill(os.getpid(), 9)
+'";
+
+#[tokio::test]
+async fn whoever_gets_an_environment_that_dies_hears_so() {
+    if !installed("python3") {
+        return;
+    }
+    for later in 0..60 {
+        let mut bench = Bench::script(FLEETING);
+        bench.spec.env.insert("LATER".into(), later.to_string());
+        bench.spec.timeout = Some(Duration::from_secs(2));
+        bench.declare().await;
+        let outcome = real::within(PATIENCE, once(&bench, "1")).await;
+        assert!(matches!(outcome, Some(Some(Outcome::Failed(_)))), "{later}: {outcome:?}");
+        bench.functions.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn new_code_gets_the_port_of_a_process_that_sat_in_a_debugger() {
+    if !installed("python3") {
+        return;
+    }
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
+    let port = port.expect("a free port").port();
+    let code = |version: &str| {
+        format!(
+            "import socket\nheld = socket.create_server(('127.0.0.1', {port}))\ndef handler(e, c):\n    \
+             if e == 'hold': open('gate').read()\n    return '{version}'\n"
+        )
+    };
+    let mut bench = Bench::handler("python3.12", "app.handler", ("app.py", &code("v1")));
+    bench.spec.concurrency = 1;
+    bench.functions.unhurried();
+    nix::unistd::mkfifo(&bench.path().join("gate"), nix::sys::stat::Mode::S_IRWXU).expect("a gate");
+    bench.declare().await;
+    let functions = bench.functions.clone();
+    let mut held = tokio::task::JoinSet::new();
+    held.spawn(
+        async move { functions.invoke("f", Invocation::of(Bytes::from_static(b"\"hold\""), ID)).await },
+    );
+    let gate = bench.path().join("gate");
+    // It opens when the function does.
+    let opening = tokio::task::spawn_blocking(move || std::fs::File::options().write(true).open(gate));
+    let gate = opening.await.expect("waits").expect("opens");
+    bench.write("app.py", &code("v2"));
+    let mut next = Box::pin(once(&bench, "1"));
+    // Nothing begins beside it, however long it is held.
+    let beside = real::within(Duration::from_secs(1), &mut next).await;
+    assert!(beside.is_none(), "{beside:?}");
+    assert_eq!(bench.functions.list()[0].cold_starts, 1);
+    drop(gate);
+    let answers = [held.join_next().await.expect("is there").expect("is held"), next.await];
+    let said = answers.map(|answer| match answer {
+        Some(Outcome::Done(reply)) => String::from_utf8_lossy(&reply.payload).into_owned(),
+        other => panic!("{other:?}"),
+    });
+    assert_eq!(said, ["\"v1\"", "\"v2\""]);
+    bench.functions.stop().await;
+}
