@@ -153,6 +153,17 @@ impl App {
         }
         let (bucket, function) = (wire.source.name(), wire.target.name());
         let qualifier = wire.target.qualifier().map_or(String::new(), |it| format!(" --qualifier {it}"));
+        let target = lambda::Target {
+            name: function.to_owned(),
+            qualifier: wire.target.qualifier().map(str::to_owned),
+        };
+        if !self.lambda.has(&target) {
+            let named = wire.target.qualifier().map_or(String::new(), |it| format!(":{it}"));
+            return Wire {
+                filter: Filter::Nothing(format!("there is no function {function}{named}")),
+                ..wire
+            };
+        }
         let why = format!(
             "the policy of function {function} does not let bucket {bucket} invoke it; it does after `aws lambda \
              add-permission --function-name {function}{qualifier} --statement-id {bucket} --action \

@@ -63,21 +63,26 @@ impl App {
                     }
                     let (source, stop) = (bucket.clone(), self.stop.child_token());
                     self.parts().buckets.insert(name.clone(), Sourced { source, stop: stop.clone() });
-                    opened.push((about, bucket, stop));
+                    opened.push((name, bucket, stop));
                 }
                 Err(error) => self.problem(&about, &error),
             }
         }
         // Whom they notify must be known before the first of them sees what happened while nobody watched.
-        self.connect(config).await?;
-        for (about, bucket, stop) in opened {
-            self.watch(&about, bucket.clone(), stop);
+        let connected = self.connect(config).await;
+        for (name, bucket, stop) in opened {
+            if connected.is_err() {
+                // What it would see now would reach nobody: it is opened anew with the next wiring.
+                self.parts().buckets.remove(name);
+                continue;
+            }
+            self.watch(&format!("bucket {name}"), bucket.clone(), stop);
             real::within(READY_MAX, bucket.ready()).await;
         }
         let open =
             self.parts().buckets.iter().map(|(name, bucket)| (name.clone(), bucket.source.clone())).collect();
         self.s3_buckets.replace(open);
-        Ok(())
+        connected.map(|_| ())
     }
 
     /// The wiring with the buckets that calls have made; the file wins.

@@ -147,7 +147,7 @@ impl Pool {
         let mut ended = Vec::new();
         let mut state = self.state();
         let has_to_wait = self.begin_reload(&mut state, version) || !state.line.is_empty();
-        let idle = if has_to_wait { None } else { state.take_idle(self.now(), &mut ended) };
+        let idle = if has_to_wait { None } else { state.take_idle(self.now(), &mut ended, false) };
         let taken = match idle {
             Some(environment) => Taken::Now(Lease::new(environment, self)),
             None => {

@@ -62,6 +62,11 @@ fn is_like(pattern: &str, arn: &str) -> bool {
 }
 
 impl Lambda {
+    /// Whether there is such a function, version or alias.
+    pub fn has(&self, target: &Target) -> bool {
+        self.registry.world().find(self.place(), target).is_ok()
+    }
+
     /// Whether the function is there and lets the invoker. A function of the wiring file lets everyone: whoever wrote
     /// the file gave it.
     pub fn lets(&self, target: &Target, invoker: Invoker<'_>) -> bool {

@@ -2,6 +2,7 @@
 //! `target/clients`, where `.ci/run` installs them.
 
 use std::cell::RefCell;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -114,6 +115,20 @@ async fn a_call_says_whom_a_bucket_notifies() {
     let why = simulator.get(&format!("why/{id}")).await.to_string();
     assert!(why.contains("the policy of function written does not let bucket made invoke it"), "{why}");
     assert!(why.contains("--source-arn arn:aws:s3:::made"), "{why}");
+    // Later there is no such alias at all.
+    let address = simulator.app.running().address.clone();
+    let deleted = tokio::task::spawn_blocking(move || {
+        let mut stream = std::net::TcpStream::connect(&address).expect("connects");
+        let path = "/2015-03-31/functions/written/aliases/live";
+        write!(stream, "DELETE {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")
+            .expect("asks");
+        std::io::read_to_string(stream).expect("is answered")
+    });
+    let deleted = deleted.await.expect("is asked");
+    assert!(deleted.starts_with("HTTP/1.1 204"), "{deleted}");
+    simulator.app.lambda().until_in_force().await;
+    let why = simulator.get(&format!("why/{id}")).await.to_string();
+    assert!(why.contains("there is no function written:live"), "{why}");
     simulator.stop().await;
 }
 

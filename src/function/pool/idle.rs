@@ -72,15 +72,21 @@ impl Pool {
 }
 
 impl State {
-    /// An idle environment that can take an event, the last used first; those that cannot are put into `ended`.
-    pub(super) fn take_idle(&mut self, now: Timestamp, ended: &mut Vec<Environment>) -> Option<Environment> {
+    /// An idle environment that can take an event, the last used first; those that cannot are put into `ended`. For
+    /// whom one was `started`, one that died before its first event will do: it tells him why.
+    pub(super) fn take_idle(
+        &mut self,
+        now: Timestamp,
+        ended: &mut Vec<Environment>,
+        started: bool,
+    ) -> Option<Environment> {
         if self.busy >= self.limit {
             return None;
         }
         while let Some(mut environment) = self.idle.pop() {
             let fits = self.reload.serves(environment.version()) && !environment.is_over(now);
-            // One that died before its first event tells whoever gets it why.
-            if fits && (environment.is_warm() || environment.is_reset() || environment.is_cold()) {
+            let tells_why = started && environment.is_cold();
+            if fits && (environment.is_warm() || environment.is_reset() || tells_why) {
                 self.busy += 1;
                 if !self.said.is_empty() {
                     environment.tell(&std::mem::take(&mut self.said));

@@ -131,7 +131,7 @@ impl Pool {
         let (mut ended, mut served) = (Vec::new(), Vec::new());
         // While new code is being started its events wait for it.
         while !state.reload.is_under_way() && !state.line.is_empty() {
-            let Some(environment) = state.take_idle(self.now(), &mut ended) else { break };
+            let Some(environment) = state.take_idle(self.now(), &mut ended, true) else { break };
             served.push((state.line.leave(), Lease::new(environment, self)));
         }
         // Those that could not take an event may have been all that the line waited for.

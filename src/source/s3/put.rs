@@ -63,7 +63,7 @@ impl Bucket {
         let root = platform::open_root(&self.spec.folder).map_err(|errno| told(errno, "the folder"))?;
         let ways = self.vault.nature.ways(&root);
         if let Some(why) = key.split('/').find_map(|name| ways.refusal(name)) {
-            return Err(why.into());
+            return Err(format!("{why}; choose another key"));
         }
         must_be_written_so(ways, &root, key)?;
         let target = make_folders(root, folder, ways)?;
