@@ -139,8 +139,9 @@ struct Live {
     next: AtomicU64,
 }
 
-/// How many moments a slow follower may lag before it is told that it missed some.
-const LAG_MAX: usize = 4096;
+/// How many moments a slow follower may lag before it is told that it missed some. They are kept for it whether it
+/// is slow or not, so this is memory too; and one that cannot keep up with a burst loses some of any such number.
+const LAG_MAX: usize = 1024;
 
 impl Default for Timeline {
     fn default() -> Timeline {
