@@ -66,17 +66,12 @@ impl Attached {
         let limit = world.limit_of(spec);
         let _cleared = Cleared(&self.desk);
         let mut answer = self.desk.put(Arc::new(world.event(call, spec, limit)));
-        let handed = real::within(world.limit(PATIENCE), async {
-            tokio::select! {
-                biased;
-                at = self.desk.until_handed() => Ok(at),
-                said = &mut answer => Err(said),
+        let patience = real::sleep(world.limit(PATIENCE));
+        let (at, early) = match self.desk.until_taken(async { (&mut answer).await.ok() }, patience).await {
+            (None, None) => {
+                return Outcome::Unavailable(format!("function {} {}", spec.name, self.invitation()));
             }
-        });
-        let (at, early) = match handed.await {
-            Some(Ok(at)) => (at, None),
-            Some(Err(said)) => (std::time::Instant::now(), said.ok()),
-            None => return Outcome::Unavailable(format!("function {} {}", spec.name, self.invitation())),
+            (at, early) => (at.unwrap_or_else(std::time::Instant::now), early),
         };
         let answer = match (early, spec.timeout.map(|_| limit)) {
             (Some(said), _) => Some(said),

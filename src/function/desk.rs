@@ -120,13 +120,41 @@ impl Desk {
         receiver
     }
 
-    /// When the event on the desk was handed over, if it was.
-    pub fn handed_at(&self) -> Option<Instant> {
+    /// Waits until the event on the desk is handed over: when that was, and its answer if that came as quickly. If the
+    /// answer or `end` comes first, the event is taken off the desk, and nobody gets it any more.
+    pub async fn until_taken(
+        &self,
+        answer: impl Future<Output = Option<Answer>>,
+        end: impl Future<Output = ()>,
+    ) -> (Option<Instant>, Option<Answer>) {
+        if let Some(at) = self.handed_at() {
+            return (Some(at), None);
+        }
+        let answered = tokio::select! {
+            biased;
+            at = self.until_handed() => return (Some(at), None),
+            answered = answer => answered,
+            () = end => None,
+        };
+        // It may have been handed over, and answered, since it was looked at a moment ago.
+        (self.take_back(), answered)
+    }
+
+    /// Takes the event off the desk, unless it was handed over: when, then.
+    fn take_back(&self) -> Option<Instant> {
+        let mut state = self.state();
+        let at = state.handed.as_ref().map(|handed| handed.at);
+        if at.is_none() {
+            (state.event, state.answer) = (None, None);
+        }
+        at
+    }
+
+    fn handed_at(&self) -> Option<Instant> {
         self.state().handed.as_ref().map(|handed| handed.at)
     }
 
-    /// Waits until the event on the desk is handed over.
-    pub async fn until_handed(&self) -> Instant {
+    async fn until_handed(&self) -> Instant {
         loop {
             let rung = self.taken.notified();
             if let Some(at) = self.handed_at() {
@@ -313,6 +341,37 @@ mod tests {
             Next::Now(handed) => Some(handed.event.request_id.clone()),
             Next::Later(_) => None,
         }
+    }
+
+    #[tokio::test]
+    async fn an_event_that_is_taken_and_answered_while_it_is_looked_at_was_taken() {
+        let desk = Desk::default();
+        let mut answer = desk.put(event("a"));
+        let quick = async {
+            assert_eq!(id_of(desk.next(None)), Some("a".into()));
+            assert_eq!(desk.answer("a", "InvocationResponse", response()), Ok(()));
+            answer.try_recv().ok()
+        };
+        let (at, answered) = desk.until_taken(quick, std::future::pending()).await;
+        assert!(at.is_some(), "it was handed over");
+        assert_eq!(answered, Some(response()));
+
+        let mut answer = desk.put(event("b"));
+        let last_moment = async { drop(desk.next(None)) };
+        let (at, answered) = desk.until_taken(std::future::pending(), last_moment).await;
+        assert!(at.is_some() && answered.is_none(), "it was handed over, and has no answer yet");
+        assert_eq!(desk.answer("b", "InvocationResponse", response()), Ok(()));
+        assert_eq!(answer.try_recv(), Ok(response()));
+    }
+
+    #[tokio::test]
+    async fn an_event_that_nobody_took_is_not_handed_over_any_more() {
+        let desk = Desk::default();
+        let mut answer = desk.put(event("a"));
+        let (at, answered) = desk.until_taken(std::future::pending(), std::future::ready(())).await;
+        assert!(at.is_none() && answered.is_none());
+        assert_eq!(id_of(desk.next(None)), None, "it goes to another environment");
+        assert!(answer.try_recv().is_err());
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Environment {
         }
         let mut answer = run.desk.put(Arc::clone(&event));
         let _closed = Closing(&event);
-        let handed = until_handed(run, &mut answer, limit).await;
+        let (handed, answered) = until_taken(run, &mut answer, limit).await;
         // What a new runtime said before it ended is all that there is to find out why.
         let ended = run.runtime.exited().filter(|_| begun.is_some() || self.is_cold());
         let Some(at) = handed.or(ended.map(|_| asked)) else { return Handled::Gone };
@@ -58,7 +58,10 @@ impl Environment {
             Happening::Start { request_id: call.request_id, version: &maker.spec.version, arn: &event.arn };
         run.telemetry.tell_at(&started, taken);
         self.log.push_str(&started.lines(&maker.spec.logging.format, taken));
-        let end = until_end(run, &mut answer, limit.saturating_sub(at.elapsed())).await;
+        let end = match answered {
+            Some(answer) => End::Answer(answer),
+            None => until_end(run, &mut answer, limit.saturating_sub(at.elapsed())).await,
+        };
         self.conclude(end, call, begun.unwrap_or(at)).await
     }
 
@@ -162,23 +165,21 @@ impl Drop for Closing<'_> {
     }
 }
 
-/// When the event was handed over. None if its runtime is gone, or never comes to ask for it.
-async fn until_handed(run: &Run, answer: &mut oneshot::Receiver<Answer>, limit: Duration) -> Option<Instant> {
-    if let Some(at) = run.desk.handed_at() {
-        return Some(at);
-    }
-    tokio::select! {
-        // In this order: a quick runtime has answered by now what it was handed a moment ago.
-        biased;
-        at = run.desk.until_handed() => Some(at),
-        _ = &mut *answer => None,
-        _ = run.until_broken() => {
+/// When the event was handed over, and its answer if that came as quickly. No time if its runtime is gone, or never
+/// comes to ask for it: then it will not get it any more.
+async fn until_taken(
+    run: &Run,
+    answer: &mut oneshot::Receiver<Answer>,
+    limit: Duration,
+) -> (Option<Instant>, Option<Answer>) {
+    let end = async {
+        tokio::select! {
             // It may have taken the event just before.
-            real::within(LAST_WORDS, run.api.until_unconnected()).await;
-            run.desk.handed_at()
+            _ = run.until_broken() => drop(real::within(LAST_WORDS, run.api.until_unconnected()).await),
+            () = real::sleep(limit) => {}
         }
-        () = real::sleep(limit) => None,
-    }
+    };
+    run.desk.until_taken(async { answer.await.ok() }, end).await
 }
 
 async fn until_end(run: &Run, answer: &mut oneshot::Receiver<Answer>, limit: Duration) -> End {
