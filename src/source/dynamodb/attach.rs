@@ -17,6 +17,8 @@ impl Reader {
     pub(super) async fn open_file(&mut self) -> Result<bool, Failure> {
         let Some(identity) = self.identity() else { return Ok(false) };
         let mut connection = file::connect(&self.spec.sqlite, Duration::ZERO).await?;
+        // Before anything is looked up: what changes meanwhile, by our own triggers too, is looked up once more.
+        let schema_version = schema_version(&mut connection).await?;
         let schema = match look_up(&mut connection, &self.spec).await? {
             Lookup::Found(schema) => *schema,
             Lookup::Unfit(why) => return Err(Failure::Words(why)),
@@ -34,8 +36,8 @@ impl Reader {
         };
         let prepared = self.prepare(&mut connection).await?;
         let position = self.position(&prepared.token).await?;
-        self.install(&mut connection, &schema, position.seq).await?;
-        let schema_version = schema_version(&mut connection).await?;
+        self.remark(&schema);
+        file::install(&mut connection, &schema.subject, position.seq).await?;
         let untrimmed = usize::from(position.seq > 0);
         self.said.clear();
         self.open = Some(Open {
@@ -82,16 +84,10 @@ impl Reader {
         Ok(position)
     }
 
-    async fn install(
-        &mut self,
-        connection: &mut SqliteConnection,
-        schema: &Schema,
-        read_to: i64,
-    ) -> Result<bool, sqlx::Error> {
+    fn remark(&mut self, schema: &Schema) {
         for remark in &schema.remarks {
             self.say("warning", remark.clone());
         }
-        file::install(connection, &schema.subject, read_to).await
     }
 
     /// The schema changed: sees whether the table is there and its triggers are those it needs.
@@ -103,12 +99,16 @@ impl Reader {
     }
 
     async fn refresh_open(&mut self, open: &mut Open) -> Result<(), Failure> {
+        // As above.
         let version = schema_version(&mut open.connection).await?;
         let (file, name) = (self.spec.sqlite.display().to_string(), self.spec.name.clone());
         match look_up(&mut open.connection, &self.spec).await? {
             Lookup::Found(schema) => {
                 let is_back = !open.is_table_there;
-                let changed = self.install(&mut open.connection, &schema, open.position.seq).await?;
+                let changed = file::install(&mut open.connection, &schema.subject, open.position.seq).await?;
+                if is_back || open.schema != *schema {
+                    self.remark(&schema);
+                }
                 if is_back {
                     self.say(
                         "info",
@@ -123,7 +123,6 @@ impl Reader {
                 }
                 open.is_table_there = true;
                 open.schema = *schema;
-                open.schema_version = schema_version(&mut open.connection).await?;
                 self.said.clear();
             }
             unusable => {
@@ -140,9 +139,9 @@ impl Reader {
                     file::remove_triggers(&mut open.connection, &name).await?;
                 }
                 open.is_table_there = false;
-                open.schema_version = schema_version(&mut open.connection).await?.max(version);
             }
         }
+        open.schema_version = version;
         Ok(())
     }
 
