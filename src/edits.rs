@@ -1,8 +1,9 @@
 //! Edits of the wiring while dropwire runs: a good one is taken up, a broken one is shown and changes nothing.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::sync::mpsc;
@@ -14,6 +15,8 @@ use crate::config::Config;
 
 /// Editors write a file in several steps; this long after the last of them it is read.
 const GRACE: Duration = Duration::from_millis(40);
+/// And however long they go on, this long after the first of them.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Takes up edits until `stop`.
 pub async fn follow(app: Arc<App>, stop: CancellationToken) {
@@ -26,16 +29,20 @@ pub async fn follow(app: Arc<App>, stop: CancellationToken) {
             return app.timeline().notice(app.clock().now(), "warning", text);
         }
     };
-    // What was edited between the reading at the start and the beginning of the watch.
-    take_up(&app).await;
-    watch.follow(&app.config());
     loop {
-        tokio::select! { hint = hints.recv() => if hint.is_none() { return }, () = stop.cancelled() => return }
-        // Whatever follows closely belongs to the same edit.
-        while real::within(GRACE, hints.recv()).await.is_some() {}
         take_up(&app).await;
-        watch.follow(&app.config());
+        // What was edited between the reading and the beginning of a watch is read once more.
+        if !watch.follow(&app.config()) {
+            tokio::select! { hint = hints.recv() => if hint.is_none() { return }, () = stop.cancelled() => return }
+            tokio::select! { () = until_settled(&mut hints) => {}, () = stop.cancelled() => return }
+        }
     }
+}
+
+/// Whatever follows closely belongs to the same edit.
+async fn until_settled(hints: &mut mpsc::Receiver<()>) {
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE && matches!(real::within(GRACE, hints.recv()).await, Some(Some(()))) {}
 }
 
 async fn take_up(app: &Arc<App>) {
@@ -65,7 +72,8 @@ async fn take_up(app: &Arc<App>) {
 /// Watches the folder of the wiring file, and the folders that are wiring by convention where there is no file.
 struct Watch {
     watcher: RecommendedWatcher,
-    folders: Vec<PathBuf>,
+    /// Those by convention, each with what tells it from another that gets its name.
+    folders: HashMap<PathBuf, (u64, u64)>,
 }
 
 impl Watch {
@@ -78,7 +86,7 @@ impl Watch {
                 sender.try_send(()).ok();
             }
         })?;
-        let mut watch = Watch { watcher, folders: Vec::new() };
+        let mut watch = Watch { watcher, folders: HashMap::new() };
         watch.watcher.watch(&config.root, RecursiveMode::NonRecursive)?;
         if let Some(folder) =
             config.file.as_deref().and_then(Path::parent).filter(|folder| *folder != config.root)
@@ -89,22 +97,39 @@ impl Watch {
         Ok(watch)
     }
 
-    /// Folders by convention come and go.
-    fn follow(&mut self, config: &Config) {
-        self.folders.retain(|folder| folder.exists());
+    /// Folders by convention come and go. True if one is watched from now on that was not before.
+    fn follow(&mut self, config: &Config) -> bool {
         if config.file.is_some() {
-            return;
+            self.folders.clear();
+            return false;
         }
-        let mut wanted = vec![config.root.join("buckets"), config.root.join("functions")];
-        wanted.extend(config.functions.values().map(|function| function.folder.clone()));
-        for folder in wanted.into_iter().filter(|folder| folder.is_dir()) {
-            if !self.folders.contains(&folder)
+        let functions = config.root.join("functions");
+        // A folder is a function when there is something to run in it, which comes after the folder.
+        let within = std::fs::read_dir(&functions).into_iter().flatten().flatten().map(|entry| entry.path());
+        let wanted = [config.root.join("buckets"), functions.clone()].into_iter().chain(within);
+        let wanted: HashMap<PathBuf, (u64, u64)> =
+            wanted.filter_map(|folder| Some((folder.clone(), identity(&folder)?))).collect();
+        self.folders.retain(|folder, known| wanted.get(folder) == Some(known));
+        let before = self.folders.len();
+        for (folder, identity) in wanted {
+            if !self.folders.contains_key(&folder)
                 && self.watcher.watch(&folder, RecursiveMode::NonRecursive).is_ok()
             {
-                self.folders.push(folder);
+                self.folders.insert(folder, identity);
             }
         }
+        self.folders.len() > before
     }
+}
+
+/// What tells a folder from another of its name; None if there is none.
+fn identity(folder: &Path) -> Option<(u64, u64)> {
+    let found = std::fs::metadata(folder).ok().filter(std::fs::Metadata::is_dir)?;
+    #[cfg(unix)]
+    return Some(std::os::unix::fs::MetadataExt::dev(&found))
+        .zip(Some(std::os::unix::fs::MetadataExt::ino(&found)));
+    #[cfg(not(unix))]
+    return Some((0, found.created().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?.as_micros() as u64));
 }
 
 /// Whether this may have changed the wiring: its file, or, where there is none, a folder next to where it would be.

@@ -96,6 +96,26 @@ async fn a_new_bucket_folder_is_a_bucket_where_there_is_no_wiring_file() {
 }
 
 #[tokio::test]
+async fn a_folder_becomes_a_function_when_there_is_something_to_run_in_it() {
+    let project = Project::new("");
+    std::fs::remove_file(project.path("dropwire.toml")).expect("removed");
+    project.write("functions/hear/main.sh", "cat\n");
+    let mut simulator = project.start().await;
+    std::fs::create_dir_all(project.path("functions/late")).expect("a folder");
+    until_noticed(&mut simulator, "the wiring changed: 1 functions").await;
+    project.write("functions/late/main.sh", "cat\n");
+    until_noticed(&mut simulator, "the wiring changed: 2 functions").await;
+    std::fs::remove_dir_all(project.path("functions/late")).expect("removed");
+    until_noticed(&mut simulator, "the wiring changed: 1 functions").await;
+    // Its watch went with it.
+    std::fs::create_dir_all(project.path("functions/late")).expect("a folder");
+    until_noticed(&mut simulator, "the wiring changed: 1 functions").await;
+    project.write("functions/late/main.sh", "cat\n");
+    until_noticed(&mut simulator, "the wiring changed: 2 functions").await;
+    simulator.stop().await;
+}
+
+#[tokio::test]
 async fn what_an_edit_only_moves_to_another_line_runs_on_undisturbed() {
     let both = format!("{HELLO}[bucket.inbox]\n[table.orders]\nkey = \"id:S\"\n");
     let project = Project::new(&both);
