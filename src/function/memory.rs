@@ -119,10 +119,11 @@ fn look_at_all(shared: &Shared) {
             let Some(memory) = weak.upgrade() else { return false };
             let now = memory.begins.load(Ordering::Relaxed);
             let stays = memory.busy.load(Ordering::Acquire) || begins.insert(memory.id, now) != Some(now);
-            if !stays {
-                memory.listed.store(false, Ordering::Release);
+            // An event may have begun since, and have found it on the list.
+            stays || {
+                memory.listed.swap(false, Ordering::SeqCst);
+                memory.busy.load(Ordering::SeqCst) && !memory.listed.swap(true, Ordering::SeqCst)
             }
-            stays
         });
         thread::park_timeout(TICK);
     }
@@ -164,9 +165,9 @@ struct Looks {
 impl Memory {
     /// There is an event: it is looked at from now on.
     pub fn begin(self: &Arc<Memory>) {
-        self.busy.store(true, Ordering::Release);
+        self.busy.store(true, Ordering::SeqCst);
         self.begins.fetch_add(1, Ordering::Relaxed);
-        if !self.listed.swap(true, Ordering::AcqRel) {
+        if !self.listed.swap(true, Ordering::SeqCst) {
             self.shared.state().busy.push(Arc::downgrade(self));
             self.shared.bell.notify_one();
         }

@@ -223,7 +223,8 @@ impl Pool {
         let failed = environment.is_reset().then(|| environment.log().to_owned());
         self.finish_reload(&mut state, version, failed.as_deref());
         let mut ended = Vec::new();
-        if !state.reload.serves(version) || state.is_one_too_many(&environment) {
+        let is_late = state.retired && state.line.is_empty();
+        if is_late || !state.reload.serves(version) || state.is_one_too_many(&environment) {
             state.provisioned_alive -= usize::from(environment.is_provisioned());
             ended.push(environment);
         } else {
@@ -243,7 +244,8 @@ impl Pool {
     /// No environment can be started: who waits hears why, if there is no other to wait for.
     fn refuse(self: &Arc<Pool>, mut state: MutexGuard<'_, State>, version: u64, text: &str) {
         let mut refused = Vec::new();
-        if self.finish_reload(&mut state, version, Some(text)) {
+        // Who waits for newer code is not told what was wrong with the old.
+        if self.finish_reload(&mut state, version, Some(text)) && state.reload.serves(version) {
             let count = if state.busy == 0 { state.line.len() } else { 1 };
             refused.extend((0..count).filter_map(|_| state.line.leave()));
         }

@@ -40,8 +40,12 @@ impl Invoker {
         // A throttle is an error as ever; so the status waits for the first sign of life.
         let first = tokio::select! {
             biased;
-            Some(piece) = pieces.recv() => First::Piece(piece),
-            ended = outcome.as_mut() => First::Ended(ended),
+            Some(piece) = pieces.recv() => First::Piece(piece, None),
+            ended = outcome.as_mut() => match pieces.try_recv() {
+                // All of it came while the pieces were looked at.
+                Ok(piece) => First::Piece(piece, Some(ended)),
+                Err(_) => First::Ended(ended),
+            },
         };
         let (messages, body) = mpsc::channel(MESSAGES_MAX);
         let request_id = call.request_id.clone();
@@ -50,9 +54,12 @@ impl Invoker {
                 let finished = invoke::finished(ended, &request_id)?;
                 Box::pin(async move { conclude(&messages, Ok(finished), tail).await })
             }
-            First::Piece(piece) => Box::pin(async move {
+            First::Piece(piece, ended) => Box::pin(async move {
                 forward(&messages, piece).await;
-                let ended = carry(&messages, &mut pieces, outcome).await;
+                let ended = match ended {
+                    Some(ended) => carry(&messages, &mut pieces, std::future::ready(ended)).await,
+                    None => carry(&messages, &mut pieces, outcome).await,
+                };
                 conclude(&messages, invoke::finished(ended, &request_id), tail).await;
             }),
         };
@@ -64,7 +71,8 @@ impl Invoker {
 }
 
 enum First {
-    Piece(Piece),
+    /// With the outcome, if that is there as well.
+    Piece(Piece, Option<Outcome>),
     Ended(Outcome),
 }
 

@@ -99,16 +99,24 @@ impl FunctionUrls {
         let request_id = invocation.request_id.clone();
         let (mut pieces, outcome) = self.invoker.streaming(resolved, invocation);
         let mut outcome = Box::pin(outcome);
-        let mut opening = Opening::default();
+        let (mut opening, mut running) = (Opening::default(), true);
         let answer = loop {
             tokio::select! {
                 biased;
                 Some(piece) = pieces.recv() => if let Some(answer) = opening.take(piece) { break answer },
-                // What ended before it began to stream is answered as a whole.
-                outcome = outcome.as_mut() => return match opening.rest() {
-                    rest if rest.is_empty() => ended(outcome, &request_id),
-                    rest => rest_json::raw(StatusCode::OK, rest, "application/octet-stream"),
-                },
+                outcome = outcome.as_mut() => {
+                    // All of it may have come while the pieces were looked at.
+                    let late = std::iter::from_fn(|| pieces.try_recv().ok()).find_map(|piece| opening.take(piece));
+                    if let Some(answer) = late {
+                        running = false;
+                        break answer;
+                    }
+                    // What ended before it began to stream is answered as a whole.
+                    return match opening.rest() {
+                        rest if rest.is_empty() => ended(outcome, &request_id),
+                        rest => rest_json::raw(StatusCode::OK, rest, "application/octet-stream"),
+                    };
+                }
             }
         };
         let (sender, body) = mpsc::channel(PIECES_MAX);
@@ -118,7 +126,6 @@ impl FunctionUrls {
             if !first.is_empty() {
                 sender.send(first).await.ok();
             }
-            let mut running = true;
             loop {
                 tokio::select! {
                     biased;

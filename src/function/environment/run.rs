@@ -69,9 +69,7 @@ impl Run {
 
     /// Waits until something of it is gone, or cannot go on.
     pub async fn until_broken(&self) -> End {
-        if !self.desk.extensions.are_any() {
-            return End::Exit(self.runtime.until_exit().await);
-        }
+        // An extension within the runtime registers when it likes.
         tokio::select! {
             biased;
             exit = self.runtime.until_exit() => End::Exit(exit),
