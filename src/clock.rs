@@ -191,8 +191,14 @@ impl Clock {
 
     /// Waits until it is `then` or later. Returns at once if it is already.
     pub async fn sleep_until(&self, then: Timestamp) {
+        self.sleep_until_then(then, || ()).await;
+    }
+
+    /// The same, and this is done before anybody who moves the time can see that the sleep is over.
+    pub async fn sleep_until_then<T>(&self, then: Timestamp, begin: impl FnOnce() -> T) -> T {
         let _listed = Sleeper::list(self, then);
         self.watch(then, None).await;
+        begin()
     }
 
     /// Waits until it is `then` or later, or earlier than it was when this was called: somebody moved the time back.

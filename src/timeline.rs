@@ -2,8 +2,7 @@
 //!
 //! Moments are told after they are durable. Reading back is in the store; this is the live end of it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -136,7 +135,8 @@ pub struct Timeline(Arc<Live>);
 
 struct Live {
     sender: broadcast::Sender<Arc<Told>>,
-    next: AtomicU64,
+    /// The number of the next one. Held until it is sent, so that they are sent in their order.
+    next: Mutex<u64>,
 }
 
 /// How many moments a slow follower may lag before it is told that it missed some. They are kept for it whether it
@@ -145,7 +145,7 @@ const LAG_MAX: usize = 1024;
 
 impl Default for Timeline {
     fn default() -> Timeline {
-        Timeline(Arc::new(Live { sender: broadcast::channel(LAG_MAX).0, next: AtomicU64::new(1) }))
+        Timeline(Arc::new(Live { sender: broadcast::channel(LAG_MAX).0, next: Mutex::new(1) }))
     }
 }
 
@@ -156,8 +156,10 @@ impl Timeline {
     }
     /// Tells the followers.
     pub fn note(&self, at: Timestamp, moment: Moment) {
-        let seq = self.0.next.fetch_add(1, Ordering::Relaxed);
-        let told = Told { seq, at, wall: crate::clock::real::now(), moment };
+        let wall = crate::clock::real::now();
+        let mut next = self.0.next.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = Told { seq: *next, at, wall, moment };
+        *next += 1;
         // Nobody listening is no error.
         self.0.sender.send(Arc::new(told)).ok();
     }
@@ -176,4 +178,25 @@ impl Timeline {
 /// Milliseconds with three digits after the point, as shown to people.
 pub fn millis(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_are_told_in_the_order_of_their_numbers() {
+        const EACH: u64 = 200;
+        let timeline = Timeline::default();
+        let mut told = timeline.follow();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    (0..EACH).for_each(|_| timeline.notice(Timestamp::from_millis(0), "info", "said"))
+                });
+            }
+        });
+        let numbers: Vec<u64> = std::iter::from_fn(|| told.try_recv().ok()).map(|told| told.seq).collect();
+        assert_eq!(numbers, (1..=4 * EACH).collect::<Vec<_>>());
+    }
 }

@@ -67,6 +67,8 @@ pub struct App {
     parts: Mutex<Parts>,
     /// One reconfiguration at a time.
     reconfiguring: tokio::sync::Mutex<()>,
+    /// Who changes the clock is alone with it.
+    changing_clock: tokio::sync::Mutex<()>,
     stop: CancellationToken,
     ended: CancellationToken,
     running: Running,
@@ -185,6 +187,7 @@ impl App {
             keys,
             parts: Mutex::new(parts),
             reconfiguring: tokio::sync::Mutex::new(()),
+            changing_clock: tokio::sync::Mutex::new(()),
             stop: CancellationToken::new(),
             ended: CancellationToken::new(),
             ready_ms: Mutex::new(0.0),
@@ -232,6 +235,18 @@ impl App {
     /// From now on this wiring is in force. What is declared as before keeps running undisturbed.
     pub async fn reconfigure(self: &Arc<App>, config: Config) -> Result<(), StoreError> {
         let _alone = self.reconfiguring.lock().await;
+        self.put_in_force(config).await
+    }
+
+    /// The wiring in force once more, since what calls have made has changed.
+    async fn renew(self: &Arc<App>) -> Result<(), StoreError> {
+        let _alone = self.reconfiguring.lock().await;
+        // Not before it is our turn: the wiring may be edited until then.
+        let config = self.config();
+        self.put_in_force((*config).clone()).await
+    }
+
+    async fn put_in_force(self: &Arc<App>, config: Config) -> Result<(), StoreError> {
         let config = self.with_made_buckets(config).await?;
         let place = &config.sim.place;
         {
@@ -306,6 +321,8 @@ impl App {
             housekeeping.stop().await;
         }
         real::within(Duration::from_secs(5), async { while tasks.join_next().await.is_some() {} }).await;
+        // What direct invocations did since it was told to stop.
+        self.invoker.parts().journal.write().await;
         self.store.close().await;
         self.folder.retract();
         self.ended.cancel();
@@ -335,6 +352,10 @@ impl App {
     /// The simulated clock.
     pub fn clock(&self) -> &Clock {
         &self.clock
+    }
+    /// The turn of whoever changes the clock: one that is being moved stops and goes on, and takes its time.
+    pub async fn clock_turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.changing_clock.lock().await
     }
     /// The queue.
     pub fn queue(&self) -> &Arc<Queue> {

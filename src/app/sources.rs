@@ -105,8 +105,7 @@ impl App {
     pub(super) async fn follow_buckets(self: Arc<App>, mut changes: watch::Receiver<u64>) {
         while let Some(Ok(())) = self.stop.run_until_cancelled(changes.changed()).await {
             let number = *changes.borrow_and_update();
-            let config = self.config();
-            if let Err(error) = self.reconfigure((*config).clone()).await {
+            if let Err(error) = self.renew().await {
                 self.timeline.notice(self.clock.now(), "error", error.to_string());
             }
             self.s3_buckets.applied(number);
@@ -230,6 +229,7 @@ impl App {
                 tokio::select! { () = real::sleep(pause) => {}, () = token.cancelled() => break }
                 pause = (pause * 2).min(SOURCE_PAUSE_MAX);
             }
+            source.end().await;
         });
     }
 }

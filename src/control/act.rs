@@ -160,7 +160,7 @@ pub(super) async fn replay(State(app): Here, Json(replay): Json<Replay>) -> Answ
     };
     let numbers = app
         .queue()
-        .emit_to(vec![event], Own::default(), &|_, found| found.extend(chosen.iter().cloned()))
+        .emit_to(vec![event], Own::default(), &|_, _, found| found.extend(chosen.iter().cloned()))
         .await?;
     Ok(Json(Fired { events: numbers.iter().map(ToString::to_string).collect(), message_id: None }))
 }
@@ -253,6 +253,7 @@ async fn choose(app: &App, chosen: &DeadChosen) -> Result<Vec<Named>, Refused> {
 }
 
 pub(super) async fn clock(State(app): Here, Json(change): Json<ClockChange>) -> Answer<ClockShown> {
+    let _alone = app.clock_turn().await;
     let (clock, now) = (app.clock(), app.clock().now());
     let mut passed = Vec::new();
     let ahead = || app.queue().next_due_of_all();

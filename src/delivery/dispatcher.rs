@@ -139,6 +139,9 @@ impl Keeper {
         let waiting = queue.targets_in_line().into_iter().filter(|arn| !rung.contains(arn));
         let waiting: Vec<Arn> = waiting.filter(|arn| !self.running.contains_key(arn)).collect();
         for arn in rung.into_iter().chain(waiting) {
+            if self.running.contains_key(&arn) {
+                continue;
+            }
             let target = locked(&self.targets).get(&arn).cloned();
             match target {
                 Some(target) => self.start(arn, target),

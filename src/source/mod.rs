@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use crate::delivery::queue::{Own, Queue, StoreError};
+use crate::delivery::queue::{Occupied, Own, Queue, StoreError};
 use crate::event::{Event, EventNo};
 
 pub mod dynamodb;
@@ -17,6 +17,8 @@ pub mod sns;
 pub trait EventSource: Send + Sync {
     /// Watches until `stop`. What it notices goes to its [`Outlet`].
     async fn run(self: Arc<Self>, stop: CancellationToken) -> Result<(), SourceError>;
+    /// It does not run any more and will not: whoever waits for it hears so.
+    async fn end(&self) {}
 }
 
 /// Why a source cannot go on: what was tried, on what, why not, and the way out.
@@ -40,6 +42,10 @@ impl Outlet {
     /// The outlet into this queue.
     pub fn into(queue: Arc<Queue>) -> Outlet {
         Outlet { queue }
+    }
+    /// Nobody who moves the time moves it on while what is returned lives: what fell due is being done.
+    pub fn occupy(&self) -> Occupied {
+        self.queue.occupy()
     }
     /// Stores the event for everyone who wants it. Durable when it returns; an event whose id is known is not stored twice.
     pub async fn emit(&self, event: Event) -> Result<(), StoreError> {

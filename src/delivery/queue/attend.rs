@@ -31,7 +31,12 @@ impl Queue {
     }
     /// From now on somebody attends to this target: the bell is rung when there may be something for it.
     pub fn attend(&self, target: &Arn) -> Arc<Notify> {
-        self.state().bells.entry(target.clone()).or_default().clone()
+        let mut guard = self.state();
+        let state = &mut *guard;
+        // It is there, and looks for itself.
+        state.unattended.remove(target);
+        state.missing.remove(target);
+        state.bells.entry(target.clone()).or_default().clone()
     }
     /// Whether somebody attends to it.
     pub fn is_attended(&self, target: &Arn) -> bool {

@@ -1,18 +1,18 @@
 //! Emitting: events become rows, and deliveries take their places in the lines.
 
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard};
 
 use tokio::sync::oneshot;
 
 use super::rows::*;
-use super::{Queue, StoreError};
+use super::{Queue, State, StoreError};
 use crate::arn::Arn;
 use crate::delivery::stream::InLine;
 use crate::delivery::{Delivery, DeliveryId};
 use crate::event::{Event, EventNo};
 use crate::store::{After, Rows, Stored, Write};
 use crate::timeline::Moment;
-use crate::wire::{self, Wire};
+use crate::wire::{self, Wire, WiresBySource};
 
 /// An event that is to be stored, and the wires that take it.
 pub(super) struct Chosen {
@@ -66,8 +66,7 @@ impl Queue {
         events: Vec<Event>,
         own: impl Into<Own>,
     ) -> Result<Vec<EventNo>, StoreError> {
-        let wires = self.wires();
-        self.emit_to(events, own.into(), &|event, found| {
+        self.emit_to(events, own.into(), &|wires, event, found| {
             found.extend(
                 wires.from(&event.source).iter().filter(|wire| wire::wants(event, &wire.filter)).cloned(),
             );
@@ -80,16 +79,12 @@ impl Queue {
         self: &Arc<Self>,
         events: Vec<Event>,
         own: Own,
-        choose: &(dyn Fn(&Event, &mut Vec<Arc<Wire>>) + Sync),
+        choose: &Choice<'_>,
     ) -> Result<Vec<EventNo>, StoreError> {
         // From here to the hand-over nothing waits, so nobody who goes away can leave a plan without its end.
         let place = self.store.place().await?;
-        let chosen = events.into_iter().map(|event| {
-            let mut wires = Vec::new();
-            choose(&event, &mut wires);
-            Chosen { event, wires, waits: false }
-        });
-        let (rows, emission) = self.plan(chosen.collect());
+        let chosen = events.into_iter().map(|event| Chosen { event, wires: Vec::new(), waits: false });
+        let (rows, emission) = self.choose_and_plan(chosen.collect(), choose);
         let numbers = emission.events.iter().map(|(number, _)| *number).collect();
         let rows = rows.into_iter().chain(own.writes.into_iter().map(Rows::from)).collect();
         let (queue, then) = (self.clone(), own.then);
@@ -117,53 +112,26 @@ impl Queue {
         Ok(numbers)
     }
 
-    /// Numbers the events and deliveries, and promises places in the lines.
-    pub(super) fn plan(&self, chosen: Vec<Chosen>) -> (Vec<Rows>, Emission) {
-        let mut emission = Emission::default();
-        let (mut event_rows, mut delivery_rows) =
-            (Rows::new_ones_of(INSERT_EVENT, STORED_EVENTS), Rows::anywhere_of(INSERT_DELIVERY));
-        let mut guard = self.state();
-        let state = &mut *guard;
-        state.emitting += 1;
-        for Chosen { event, wires, waits } in chosen {
-            let number = EventNo(state.next_event);
-            state.next_event += 1;
-            let event = Arc::new(event);
-            for wire in wires {
-                let id = DeliveryId(state.next_delivery);
-                let mut row = |no: i64, held: bool| {
-                    delivery_rows.push(&[id.0, number.0, no, i64::from(held), at_once(number)])
-                };
-                let Some(line) = state.line(&wire.id) else {
-                    if let Some(known) = state.known.get(&wire.id).filter(|_| waits) {
-                        row(known.no, false);
-                        state.next_delivery += 1;
-                    }
-                    continue;
-                };
-                let held = line.has_room();
-                row(line.no, held);
-                if held {
-                    line.reserved += 1;
-                    let event = event.clone();
-                    let delivery =
-                        Delivery { id, number, event, attempts: 0, refusals: 0, cohort: None, redriven: 0 };
-                    emission.held.push((wire.id.clone(), delivery));
-                } else {
-                    line.behind = true;
-                    emission.left_behind.push(wire.id.clone());
-                }
-                state.next_delivery += 1;
-                emission.wanted.push((number, wire));
+    /// The plan for the wires that are in force when the events get their numbers: those that come later begin with later
+    /// numbers.
+    fn choose_and_plan(&self, mut chosen: Vec<Chosen>, choose: &Choice<'_>) -> (Vec<Rows>, Emission) {
+        loop {
+            let wires = self.state().wires.clone();
+            for one in &mut chosen {
+                one.wires.clear();
+                choose(&wires, &one.event, &mut one.wires);
             }
-            emission.events.push((number, event));
+            let guard = self.state();
+            if Arc::ptr_eq(&guard.wires, &wires) {
+                return plan(guard, chosen);
+            }
         }
-        drop(guard);
-        // Texts are made outside of the lock.
-        emission.events.iter().for_each(|(number, event)| event_rows.push(&row_of(*number, event)));
-        (vec![event_rows, delivery_rows], emission)
     }
 
+    /// Numbers the events and deliveries, and promises places in the lines.
+    pub(super) fn plan(&self, chosen: Vec<Chosen>) -> (Vec<Rows>, Emission) {
+        plan(self.state(), chosen)
+    }
     /// The events are on disk, or (without `stored`) could not be written.
     pub(super) fn emitted(&self, emission: Emission, stored: Option<Stored>) {
         let is_stored = |number: &EventNo| stored.as_ref().is_some_and(|stored| stored.has(number.0));
@@ -237,4 +205,52 @@ impl Queue {
         });
         reasons.into_iter().next().unwrap_or_else(|| "no wire starts here".into())
     }
+}
+
+/// Which wires take an event, of those in force.
+pub type Choice<'a> = dyn Fn(&WiresBySource, &Event, &mut Vec<Arc<Wire>>) + Sync + 'a;
+
+fn plan(mut guard: MutexGuard<'_, State>, chosen: Vec<Chosen>) -> (Vec<Rows>, Emission) {
+    let mut emission = Emission::default();
+    let (mut event_rows, mut delivery_rows) =
+        (Rows::new_ones_of(INSERT_EVENT, STORED_EVENTS), Rows::anywhere_of(INSERT_DELIVERY));
+    let state = &mut *guard;
+    state.emitting += 1;
+    for Chosen { event, wires, waits } in chosen {
+        let number = EventNo(state.next_event);
+        state.next_event += 1;
+        let event = Arc::new(event);
+        for wire in wires {
+            let id = DeliveryId(state.next_delivery);
+            let mut row = |no: i64, held: bool| {
+                delivery_rows.push(&[id.0, number.0, no, i64::from(held), at_once(number)])
+            };
+            let Some(line) = state.line(&wire.id) else {
+                if let Some(known) = state.known.get(&wire.id).filter(|_| waits) {
+                    row(known.no, false);
+                    state.next_delivery += 1;
+                }
+                continue;
+            };
+            let held = line.has_room();
+            row(line.no, held);
+            if held {
+                line.reserved += 1;
+                let event = event.clone();
+                let delivery =
+                    Delivery { id, number, event, attempts: 0, refusals: 0, cohort: None, redriven: 0 };
+                emission.held.push((wire.id.clone(), delivery));
+            } else {
+                line.behind = true;
+                emission.left_behind.push(wire.id.clone());
+            }
+            state.next_delivery += 1;
+            emission.wanted.push((number, wire));
+        }
+        emission.events.push((number, event));
+    }
+    drop(guard);
+    // Texts are made outside of the lock.
+    emission.events.iter().for_each(|(number, event)| event_rows.push(&row_of(*number, event)));
+    (vec![event_rows, delivery_rows], emission)
 }

@@ -77,6 +77,8 @@ struct State {
     missing: HashSet<Arn>,
     /// Emits on their way to the disk.
     emitting: usize,
+    /// Sources that do what fell due.
+    occupied: usize,
 }
 
 /// What is known of a wire's row.
@@ -254,15 +256,30 @@ impl Queue {
     // ── dead letters ────────────────────────────────────────────────────────────────────────────────────
 
     /// Sends dead letters again: their deliveries wait anew with no attempt counted, the letters are gone.
-    pub async fn redrive(&self, letters: Vec<i64>, deliveries: Vec<i64>) -> Result<(), StoreError> {
+    pub async fn redrive(
+        self: &Arc<Self>,
+        letters: Vec<i64>,
+        deliveries: Vec<i64>,
+    ) -> Result<(), StoreError> {
         let rows = |ids: Vec<i64>| ids.into_iter().map(Value::from).collect();
-        let ids = json!(deliveries).to_string();
+        let wires = self.wires_of(json!(deliveries)).await?;
         let writes =
-            vec![Write { sql: REVIVE, rows: rows(deliveries) }, Write { sql: BURY, rows: rows(letters) }];
-        self.store.write(writes).await?;
-        let wires: Vec<String> = sqlx::query_scalar(WIRES_OF).bind(ids).fetch_all(self.store.read()).await?;
-        self.look_again(&wires);
-        Ok(())
+            [Write { sql: REVIVE, rows: rows(deliveries) }, Write { sql: BURY, rows: rows(letters) }];
+        let queue = self.clone();
+        // Whoever asked may go away before it is written; then it is done all the same, and to its end.
+        let after: After = Box::new(move |written| {
+            if written.is_ok() {
+                queue.look_again(&wires);
+            }
+        });
+        let written = self.store.commit(writes.map(Rows::from).into(), after).await?;
+        written.await.map_err(|_| StoreError::Stopping)?
+    }
+
+    /// The ids of the wires of these deliveries.
+    async fn wires_of(&self, deliveries: Value) -> Result<Vec<String>, StoreError> {
+        let wires = sqlx::query_scalar(WIRES_OF).bind(deliveries.to_string());
+        Ok(wires.fetch_all(self.store.read()).await?)
     }
 
     /// Something waits in the database for these wires.
@@ -292,6 +309,12 @@ impl Queue {
     }
 
     // ── quiet ───────────────────────────────────────────────────────────────────────────────────────────
+
+    /// It is not quiet while what is returned lives: a source does what fell due, and events may come of it.
+    pub fn occupy(self: &Arc<Self>) -> Occupied {
+        self.state().occupied += 1;
+        Occupied(self.clone())
+    }
 
     /// Waits until nothing runs and nothing is due now.
     pub async fn quiet(&self) {
@@ -332,11 +355,21 @@ impl Queue {
                 || line.next_due.is_some_and(|due| due <= now)
         };
         let mut there = state.lines.all().filter(|line| !state.missing.contains(&line.wire.target));
-        state.emitting == 0 && state.unwritten.is_empty() && !there.any(busy)
+        state.emitting + state.occupied == 0 && state.unwritten.is_empty() && !there.any(busy)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+}
+
+/// Somebody does what fell due.
+pub struct Occupied(Arc<Queue>);
+
+impl Drop for Occupied {
+    fn drop(&mut self) {
+        self.0.state().occupied -= 1;
+        self.0.settled.notify_waiters();
     }
 }
 

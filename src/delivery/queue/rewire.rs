@@ -146,8 +146,11 @@ impl Queue {
         let put_back = self.store.write(vec![Write { sql: PUT_BACK, rows }]).await;
         if put_back.is_err() {
             self.state().orphans.extend(orphans);
+            return put_back;
         }
-        put_back
+        // Their wire may have come back meanwhile, and have found them claimed.
+        self.look_again(&self.wires_of(json!(orphans)).await?);
+        Ok(())
     }
 
     /// A wire seen for the first time begins with what its stream still keeps. Broken off, it begins again, and

@@ -54,10 +54,11 @@ pub(super) const WAITING: &str =
 pub(super) const FROM_HORIZON: &str =
     "SELECT no AS event, natural, source, name, subject, at, lane, cause, form, record
      FROM event WHERE source = ?1 AND no > ?2 AND at >= ?3 ORDER BY no LIMIT 100";
-/// `[id, event, wire, state, due]`; none for an event that this wire has already.
+/// `[id, event, wire, state, due]`; none for an event that this wire has already, or that was swept away meanwhile.
 pub(super) const INSERT_MISSING: &str = "INSERT INTO delivery (id, event, wire, state, due)
      SELECT value ->> 0, value ->> 1, value ->> 2, value ->> 3, value ->> 4 FROM json_each(?1)
-     WHERE NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event = value ->> 1 AND d.wire = value ->> 2)";
+     WHERE NOT EXISTS (SELECT 1 FROM delivery d WHERE d.event = value ->> 1 AND d.wire = value ->> 2)
+       AND EXISTS (SELECT 1 FROM event WHERE no = value ->> 1)";
 pub(super) const HORIZON_REACHED: &str =
     "UPDATE wire SET horizon = 1 WHERE no IN (SELECT value FROM json_each(?1))";
 pub(super) const REVIVE: &str =

@@ -30,11 +30,12 @@ const RETRY_MAX: Duration = Duration::from_secs(300);
 
 /// Lives by the bucket's rules, for ever.
 pub async fn run(bucket: Arc<Bucket>) {
-    let mut retry = None;
+    let (mut retry, mut occupied) = (None, None);
     loop {
         let changed = bucket.rules_changed.notified();
         let rules = bucket.lifecycle();
         if rules.is_empty() {
+            drop(occupied.take());
             changed.await;
             continue;
         }
@@ -53,10 +54,11 @@ pub async fn run(bucket: Arc<Bucket>) {
                 Some(wait)
             }
         };
+        drop(occupied.take());
         // The clock may have been moved past it meanwhile.
         let midnight = Timestamp::from_millis((now.as_seconds().div_euclid(DAY) + 1) * DAY * 1000);
         tokio::select! {
-            () = clock.sleep_until(midnight) => {}
+            begun = clock.sleep_until_then(midnight, || bucket.ground.outlet.occupy()) => occupied = Some(begun),
             () = real::sleep(retry.unwrap_or_default()), if retry.is_some() => {}
             () = changed => {}
         }

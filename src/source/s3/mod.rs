@@ -282,6 +282,10 @@ impl EventSource for Bucket {
             () = expire::run(self) => Ok(()),
         }
     }
+
+    async fn end(&self) {
+        order::refuse_all(&mut *self.orders.1.lock().await).await;
+    }
 }
 
 /// `dropwire.toml:12: bucket uploads: /srv/in: there is no such folder; …`

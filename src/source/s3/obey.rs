@@ -71,8 +71,12 @@ impl Worker {
     /// Looks at the files of those keys where it matters what there is. Orders for a large file that is still to be read
     /// wait for that.
     async fn look_before(&mut self, round: Vec<Order>) -> Result<Vec<Order>, SourceError> {
-        let looks: Vec<String> =
-            round.iter().filter(|order| order.wants_a_look()).map(|order| order.key.clone()).collect();
+        let keeps_versions = self.bucket.versioning() != Versioning::Off;
+        let looks: Vec<String> = round
+            .iter()
+            .filter(|order| order.wants_a_look(keeps_versions))
+            .map(|order| order.key.clone())
+            .collect();
         self.asked_for = looks.iter().cloned().collect();
         let looks = looks.into_iter().map(|key| self.item(key, Hint::Found)).collect();
         // What was there before the bucket was first looked through is no news.
@@ -80,7 +84,8 @@ impl Worker {
         let settled = self.settle(looks, depth).await;
         self.asked_for.clear();
         settled?;
-        let is_read = |order: &Order| order.wants_a_look() && self.reading.contains_key(&order.key);
+        let is_read =
+            |order: &Order| order.wants_a_look(keeps_versions) && self.reading.contains_key(&order.key);
         let (waiting, round): (Vec<_>, Vec<_>) = round.into_iter().partition(is_read);
         for order in waiting {
             let order = Order { looked: true, ..order };

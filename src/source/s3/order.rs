@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use http::StatusCode;
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
 use super::event::{Caller, How, Retouch, Sequencer};
 use super::folder::{Known, refusal};
@@ -38,13 +38,14 @@ pub struct Order {
 
 impl Order {
     /// Whether the file is looked at before anything is decided.
-    pub(super) fn wants_a_look(&self) -> bool {
+    pub(super) fn wants_a_look(&self, keeps_versions: bool) -> bool {
         // What no file can be called is not looked for: `.` would be the folder itself.
         !self.looked
             && refusal(&self.key).is_none()
             && match &self.act {
                 Act::Look | Act::Edit { .. } => true,
-                Act::Put(put) => put.check.is_some(),
+                // What somebody has written there a moment ago is a version too.
+                Act::Put(put) => put.check.is_some() || keeps_versions,
                 Act::Delete(_) => true,
                 Act::Close | Act::CatchUp | Act::KeepVersions(_) => false,
             }
@@ -150,6 +151,12 @@ pub fn shown_version(version: &str) -> String {
 /// The same the other way round.
 pub fn kept_version(shown: &str) -> &str {
     if shown == "null" { "" } else { shown }
+}
+
+/// Nobody comes after it: whoever waits hears so.
+pub(super) async fn refuse_all(orders: &mut mpsc::Receiver<Order>) {
+    orders.close();
+    while orders.recv().await.is_some() {}
 }
 
 impl Bucket {

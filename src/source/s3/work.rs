@@ -17,7 +17,7 @@ use super::index;
 use super::later::{Later, Wait};
 use super::look::{Depth, Eye, now_nanos};
 use super::means::{Means, means};
-use super::order::Order;
+use super::order::{self, Order};
 use super::ours::Ours;
 use super::platform;
 use super::say::Said;
@@ -112,9 +112,7 @@ pub async fn run(bucket: Arc<Bucket>, stop: CancellationToken) -> Result<(), Sou
         ended = worker.work(hints, reports, &mut orders) => ended,
     };
     if ended.is_ok() {
-        // Nobody comes after it: whoever waits hears so.
-        orders.close();
-        while orders.try_recv().is_ok() {}
+        order::refuse_all(&mut orders).await;
     }
     ended
 }

@@ -59,6 +59,26 @@ async fn a_clock_that_is_moved_on_while_something_ends_skips_no_midnight() {
 }
 
 #[tokio::test]
+async fn a_clock_that_is_moved_on_waits_at_each_midnight_for_what_ends_then() {
+    let mut world = World::at(Clock::frozen_at(Timestamp::from_millis(1_700_000_000_000))).await;
+    world.start().await;
+    world.bucket().live_by(lifecycle_request::read(RULES, String::new).expect("rules"));
+    for number in 0..50 {
+        world.put_object(&format!("tmp/{number}"), "a").await;
+    }
+    let (clock, queue) = (world.clock.clone(), world.outlet.queue.clone());
+    let to = clock.now().plus(DAY * 9);
+    clock.advance_to(to, || queue.quiet(), || queue.next_due_of_all()).await;
+    let events = world.events().await;
+    assert_eq!(events.len(), 100, "all have ended when the clock is there");
+    for number in 0..50 {
+        // From 22:13:20 on the 14th; two days later, at the next midnight.
+        let record = &world.records(&format!("tmp/{number}")).await[1];
+        assert_eq!(record["eventTime"], "2023-11-17T00:00:00.000Z");
+    }
+}
+
+#[tokio::test]
 async fn versions_end_when_they_were_old_for_long_enough() {
     let mut world = World::at(Clock::frozen_at(Timestamp::from_millis(1_700_000_000_000))).await;
     world.start().await;

@@ -430,3 +430,18 @@ async fn versions_are_kept_from_one_order_to_the_next() {
     }
     assert!(world.put_object("d", "x").await.is_some());
 }
+
+#[tokio::test]
+async fn what_somebody_wrote_a_moment_before_a_call_is_a_version_too() {
+    let world = World::running().await;
+    world.keep_versions(Versioning::Enabled).await;
+    for round in 0..20 {
+        let key = format!("k{round}");
+        world.write(&key, "of a person");
+        world.put_object(&key, "of a call").await;
+        assert_eq!(world.content(&key).as_deref(), Some("of a call"));
+    }
+    let asked = crate::source::s3::list::Asked { max: 100, ..Default::default() };
+    let page = world.bucket().list_versions(&asked, None).await.expect("lists");
+    assert_eq!(page.objects.len(), 40, "neither is lost");
+}
