@@ -137,6 +137,7 @@ impl App {
             place: self.config().sim.place.clone(),
             clock: self.clock.clone(),
             random: self.random.clone(),
+            alone: tokio::sync::Mutex::default(),
         }
     }
 

@@ -68,6 +68,7 @@ impl S3Api {
         }
         let grants = acl::of_headers(&head.headers, &self.owner())?;
         let answer = Answer::empty(StatusCode::OK).with("location", &format!("/{name}"));
+        let _alone = self.alone.lock().await;
         if self.buckets.get(name).is_some() {
             // In us-east-1 making one's own bucket again is no failure.
             return if region == "us-east-1" { Ok(answer) } else { Err(errors::bucket_already_yours(name)) };
@@ -105,6 +106,11 @@ impl S3Api {
                 "Access Denied: the bucket {name} is declared in the wiring file or is a folder of this project; take it out there"
             );
             return Err(AwsError::new(403, "AccessDenied", message).member("BucketName", name));
+        }
+        // Whoever makes it anew waits until nothing is left of it.
+        let _alone = self.alone.lock().await;
+        if self.buckets.get(name).is_none() {
+            return Err(errors::no_such_bucket(name));
         }
         // From here on nothing is written to it any more.
         ask.bucket.order("", Act::Close, ask.caller.clone()).await?;

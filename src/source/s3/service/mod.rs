@@ -115,6 +115,8 @@ pub struct S3Api {
     pub clock: Clock,
     /// What ids are drawn from.
     pub random: Random,
+    /// Held while a bucket is made, removed or told how it is to behave.
+    pub alone: tokio::sync::Mutex<()>,
 }
 
 /// Where a request comes from.

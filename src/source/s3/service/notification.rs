@@ -87,6 +87,7 @@ impl S3Api {
         if ask.header(SKIP) != Some("true") {
             self.must_be_reachable(ask, &configuration)?;
         }
+        let _alone = self.alone.lock().await;
         ask.bucket.set(NOTIFICATION, Some(&configuration)).await?;
         ask.bucket.notify(configuration.clone());
         self.buckets.apply().await;

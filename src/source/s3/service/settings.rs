@@ -93,11 +93,13 @@ impl S3Api {
             }
             Operation::PutBucketLifecycle => {
                 let rules = lifecycle_request::read(body, || self.random.uuid(4))?;
+                let _alone = self.alone.lock().await;
                 let done = self.set(ask, LIFECYCLE, Some(&rules), StatusCode::OK).await?;
                 bucket.live_by(rules);
                 Ok(done)
             }
             Operation::DeleteBucketLifecycle => {
+                let _alone = self.alone.lock().await;
                 let done = self.unset(ask, LIFECYCLE).await?;
                 bucket.live_by(Vec::new());
                 Ok(done)
