@@ -91,8 +91,8 @@ impl Output {
         let mut lines = self.lines();
         // The kernel is asked, not the reactor, which may not have heard of the last bytes yet. What is in the
         // pipe now is bounded by its capacity, but a writer may go on: so is the number of pieces.
-        let mut piece = [0; 16 << 10];
-        for _ in 0..64 {
+        let mut piece = [0; 4 << 10];
+        for _ in 0..256 {
             match nix::unistd::read(&self.pipe, &mut piece) {
                 Ok(count) if count > 0 => lines.feed(&piece[..count]),
                 _ => break,
