@@ -17,6 +17,14 @@ async fn until_noticed(simulator: &mut Simulator, words: &str) -> String {
         .await
 }
 
+/// One with a function by convention.
+fn without_a_wiring_file() -> Project {
+    let project = Project::new("");
+    std::fs::remove_file(project.path("dropwire.toml")).expect("removed");
+    project.write("functions/hear/main.sh", "cat\n");
+    project
+}
+
 #[tokio::test]
 async fn a_good_edit_is_taken_up() {
     let project = Project::new(HELLO);
@@ -83,9 +91,7 @@ async fn a_changed_function_takes_the_next_event() {
 
 #[tokio::test]
 async fn a_new_bucket_folder_is_a_bucket_where_there_is_no_wiring_file() {
-    let project = Project::new("");
-    std::fs::remove_file(project.path("dropwire.toml")).expect("removed");
-    project.write("functions/hear/main.sh", "cat\n");
+    let project = without_a_wiring_file();
     let mut simulator = project.start().await;
     std::fs::create_dir_all(project.path("buckets/inbox")).expect("a folder");
     until_noticed(&mut simulator, "1 functions, 1 wires").await;
@@ -97,9 +103,7 @@ async fn a_new_bucket_folder_is_a_bucket_where_there_is_no_wiring_file() {
 
 #[tokio::test]
 async fn a_folder_becomes_a_function_when_there_is_something_to_run_in_it() {
-    let project = Project::new("");
-    std::fs::remove_file(project.path("dropwire.toml")).expect("removed");
-    project.write("functions/hear/main.sh", "cat\n");
+    let project = without_a_wiring_file();
     let mut simulator = project.start().await;
     std::fs::create_dir_all(project.path("functions/late")).expect("a folder");
     until_noticed(&mut simulator, "the wiring changed: 1 functions").await;

@@ -143,13 +143,19 @@ impl Queue {
             return Ok(());
         }
         let rows = orphans.iter().map(|id| json!(id)).collect();
-        let put_back = self.store.write(vec![Write { sql: PUT_BACK, rows }]).await;
-        if put_back.is_err() {
-            self.state().orphans.extend(orphans);
-            return put_back;
+        let putting_back = async {
+            let wires = self.wires_of(json!(orphans)).await?;
+            self.store.write(vec![Write { sql: PUT_BACK, rows }]).await?;
+            Ok(wires)
+        };
+        match putting_back.await {
+            // Their wire may have come back meanwhile, and have found them claimed.
+            Ok(wires) => self.look_again(&wires),
+            Err(error) => {
+                self.state().orphans.extend(orphans);
+                return Err(error);
+            }
         }
-        // Their wire may have come back meanwhile, and have found them claimed.
-        self.look_again(&self.wires_of(json!(orphans)).await?);
         Ok(())
     }
 

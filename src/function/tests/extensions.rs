@@ -279,6 +279,25 @@ async fn an_extension_that_cannot_go_on_says_so() {
 }
 
 #[tokio::test]
+async fn an_extension_within_the_runtime_that_cannot_start_says_so() {
+    const CODE: &str = "import http.client, os, threading\n\
+        def call(path, **headers):\n    \
+            connection = http.client.HTTPConnection(os.environ['AWS_LAMBDA_RUNTIME_API'])\n    \
+            headers = {name.replace('_', '-'): value for name, value in headers.items()}\n    \
+            connection.request('POST', '/2020-01-01/extension/' + path, '{\"events\":[]}', headers)\n    \
+            return connection.getresponse().headers\n\
+        me = call('register', Lambda_Extension_Name='within')['Lambda-Extension-Identifier']\n\
+        call('init/error', Lambda_Extension_Identifier=me, Lambda_Extension_Function_Error_Type='Extension.Reason')\n\
+        threading.Event().wait()\n";
+    if !installed("python3") {
+        return;
+    }
+    let bench = Bench::handler("python3.12", "app.handler", ("app.py", CODE));
+    let said = json(&bench.failure("1").await.payload);
+    assert_eq!(said["errorType"], "Extension.InitError", "{said}");
+}
+
+#[tokio::test]
 async fn an_extension_that_cannot_go_on_after_the_answer_ends_its_environment() {
     if !installed("python3") {
         return;
