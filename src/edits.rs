@@ -1,6 +1,7 @@
 //! Edits of the wiring while dropwire runs: a good one is taken up, a broken one is shown and changes nothing.
 
 use std::collections::HashMap;
+use std::fs::Metadata;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::app::App;
 use crate::clock::real;
 use crate::config::Config;
+use crate::identity::identity;
 
 /// Editors write a file in several steps; this long after the last of them it is read.
 const GRACE: Duration = Duration::from_millis(40);
@@ -108,7 +110,7 @@ impl Watch {
         let within = std::fs::read_dir(&functions).into_iter().flatten().flatten().map(|entry| entry.path());
         let wanted = [config.root.join("buckets"), functions.clone()].into_iter().chain(within);
         let wanted: HashMap<PathBuf, (u64, u64)> =
-            wanted.filter_map(|folder| Some((folder.clone(), identity(&folder)?))).collect();
+            wanted.filter_map(|folder| Some((folder.clone(), folder_identity(&folder)?))).collect();
         self.folders.retain(|folder, known| wanted.get(folder) == Some(known));
         let before = self.folders.len();
         for (folder, identity) in wanted {
@@ -122,14 +124,9 @@ impl Watch {
     }
 }
 
-/// What tells a folder from another of its name; None if there is none.
-fn identity(folder: &Path) -> Option<(u64, u64)> {
-    let found = std::fs::metadata(folder).ok().filter(std::fs::Metadata::is_dir)?;
-    #[cfg(unix)]
-    return Some(std::os::unix::fs::MetadataExt::dev(&found))
-        .zip(Some(std::os::unix::fs::MetadataExt::ino(&found)));
-    #[cfg(not(unix))]
-    return Some((0, found.created().ok()?.duration_since(std::time::UNIX_EPOCH).ok()?.as_micros() as u64));
+/// None if there is no such folder.
+fn folder_identity(folder: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(folder).ok().filter(Metadata::is_dir).map(|found| identity(&found))
 }
 
 /// Whether this may have changed the wiring: its file, or, where there is none, a folder next to where it would be.

@@ -28,7 +28,7 @@
 //!
 //! | | |
 //! |---|---|
-//! | values | [`clock`] [`random`] [`arn`] [`glob`] [`event`] [`wire`] [`timeline`] |
+//! | values | [`clock`] [`random`] [`arn`] [`glob`] [`identity`] [`event`] [`wire`] [`timeline`] |
 //! | the engine | [`store`] [`delivery`] [`function`] |
 //! | AWS's side | [`aws`]: protocols; [`lambda`]: what is made and invoked by calls; [`server`]: the one port |
 //! | sources | [`source`]: [`source::s3`] with the S3 API, [`source::dynamodb`], [`source::sns`] |
@@ -60,6 +60,7 @@ pub mod function;
 pub mod glob;
 pub mod history;
 pub mod housekeeping;
+pub mod identity;
 pub mod lambda;
 pub mod random;
 pub mod server;

@@ -32,6 +32,7 @@ const DIRECTION: &[(&str, &[&str])] = &[
     ("random", &[]),
     ("arn", &[]),
     ("glob", &[]),
+    ("identity", &[]),
     ("event", &["clock", "arn", "random"]),
     ("wire", &["clock", "arn", "random", "event", "delivery"]),
     ("timeline", &["clock", "arn", "event"]),
@@ -49,15 +50,15 @@ const DIRECTION: &[(&str, &[&str])] = &[
     (
         "source",
         &[
-            "aws", "clock", "random", "arn", "event", "glob", "wire", "timeline", "store", "delivery",
-            "config",
+            "aws", "clock", "random", "arn", "event", "glob", "identity", "wire", "timeline", "store",
+            "delivery", "config",
         ],
     ),
     ("config", &["clock", "arn", "event", "wire", "delivery"]),
     ("history", &["clock", "event", "wire", "timeline", "delivery", "control"]),
     ("state", &["clock", "store", "control"]),
     ("housekeeping", &["clock", "store", "delivery"]),
-    ("edits", &["app", "clock", "config"]),
+    ("edits", &["app", "clock", "config", "identity"]),
     ("server", &["app", "aws", "clock", "control", "source"]),
     (
         "control",

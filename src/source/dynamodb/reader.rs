@@ -18,6 +18,7 @@ use crate::arn::Arn;
 use crate::config::TableSpec;
 use crate::delivery::queue::StoreError;
 use crate::event::Event;
+use crate::identity::identity;
 use crate::source::SourceError;
 
 /// What a look found.
@@ -85,19 +86,6 @@ pub(super) struct Open {
     pub(super) is_table_there: bool,
     /// How many rows were read and are still to be forgotten; at least 1 after the start, when nobody knows.
     pub(super) untrimmed: usize,
-}
-
-/// What tells a file from another that gets its name.
-#[cfg(unix)]
-fn identity(found: &std::fs::Metadata) -> (u64, u64) {
-    use std::os::unix::fs::MetadataExt;
-    (found.dev(), found.ino())
-}
-
-#[cfg(not(unix))]
-fn identity(found: &std::fs::Metadata) -> (u64, u64) {
-    let made = found.created().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
-    (0, made.unwrap_or_default().as_micros() as u64)
 }
 
 impl Reader {
