@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use tokio_util::sync::CancellationToken;
 
-use crate::delivery::queue::{Occupied, Own, Queue, StoreError};
+use crate::delivery::queue::{Occupied, Own, Queue, Sent, StoreError};
 use crate::event::{Event, EventNo};
 
 pub mod dynamodb;
@@ -59,5 +59,9 @@ impl Outlet {
     /// Stores events in this order together with the source's own rows, all or nothing; returns as soon as `own` says.
     pub async fn emit_with(&self, events: Vec<Event>, own: impl Into<Own>) -> Result<(), StoreError> {
         self.queue.emit(events, own).await.map(|_| ())
+    }
+    /// The same, but returns as soon as it is on its way.
+    pub async fn send_with(&self, events: Vec<Event>, own: impl Into<Own>) -> Result<Sent, StoreError> {
+        self.queue.send(events, own).await
     }
 }

@@ -49,6 +49,21 @@ impl From<Vec<Write>> for Own {
     }
 }
 
+/// Events and rows that were handed over to be stored. Nothing is taken back if nobody waits for them.
+#[derive(Debug)]
+pub struct Sent {
+    numbers: Vec<EventNo>,
+    written: oneshot::Receiver<Result<(), StoreError>>,
+}
+
+impl Sent {
+    /// Returns when they are stored as was asked for, or could not be. Whoever gives up waiting can wait again, until it
+    /// was told once.
+    pub async fn stored(&mut self) -> Result<(), StoreError> {
+        (&mut self.written).await.map_err(|_| StoreError::Stopping)?
+    }
+}
+
 /// An emit on its way to the disk.
 #[derive(Default)]
 pub(super) struct Emission {
@@ -66,12 +81,7 @@ impl Queue {
         events: Vec<Event>,
         own: impl Into<Own>,
     ) -> Result<Vec<EventNo>, StoreError> {
-        self.emit_to(events, own.into(), &|wires, event, found| {
-            found.extend(
-                wires.from(&event.source).iter().filter(|wire| wire::wants(event, &wire.filter)).cloned(),
-            );
-        })
-        .await
+        self.emit_to(events, own.into(), &whoever_wants_it).await
     }
 
     /// The same for the wires that `choose` names for each event.
@@ -81,6 +91,23 @@ impl Queue {
         own: Own,
         choose: &Choice<'_>,
     ) -> Result<Vec<EventNo>, StoreError> {
+        let mut sent = self.send_to(events, own, choose).await?;
+        sent.stored().await?;
+        Ok(sent.numbers)
+    }
+
+    /// Hands events and rows over to be stored, as [`Queue::emit`] does, and returns when they are on their way: after
+    /// those that were sent before, and before those that will be.
+    pub async fn send(self: &Arc<Self>, events: Vec<Event>, own: impl Into<Own>) -> Result<Sent, StoreError> {
+        self.send_to(events, own.into(), &whoever_wants_it).await
+    }
+
+    async fn send_to(
+        self: &Arc<Self>,
+        events: Vec<Event>,
+        own: Own,
+        choose: &Choice<'_>,
+    ) -> Result<Sent, StoreError> {
         // From here to the hand-over nothing waits, so nobody who goes away can leave a plan without its end.
         let place = self.store.place().await?;
         let chosen = events.into_iter().map(|event| Chosen { event, wires: Vec::new(), waits: false });
@@ -108,8 +135,7 @@ impl Queue {
                 written
             }
         };
-        written.await.map_err(|_| StoreError::Stopping)??;
-        Ok(numbers)
+        Ok(Sent { numbers, written })
     }
 
     /// The plan for the wires that are in force when the events get their numbers: those that come later begin with later
@@ -209,6 +235,11 @@ impl Queue {
 
 /// Which wires take an event, of those in force.
 pub type Choice<'a> = dyn Fn(&WiresBySource, &Event, &mut Vec<Arc<Wire>>) + Sync + 'a;
+
+fn whoever_wants_it(wires: &WiresBySource, event: &Event, found: &mut Vec<Arc<Wire>>) {
+    let wires = wires.from(&event.source).iter();
+    found.extend(wires.filter(|wire| wire::wants(event, &wire.filter)).cloned());
+}
 
 fn plan(mut guard: MutexGuard<'_, State>, chosen: Vec<Chosen>) -> (Vec<Rows>, Emission) {
     let mut emission = Emission::default();

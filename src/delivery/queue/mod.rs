@@ -25,7 +25,7 @@ pub use crate::store::StoreError;
 pub(crate) use rows::{at_once, event_of};
 
 use emit::{Chosen, Emission};
-pub use emit::{Own, Until};
+pub use emit::{Own, Sent, Until};
 use line::Line;
 use lines::Lines;
 use rows::*;

@@ -7,23 +7,76 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::SourceError;
+use super::flight::Decided;
+use super::folder::{Hint, Reason};
 use super::index::{self, Rows};
 use super::settle::News;
-use super::vault::{Deed, Draft};
+use super::vault::{Deed, Draft, Place};
 use super::work::Worker;
-use crate::delivery::queue::{Own, Until};
+use crate::delivery::queue::{Own, Sent, Until};
 
 /// How long done deeds wait for a commit to be struck off with. Doing them once more after a crash is harmless.
 const TIDY_AFTER: Duration = Duration::from_millis(250);
 
-/// How a deed went: its number, which of the commit's it is, and why it could not be done.
-type Performed = (i64, usize, Result<(), String>);
-/// A deed that could not be done: which of the commit's it is, and why.
-type Undone = (usize, String);
+/// How a deed went: its number, and why it could not be done.
+type Performed = (i64, Result<(), String>);
+
+/// What has come of a commit so far.
+#[derive(Default)]
+struct Report {
+    /// Who waits for it.
+    waiting: Vec<Decided>,
+    performed: Vec<Performed>,
+    /// The keys of those whose deeds could not be done.
+    failed: Vec<String>,
+}
+
+/// A commit on its way, with the deeds that are done right after it.
+pub(super) struct Commit {
+    /// None where there was nothing to write.
+    sent: Option<Sent>,
+    report: Arc<Mutex<Report>>,
+}
+
+impl Commit {
+    /// Returns when all of it is written and done. Whoever gives up waiting can wait again.
+    pub(super) async fn written(&mut self) -> Result<(), SourceError> {
+        match &mut self.sent {
+            Some(sent) => Ok(sent.stored().await?),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Report {
+    /// The deeds were done so. Whoever waits is answered here, and not by the worker in its turn.
+    fn done(&mut self, performed: Vec<Performed>) {
+        for order in std::mem::take(&mut self.waiting) {
+            let ours = performed.get(order.deeds.clone()).unwrap_or_default();
+            let why = ours.iter().find_map(|(_, done)| done.as_ref().err());
+            self.failed.extend(why.map(|_| order.key.clone()));
+            order.answer(why);
+        }
+        self.performed = performed;
+    }
+}
 
 impl Worker {
-    /// Writes all of it in one commit and does its deeds before anyone hears of it. Those that cannot be done are told.
-    pub(super) async fn commit(&mut self, mut news: News) -> Result<Vec<Undone>, SourceError> {
+    /// Writes all of it in one commit and does its deeds before anyone hears of it.
+    pub(super) async fn commit(&mut self, news: News) -> Result<(), SourceError> {
+        let mut commit = self.send(news, Vec::new()).await?;
+        let written = commit.written().await;
+        self.conclude_commit(&commit, &written);
+        written
+    }
+
+    /// Has all of it written in one commit, whose deeds are done before anyone hears of it. Those are answered then who
+    /// wait for it.
+    pub(super) async fn send(
+        &mut self,
+        mut news: News,
+        waiting: Vec<Decided>,
+    ) -> Result<Commit, SourceError> {
         let bucket = self.bucket.clone();
         let mut deeds = Vec::new();
         for deed in std::mem::take(&mut news.deeds) {
@@ -39,38 +92,57 @@ impl Worker {
         }
         let mut writes = news.rows.writes();
         writes.extend(news.writes);
+        let report = Arc::new(Mutex::new(Report { waiting, ..Report::default() }));
         if news.events.is_empty() && writes.is_empty() {
-            return Ok(Vec::new());
+            return Ok(Commit { sent: None, report });
         }
-        let performed: Arc<Mutex<Vec<Performed>>> = Arc::default();
-        let (told, vault, mut drafts) = (performed.clone(), bucket.clone(), news.drafts);
+        let (told, vault, mut drafts) = (report.clone(), bucket.clone(), news.drafts);
         let then = move || {
-            let done = deeds.iter().enumerate().map(|(nth, (id, deed))| {
+            let done = deeds.iter().map(|(id, deed)| {
                 let done = vault.vault.perform(deed);
                 // Where it is done there is nothing left to remove; else it is tried again at the next start, and needs its
                 // draft then.
-                drafts.iter_mut().filter(|draft| deed.needs(draft.path())).for_each(Draft::stay);
-                (*id, nth, done.map_err(|error| format!("{deed:?}: {error}")))
+                drafts.iter_mut().filter(|draft| deed.needs(draft.path())).for_each(Place::stay);
+                (*id, done.map_err(|error| format!("{deed:?}: {error}")))
             });
-            told.lock().unwrap_or_else(PoisonError::into_inner).extend(done);
+            let done = done.collect();
             // They live until here, whoever goes away meanwhile: what is on its way to the disk needs them.
             drop(drafts);
+            told.lock().unwrap_or_else(PoisonError::into_inner).done(done);
         };
         // What the disk loses of it when the machine goes down, it loses of the files as well; the next survey tells.
         let own = Own { writes, then: Some(Box::new(then)), until: Until::Committed };
-        let written = bucket.ground.outlet.emit_with(news.events, own).await;
-        let mut undone = Vec::new();
-        for (id, nth, done) in performed.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+        let sent = bucket.ground.outlet.send_with(news.events, own).await;
+        let (sent, failed) = match sent {
+            Ok(sent) => (Some(sent), Ok(())),
+            Err(error) => (None, Err(SourceError::from(error))),
+        };
+        let commit = Commit { sent, report };
+        if failed.is_err() {
+            self.conclude_commit(&commit, &failed);
+        }
+        failed.map(|()| commit)
+    }
+
+    /// Keeps in mind which deeds of a commit are done, and tells of those that could not be. Answers those who still wait.
+    pub(super) fn conclude_commit(&mut self, commit: &Commit, written: &Result<(), SourceError>) {
+        let mut report = commit.report.lock().unwrap_or_else(PoisonError::into_inner);
+        for order in std::mem::take(&mut report.waiting) {
+            // A full disk is the caller's answer, not the end of the bucket.
+            order.answer(written.as_ref().err());
+        }
+        for (id, done) in report.performed.drain(..) {
             match done {
                 Ok(()) => self.deeds_done.push(id),
                 Err(why) => {
-                    bucket.notice("error", format!("cannot do what was written down: {why}"));
-                    undone.push((nth, why));
+                    self.bucket.notice("error", format!("cannot do what was written down: {why}"));
                 }
             }
         }
-        written?;
-        Ok(undone)
+        for key in report.failed.drain(..) {
+            // What is told of it next is what there is.
+            self.later.again(key, (Reason::Busy, Hint::Found), None, Instant::now());
+        }
     }
 
     /// Has what is done struck off, where no further commit does it.
@@ -94,6 +166,7 @@ impl Worker {
         self.last_deed = deeds.last().map_or(self.last_deed, |(id, _)| self.last_deed.max(*id));
         let blobs =
             index::blobs(store.read(), &bucket.spec.name).await.map_err(|error| self.unreadable(error))?;
+        self.newness.has_blobs |= !blobs.is_empty();
         let (mut readable, all) = (Vec::new(), deeds.len());
         for (id, text) in deeds {
             match serde_json::from_str::<Deed>(&text) {

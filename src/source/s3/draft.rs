@@ -16,7 +16,13 @@ use crate::clock::real;
 pub struct Draft {
     /// The open file.
     pub file: File,
-    pub(super) path: PathBuf,
+    place: Place,
+}
+
+/// Where a draft lies, which nobody writes any more. It goes away with this value, unless it was moved or stays.
+#[derive(Debug)]
+pub struct Place {
+    path: PathBuf,
     stays: bool,
 }
 
@@ -33,11 +39,11 @@ impl Draft {
             }
             opened => opened?,
         };
-        Ok(Draft { file, path, stays: false })
+        Ok(Draft::at(path, file))
     }
     /// The draft that lies there.
     pub fn at(path: PathBuf, file: File) -> Draft {
-        Draft { file, path, stays: false }
+        Draft { file, place: Place { path, stays: false } }
     }
     /// The same with what this file holds.
     pub fn with(mut self, mut from: File) -> io::Result<Draft> {
@@ -47,11 +53,11 @@ impl Draft {
     }
     /// Where it is.
     pub fn path(&self) -> &Path {
-        &self.path
+        &self.place.path
     }
-    /// It does not go away with this value.
-    pub fn stay(&mut self) {
-        self.stays = true;
+    /// It is written. The kernel tells of the closing where it lies now, and not once more where it is moved to.
+    pub fn close(self) -> Place {
+        self.place
     }
     /// What the file of a draft is like; None if it is gone.
     pub fn stamp_at(path: &Path) -> Option<Stamp> {
@@ -63,7 +69,18 @@ impl Draft {
     }
 }
 
-impl Drop for Draft {
+impl Place {
+    /// The draft itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+    /// It does not go away with this value.
+    pub fn stay(&mut self) {
+        self.stays = true;
+    }
+}
+
+impl Drop for Place {
     fn drop(&mut self) {
         if !self.stays {
             // After it was moved there is nothing of this name.

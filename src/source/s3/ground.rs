@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 
+use super::event::Sequencer;
 use super::folder::Known;
 use super::order::{Act, Order, Put, Versioning};
 use super::vault::{Draft, Room};
 use super::work::Worker;
 use super::{Bucket, SourceError, index};
+use crate::clock::Timestamp;
 
 /// What was found out about an order's key before anything is decided.
 #[derive(Default)]
@@ -28,9 +30,28 @@ impl Ground {
     }
 }
 
+/// What tells whether a change is later than all others of the bucket. Then a put needs not know what it replaces: its
+/// sequencer is the higher one in any case, and no content goes away but that of the file.
+#[derive(Default)]
+pub(super) struct Newness {
+    /// The highest sequencer among the objects with files that were there before us; None until all are read.
+    pub read: Option<Sequencer>,
+    /// The highest that we gave.
+    pub given: Sequencer,
+    /// Whether there may be contents that no file stands for.
+    pub has_blobs: bool,
+}
+
+impl Newness {
+    /// Whether a change at this time is later than all others, and replaces files only.
+    fn is_sure_at(&self, now: Timestamp) -> bool {
+        !self.has_blobs && self.read.is_some_and(|read| Sequencer::at(now) > read.max(self.given))
+    }
+}
+
 /// So few keys are looked for where they are asked for, if what they shall hold has at most so many bytes; others are
 /// handed over, since a content may have to be copied.
-const FEW: usize = 4;
+const FEW: usize = 32;
 /// See above.
 const SMALL: u64 = 64 << 10;
 
@@ -41,9 +62,18 @@ impl Worker {
         let bucket = self.bucket.clone();
         let keys: Vec<String> = round.iter().map(|order| order.key.clone()).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let known = index::fetch(&self.surveyor.pool, &bucket.spec.name, &keys);
+        let needs_nothing = |order: &Order| matches!(&order.act, Act::Put(put) if put.check.is_none());
+        let is_new = self.newness.is_sure_at(bucket.ground.clock.now())
+            && bucket.versioning() == Versioning::Off
+            && round.iter().all(needs_nothing);
+        let fetching = async {
+            match is_new {
+                true => Ok(Vec::new()),
+                false => index::fetch(&self.surveyor.pool, &bucket.spec.name, &keys).await,
+            }
+        };
         // Both at once: neither needs the other.
-        let (known, (round, rooms)) = tokio::join!(known, look_for_rooms(bucket.clone(), round));
+        let (known, (round, rooms)) = tokio::join!(fetching, look_for_rooms(bucket.clone(), round));
         let known = known.map_err(|error| self.unreadable(error))?;
         let mut known: HashMap<String, Known> =
             known.into_iter().map(|known| (known.key.clone(), known)).collect();

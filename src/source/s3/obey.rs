@@ -1,19 +1,19 @@
 //! Orders of the S3 API, done by the bucket's worker: what is asked becomes events, rows and deeds of one commit.
 
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use super::SourceError;
 use super::api::errors;
 use super::event::{Caller, Change, Retouch, Sequencer, Tale};
-use super::folder::{Extra, Hint, Known, Reason};
+use super::flight::Decided;
+use super::folder::{Extra, Hint, Known};
 use super::ground::Ground;
 use super::index::{self, Older};
 use super::look::Depth;
 use super::order::{
     Act, Answered, Done, Edit, Order, Put, VERSIONING, Versioning, broken, kept_version, shown_version,
 };
-use super::round;
+use super::round::{self, Round};
 use super::settle::News;
 use super::vault::{Deed, Room};
 use super::version_id;
@@ -29,19 +29,28 @@ impl Worker {
             self.caught.join(order.answer);
         }
         while !orders.is_empty() {
-            let (round, later) = round::first(orders, ways);
-            self.obey(round).await?;
+            let (round, first, later) = round::first(orders, ways, &self.flights.rounds());
+            match first.is_empty() {
+                true => self.land_first().await,
+                false => self.obey(round, first).await?,
+            }
             orders = later;
         }
         Ok(())
     }
 
-    async fn obey(&mut self, round: Vec<Order>) -> Result<(), SourceError> {
-        let round = self.look_before(round).await?;
-        let (round, grounds) = self.find_out(round).await?;
+    async fn obey(&mut self, round: Round, orders: Vec<Order>) -> Result<(), SourceError> {
+        let keeps_versions = self.bucket.versioning() != Versioning::Off;
+        let is_plain =
+            |order: &Order| matches!(order.act, Act::Put(_)) && !order.wants_a_look(keeps_versions);
+        if keeps_versions || !orders.iter().all(is_plain) {
+            self.land_all().await;
+        }
+        let orders = self.look_before(orders).await?;
+        let (orders, grounds) = self.find_out(orders).await?;
         let mut news = News::default();
-        let mut answers = Vec::new();
-        for (order, ground) in round.into_iter().zip(grounds) {
+        let mut decided = Vec::new();
+        for (order, ground) in orders.into_iter().zip(grounds) {
             let Order { key, act, caller, answer, .. } = order;
             let (mut own, first) = (News::default(), news.deeds.len());
             let done = self.decide(key.clone(), act, (&caller, ground), &mut own).await;
@@ -49,22 +58,12 @@ impl Worker {
                 // Of what is refused or fails midway, nothing is done.
                 news.append(own);
             }
-            answers.push((answer, done, key, first..news.deeds.len()));
+            decided.push(Decided { key, answer, done, deeds: first..news.deeds.len() });
         }
-        let written = self.commit(news).await;
-        for (answer, done, key, deeds) in answers {
-            let undone = match &written {
-                Ok(undone) => undone.iter().find(|(nth, _)| deeds.contains(nth)).map(|(_, why)| broken(why)),
-                Err(error) => Some(broken(error)),
-            };
-            if undone.is_some() && written.is_ok() {
-                // What is told of it next is what there is.
-                self.later.again(key, (Reason::Busy, Hint::Found), None, Instant::now());
-            }
-            // Whoever asked may have gone away; it is done all the same.
-            answer.send(undone.map_or(done, Err)).ok();
+        // Where it is not even sent, its orders know.
+        if let Ok(commit) = self.send(news, decided).await {
+            self.take_off(round, commit).await;
         }
-        // A full disk is the caller's answer, not the end of the bucket.
         Ok(())
     }
 
@@ -163,18 +162,19 @@ impl Worker {
         if let Some(copy) = put.copy {
             let blob = self.bucket.new_blob();
             news.deeds.push(Deed::Keep(copy.path().to_owned(), blob.clone()));
-            news.drafts.push(copy);
+            news.drafts.push(copy.close());
             extra.blob = Some(blob);
         }
         if !hidden {
             self.ours.wrote(&key, stamp);
             news.deeds.push(Deed::Show(draft, key.clone()));
-            news.drafts.push(put.draft);
+            news.drafts.push(put.draft.close());
         } else if extra.blob.is_none() {
             let blob = self.bucket.new_blob();
             news.deeds.push(Deed::Keep(draft, blob.clone()));
-            news.drafts.push(put.draft);
+            news.drafts.push(put.draft.close());
             extra.blob = Some(blob);
+            self.newness.has_blobs = true;
         }
         news.deeds.extend(put.forget.into_iter().map(Deed::Forget));
         news.writes.extend(put.writes);
@@ -249,7 +249,7 @@ impl Worker {
         if stays && let Some(kept) = ground.kept.take() {
             let blob = self.bucket.new_blob();
             news.deeds.push(Deed::Keep(kept.path().to_owned(), blob.clone()));
-            news.drafts.push(kept);
+            news.drafts.push(kept.close());
             known.extra.blob = Some(blob);
             // An older version has no file whose stamp would tell it.
             known.etag = known.shown_etag();

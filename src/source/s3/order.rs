@@ -176,18 +176,13 @@ impl Bucket {
     /// Seals the draft of an object, and makes the copy that a bucket with versions keeps: before its turn comes, so that
     /// nobody waits for it but who asked.
     async fn complete(self: &Arc<Self>, put: &mut Put) -> Result<(), AwsError> {
-        let wants_copy = self.versioning() != Versioning::Off && put.copy.is_none();
-        let (bucket, file) = (self.clone(), put.draft.file.try_clone().map_err(|error| broken(&error))?);
-        let doing = move || {
-            super::vault::seal(&file)?;
-            wants_copy.then(|| bucket.vault.copy(file, bucket.ground.random.number())).transpose()
-        };
-        // A small thing is done sooner than handed over.
-        let done = match wants_copy {
-            true => tokio::task::spawn_blocking(doing).await.map_err(|error| broken(&error))?,
-            false => doing(),
-        };
-        put.copy = done.map_err(|error| broken(&error))?.or(put.copy.take());
+        super::vault::seal(&put.draft.file).map_err(|error| broken(&error))?;
+        if self.versioning() != Versioning::Off && put.copy.is_none() {
+            let (bucket, file) = (self.clone(), put.draft.file.try_clone().map_err(|error| broken(&error))?);
+            let copying = move || bucket.vault.copy(file, bucket.ground.random.number());
+            let copied = tokio::task::spawn_blocking(copying).await.map_err(|error| broken(&error))?;
+            put.copy = Some(copied.map_err(|error| broken(&error))?);
+        }
         Ok(())
     }
 

@@ -143,7 +143,7 @@ impl Worker {
         if !hidden {
             self.ours.wrote(key, stamp);
             news.deeds.push(Deed::Show(draft.path().to_owned(), key.to_owned()));
-            news.drafts.push(draft);
+            news.drafts.push(draft.close());
         }
         Ok(())
     }

@@ -5,10 +5,10 @@ use std::collections::HashSet;
 use super::order::{Act, Order};
 use super::spelling::Ways;
 
-/// Orders that are carried out together: no key comes twice among them, none needs a folder where another has its file,
-/// and what concerns the whole bucket comes alone.
+/// What orders that are carried out together have to do with: no key comes twice among them, none needs a folder where
+/// another has its file, and what concerns the whole bucket comes alone.
 #[derive(Default)]
-struct Round {
+pub struct Round {
     ways: Ways,
     keys: HashSet<String>,
     folders: HashSet<String>,
@@ -16,44 +16,51 @@ struct Round {
 }
 
 impl Round {
-    fn takes(&mut self, order: &Order) -> bool {
+    fn takes(&mut self, order: &Order, others: &[&Round]) -> bool {
         match order.act {
             _ if self.is_full => false,
             // What concerns the whole bucket comes alone.
-            Act::Close | Act::KeepVersions(_) => self.takes_alone(),
-            _ => self.takes_key(&order.key),
+            Act::Close | Act::KeepVersions(_) => self.takes_alone(others),
+            _ => self.takes_key(&order.key, others),
         }
     }
 
-    fn takes_alone(&mut self) -> bool {
-        self.is_full = self.keys.is_empty();
+    fn takes_alone(&mut self, others: &[&Round]) -> bool {
+        self.is_full = self.keys.is_empty() && others.is_empty();
         self.is_full
     }
 
-    fn takes_key(&mut self, key: &str) -> bool {
-        if self.is_full {
+    fn takes_key(&mut self, key: &str, others: &[&Round]) -> bool {
+        if self.is_full || others.iter().any(|other| other.is_full) {
             return false;
         }
         // Nobody but the file system knows which others it takes for this one.
-        let Some(key) = self.ways.folded(key) else { return self.takes_alone() };
+        let Some(key) = self.ways.folded(key) else { return self.takes_alone(others) };
         let file = key.trim_end_matches('/');
-        let folders = || file.match_indices('/').map(|(at, _)| &file[..at]);
-        if self.keys.contains(file)
-            || self.folders.contains(file)
-            || folders().any(|it| self.keys.contains(it))
-        {
+        if self.has_to_do_with(file) || others.iter().any(|other| other.has_to_do_with(file)) {
             return false;
         }
-        self.folders.extend(folders().map(str::to_owned));
+        self.folders.extend(folders_of(file).map(str::to_owned));
         self.keys.insert(file.to_owned());
         true
     }
+
+    fn has_to_do_with(&self, file: &str) -> bool {
+        self.keys.contains(file)
+            || self.folders.contains(file)
+            || folders_of(file).any(|it| self.keys.contains(it))
+    }
 }
 
-/// The orders that are carried out first, and those that come after them.
-pub fn first(orders: Vec<Order>, ways: Ways) -> (Vec<Order>, Vec<Order>) {
+fn folders_of(file: &str) -> impl Iterator<Item = &str> {
+    file.match_indices('/').map(|(at, _)| &file[..at])
+}
+
+/// The orders that are carried out first, beside `others` that are under way, and those that come after them.
+pub fn first(orders: Vec<Order>, ways: Ways, others: &[&Round]) -> (Round, Vec<Order>, Vec<Order>) {
     let mut round = Round { ways, ..Round::default() };
-    orders.into_iter().partition(|order| round.takes(order))
+    let (first, later) = orders.into_iter().partition(|order| round.takes(order, others));
+    (round, first, later)
 }
 
 #[cfg(test)]
@@ -62,7 +69,7 @@ mod tests {
 
     fn check(ways: Ways, keys: &[&str], taken: &[&str]) {
         let mut round = Round { ways, ..Round::default() };
-        let took: Vec<&str> = keys.iter().copied().filter(|key| round.takes_key(key)).collect();
+        let took: Vec<&str> = keys.iter().copied().filter(|key| round.takes_key(key, &[])).collect();
         assert_eq!(took, taken, "{keys:?}");
     }
 

@@ -13,7 +13,7 @@ use super::look::{Ask, Depth, now_nanos, stamp_of};
 use super::order::Versioning;
 use super::platform;
 use super::survey::YOUNG;
-use super::vault::{Deed, Draft};
+use super::vault::{Deed, Draft, Place};
 use super::walk::Remark;
 use super::work::{Item, LATER_MAX, Worker};
 use crate::aws::AwsError;
@@ -35,7 +35,7 @@ pub(super) struct News {
     /// What is done to files once all of it is committed.
     pub deeds: Vec<Deed>,
     /// The drafts that the deeds need.
-    pub drafts: Vec<Draft>,
+    pub drafts: Vec<Place>,
 }
 
 impl News {
@@ -62,6 +62,7 @@ impl Worker {
         if items.is_empty() {
             return Ok(());
         }
+        self.land_all().await;
         let now = Instant::now();
         let asks: Vec<Ask> = items.iter().map(|item| self.ask(item, now)).collect();
         let (eye, count) = (self.eye.clone(), asks.len());
@@ -101,7 +102,7 @@ impl Worker {
             let known = known.remove(&item.key);
             self.conclude_one((item, sight), known, &mut news).await?;
         }
-        self.commit(news).await.map(|_| ())
+        self.commit(news).await
     }
 
     async fn conclude_one(
@@ -176,7 +177,7 @@ impl Worker {
             };
             let blob = self.bucket.new_blob();
             news.deeds.push(Deed::Keep(copy.path().to_owned(), blob.clone()));
-            news.drafts.push(copy);
+            news.drafts.push(copy.close());
             extra = Extra { version: self.new_version(sequencer), blob: Some(blob), ..Extra::default() };
         }
         self.supersede(&item.key, &mut Ground::of(known), news).await.map_err(as_source_error)?;
@@ -222,11 +223,14 @@ impl Worker {
             Some(known) => known.sequencer,
             None => self.floor,
         };
-        self.count.next(self.bucket.ground.clock.now()).max(before.next())
+        let next = self.count.next(self.bucket.ground.clock.now()).max(before.next());
+        self.newness.given = self.newness.given.max(next);
+        next
     }
 
     /// A large file was read.
     pub(super) async fn take_large(&mut self, item: Item, sight: Sight) -> Result<(), SourceError> {
+        self.land_all().await;
         let hinted = self.reading.remove(&item.key).flatten();
         let key = item.key.clone();
         // A call may have written the object since it was read.

@@ -11,6 +11,7 @@ use nix::errno::Errno;
 use sqlx::sqlite::SqlitePool;
 use tokio::sync::mpsc;
 
+use super::event::Sequencer;
 use super::folder::Comparison;
 use super::index;
 use super::look::now_nanos;
@@ -49,6 +50,8 @@ pub struct End {
     pub watching: Option<String>,
     /// How long it took.
     pub took: Duration,
+    /// The highest sequencer of the objects that have a file, if all of them were read.
+    pub highest: Option<Sequencer>,
 }
 
 /// How the bucket's folder was found.
@@ -86,8 +89,8 @@ impl Surveyor {
     pub async fn survey(self, folders: BTreeSet<String>) -> Result<(), sqlx::Error> {
         let begun = Instant::now();
         let whole = folders.contains("");
-        let mut end =
-            End { whole, root: Root::There, unreadable: Vec::new(), watching: None, took: Duration::ZERO };
+        let (root, unreadable, took) = (Root::There, Vec::new(), Duration::ZERO);
+        let mut end = End { whole, root, unreadable, watching: None, took, highest: None };
         for folder in outermost(folders) {
             let root = self.open().await;
             match root {
@@ -118,6 +121,7 @@ impl Surveyor {
         let now = now_nanos();
         let young = now - i64::try_from(YOUNG.as_nanos()).unwrap_or(0)..=now;
         let (mut comparison, mut after, mut suspects) = (Comparison::default(), String::new(), Vec::new());
+        let mut highest = Sequencer::default();
         loop {
             suspects.extend(comparison.differences(&young));
             let ended = comparison.all_found && comparison.all_known;
@@ -138,12 +142,14 @@ impl Surveyor {
                 let page = index::page(&self.pool, &self.bucket, folder, &after).await?;
                 comparison.all_known = page.len() < index::PAGE;
                 after = page.last().map_or(after, |known| known.key.clone());
+                highest = page.iter().map(|known| known.sequencer).fold(highest, Sequencer::max);
                 comparison.known.extend(page);
             }
         }
         if let Some(walk) = walk {
             end.watching = end.watching.take().or(walk.await.unwrap_or_default());
         }
+        end.highest = folder.is_empty().then_some(highest);
         Ok(())
     }
 

@@ -18,7 +18,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, renameat};
 use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat};
 use serde::{Deserialize, Serialize};
 
-pub use super::draft::{Draft, seal};
+pub use super::draft::{Draft, Place, seal};
 use super::folder::{OWN_PREFIX, Stamp, is_ignored, refusal};
 use super::look::stamp_of;
 use super::platform::{self, Kind};
@@ -64,7 +64,7 @@ impl Deed {
     }
     /// Whether it is done with this draft.
     pub fn needs(&self, draft: &Path) -> bool {
-        matches!(self, Deed::Show(path, _) | Deed::Keep(path, _) if path == draft)
+        matches!(self, Deed::Show(path, _) | Deed::Keep(path, _) if path.as_os_str() == draft.as_os_str())
     }
     /// The file of this key goes away if it is still this one.
     pub fn remove(key: &str, stamp: Stamp) -> Deed {
@@ -175,9 +175,9 @@ impl Vault {
 
     /// The same.
     pub fn move_near(&self, draft: &mut Draft, number: u64) -> io::Result<()> {
-        let is_near = self.near == self.drafts || draft.path.starts_with(&self.near);
+        let is_near = self.near == self.drafts || draft.path().starts_with(&self.near);
         if !is_near {
-            *draft = self.copy(File::open(&draft.path)?, number)?;
+            *draft = self.copy(File::open(draft.path())?, number)?;
         }
         Ok(())
     }
@@ -228,7 +228,11 @@ impl Vault {
         if let Some(why) = key.split('/').find_map(|name| ways.refusal(name)) {
             return Ok(Room::Nowhere(why.to_owned()));
         }
-        let Ok(target) = make_folders(root, folder, ways) else {
+        let target = match platform::open_folder(&root, folder) {
+            Ok(target) if !ways.is_blind => Ok(target),
+            _ => make_folders(root, folder, ways),
+        };
+        let Ok(target) = target else {
             return Ok(Room::Nowhere(format!(
                 "a file, a link or a folder that is written otherwise stands where {folder} needs a folder"
             )));

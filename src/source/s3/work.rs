@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -12,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::caught::CatchUp;
 use super::event::{Count, Sequencer};
-use super::folder::{Hint, KEY_MAX, Reason, Sight, key_is_ignored};
+use super::flight::Flights;
+use super::folder::{Hint, KEY_MAX, Sight, key_is_ignored};
+use super::ground::Newness;
 use super::index;
 use super::later::{Later, Wait};
 use super::look::{Depth, Eye, now_nanos};
@@ -21,7 +23,8 @@ use super::order::{self, Order};
 use super::ours::Ours;
 use super::platform;
 use super::say::Said;
-use super::survey::{End, Report, Surveyor};
+use super::survey::{Report, Surveyor};
+use super::surveys::RECHECK;
 use super::walk::Remark;
 use super::watch::{Hints, Told};
 use super::{Bucket, SourceError};
@@ -35,12 +38,6 @@ const SILENT_CHUNK: usize = 4096;
 const HINTS: usize = 4096;
 /// While so many keys wait to be seen as removed, surveys wait too.
 pub(super) const LATER_MAX: usize = 10_000;
-/// How often a folder is surveyed that gives no hints.
-const POLL: Duration = Duration::from_secs(1);
-/// How often a folder is surveyed that gives hints: there are changes that no kernel tells of, such as
-/// shortening a file by its name.
-const RECHECK: Duration = Duration::from_secs(60);
-
 /// A key to look at.
 #[derive(Debug)]
 pub(super) struct Item {
@@ -70,6 +67,8 @@ pub(super) struct Worker {
     pub first: Option<Depth>,
     /// Higher than the sequencer of every object removed.
     pub floor: Sequencer,
+    /// What tells that a change is later than all others.
+    pub newness: Newness,
     pub large: JoinSet<(Item, Sight)>,
     /// Large files being read, with what was hinted meanwhile.
     pub reading: HashMap<String, Option<Hint>>,
@@ -82,6 +81,8 @@ pub(super) struct Worker {
     /// What counts the changes.
     pub count: Count,
     pub said: Said,
+    /// What was decided and is being committed.
+    pub flights: Flights,
     /// The number of the deed that was written down last.
     pub last_deed: i64,
     /// Deeds that are done and not struck off yet.
@@ -151,6 +152,7 @@ impl Worker {
             polled: false,
             first: Some(Depth::Small),
             floor: Sequencer::default(),
+            newness: Newness::default(),
             large: JoinSet::new(),
             reading: HashMap::new(),
             asked_for: HashSet::new(),
@@ -158,6 +160,7 @@ impl Worker {
             ours: Ours::default(),
             count: Count::default(),
             said,
+            flights: Flights::default(),
             last_deed: 0,
             deeds_done: Vec::new(),
             next_tidying: None,
@@ -218,6 +221,7 @@ impl Worker {
                 _ = orders.recv_many(&mut asked, CHUNK) => {
                     self.take_orders(std::mem::take(&mut asked)).await?;
                 }
+                written = self.flights.first_written() => self.land(&written),
                 Some(report) = reports.recv(), if !crowded => self.take_report(report).await?,
                 Some(read) = self.large.join_next(), if !self.large.is_empty() => {
                     // It can only fail if it panicked; then the next survey finds the file again.
@@ -225,14 +229,12 @@ impl Worker {
                         self.take_large(item, sight).await?;
                     }
                 }
-                Some(ended) = self.surveying.join_next(), if !self.surveying.is_empty() => {
-                    match ended {
-                        Ok(Ok(())) => {}
-                        Ok(Err(error)) => return Err(self.unreadable(error)),
-                        // It panicked, and reports no end.
-                        Err(_) => self.caught.end_survey(),
-                    }
-                }
+                Some(ended) = self.surveying.join_next(), if !self.surveying.is_empty() => match ended {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => return Err(self.unreadable(error)),
+                    // It panicked, and reports no end.
+                    Err(_) => self.caught.end_survey(),
+                },
                 () = real::sleep(wake) => {
                     if self.next_tidying.is_some_and(|due| due <= Instant::now()) {
                         self.tidy_deeds().await;
@@ -257,27 +259,6 @@ impl Worker {
         let (folders, keys): (Vec<_>, Vec<_>) = due.into_iter().partition(|(key, _)| key.ends_with('/'));
         self.to_survey.extend(folders.into_iter().map(|(key, _)| key));
         keys.into_iter().map(|(key, wait)| Item { key, hint: wait.hint, wait: Some(wait) }).collect()
-    }
-
-    fn survey_if_due(&mut self) {
-        // One at a time, and each to its end: what it found counts when it was looked at.
-        if self.caught.surveys() {
-            return;
-        }
-        let is_asked_for = !self.to_survey.is_empty();
-        if Instant::now() >= self.next_recheck {
-            self.to_survey.insert(String::new());
-        }
-        if !self.to_survey.is_empty() {
-            self.is_awaited = is_asked_for;
-            let folders = std::mem::take(&mut self.to_survey);
-            if folders.contains("") {
-                // Its end says when the next one is.
-                self.next_recheck = Instant::now() + RECHECK * 60;
-            }
-            self.caught.begin_survey();
-            self.surveying.spawn(self.surveyor.clone().survey(folders));
-        }
     }
 
     // ── what comes in ───────────────────────────────────────────────────────────────────────────────────
@@ -349,41 +330,6 @@ impl Worker {
             Report::End(end) => self.take_end(end).await?,
         }
         Ok(())
-    }
-
-    async fn take_end(&mut self, end: End) -> Result<(), SourceError> {
-        let now = Instant::now();
-        self.caught.end_survey();
-        for folder in end.unreadable {
-            let before = self.later.take(&folder);
-            self.later.again(folder, (Reason::Refused, Hint::Found), before, now);
-        }
-        if let Some(why) = end.watching {
-            self.poll_because(&format!(
-                "not every folder in {} can be watched: {why}",
-                self.bucket.spec.folder.display()
-            ));
-        }
-        if end.whole {
-            let (least, share) = if self.polled { (POLL, 4) } else { (RECHECK, 200) };
-            self.next_recheck = now + least.max(end.took * share);
-        }
-        if !self.said.root(&end.root) {
-            self.next_recheck = now + POLL;
-        }
-        if end.whole && self.first.take().is_some() {
-            self.bucket.ground.store.write(index::seen(&self.bucket.spec.name)).await?;
-            self.bucket.ready.send_replace(true);
-        }
-        Ok(())
-    }
-
-    fn poll_because(&mut self, why: &str) {
-        if !self.polled {
-            self.polled = true;
-            self.next_recheck = Instant::now() + POLL;
-        }
-        self.said.polled(why);
     }
 }
 

@@ -13,7 +13,7 @@ fn a_deed_done_twice_does_no_more_than_once() {
     fs::create_dir_all(&folder).expect("made");
     let vault = Vault::open(&home.path().join("state"), "b", &folder).expect("a vault");
     let drafted = |number: u64, text: &str| {
-        let mut draft = vault.draft(number).expect("a draft");
+        let mut draft = vault.draft(number).expect("a draft").close();
         draft.stay();
         fs::write(draft.path(), text).expect("written");
         draft.path().to_owned()
@@ -46,7 +46,7 @@ fn a_deed_done_twice_does_no_more_than_once() {
 async fn one_deed_that_cannot_be_done_keeps_no_other() {
     let mut world = World::running().await;
     let left = |text: &str| {
-        let mut draft = world.bucket().draft().expect("a draft");
+        let mut draft = world.bucket().draft().expect("a draft").close();
         draft.stay();
         fs::write(draft.path(), text).expect("writes");
         draft.path().to_owned()
