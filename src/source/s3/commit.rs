@@ -227,3 +227,29 @@ impl Worker {
         Ok(deeds.into_iter().filter(is_due).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::source::s3::order::Done;
+
+    #[test]
+    fn whose_deed_could_not_be_done_hears_so_and_nobody_else() {
+        let order = |key: &str, deeds| {
+            let (answer, answered) = oneshot::channel();
+            (Decided { key: key.to_owned(), answer, done: Ok(Done::default()), deeds }, answered)
+        };
+        let (one, mut of_one) = order("one", 0..2);
+        let (two, mut of_two) = order("two", 2..3);
+        let (none, mut of_none) = order("none", 3..3);
+        let mut report = Report { waiting: vec![one, two, none], ..Report::default() };
+        report.done(vec![(7, Ok(())), (8, Err("no room".to_owned())), (9, Ok(()))]);
+        let failed = of_one.try_recv().expect("an answer").expect_err("failed");
+        assert!(failed.message.contains("no room"), "{failed:?}");
+        assert_eq!(of_two.try_recv(), Ok(Ok(Done::default())));
+        assert_eq!(of_none.try_recv(), Ok(Ok(Done::default())));
+        assert_eq!((report.failed, report.performed.len()), (vec!["one".to_owned()], 3));
+    }
+}

@@ -84,6 +84,18 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_taken_that_others_have_to_do_with() {
+        let mut other = Round::default();
+        assert!(other.takes_key("n/m", &[]));
+        let mut round = Round::default();
+        let taken = ["n", "n/m", "n/m/o", "n/p", "q"].map(|key| round.takes_key(key, &[&other]));
+        assert_eq!(taken, [false, false, false, true, true]);
+        let mut alone = Round::default();
+        assert!(!alone.takes_alone(&[&other]) && alone.takes_alone(&[]));
+        assert!(!Round::default().takes_key("q", &[&alone]));
+    }
+
+    #[test]
     fn what_the_file_system_takes_for_one_key_is_one() {
         let blind = Ways { is_blind: true, ..Ways::default() };
         check(blind, &["a", "A", "b/x", "B/y", "B"], &["a", "b/x", "B/y"]);

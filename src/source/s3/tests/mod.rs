@@ -19,6 +19,7 @@ mod blind;
 mod deeds;
 mod devices;
 mod files;
+mod flights;
 mod folders;
 mod lifecycles;
 mod listings;

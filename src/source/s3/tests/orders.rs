@@ -36,7 +36,7 @@ impl World {
     }
 
     /// All files below the state folder's part for S3, but for the one that is always there.
-    fn litter(&self) -> Vec<PathBuf> {
+    pub(super) fn litter(&self) -> Vec<PathBuf> {
         let mut found = Vec::new();
         let mut folders = vec![self.dir.path().join("s3")];
         while let Some(folder) = folders.pop() {

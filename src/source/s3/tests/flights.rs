@@ -1,0 +1,81 @@
+//! Rounds of orders that are on their way at once.
+
+use futures_util::future::join_all;
+
+use super::*;
+
+#[tokio::test]
+async fn what_is_asked_of_a_key_happens_in_the_order_in_which_it_was_asked() {
+    let world = World::running().await;
+    let mut expected = Vec::new();
+    for turn in 0..10 {
+        let mut asked = Vec::new();
+        for number in 0..25 {
+            asked.push(("k".to_owned(), format!("{turn} {number}")));
+            asked.push((format!("other/{turn}/{number}"), String::new()));
+        }
+        // So few take their places in the order in which they are polled first.
+        let puts = asked.iter().map(|(key, content)| world.order(key, world.put_act(content)));
+        join_all(puts).await.into_iter().for_each(|put| drop(put.expect("is written")));
+        assert_eq!(world.content("k"), Some(format!("{turn} 24")));
+        expected.extend((0..25).map(|number| etag_of(&format!("{turn} {number}"))));
+    }
+    let records = world.records("k").await;
+    let told: Vec<_> = records.iter().map(|record| &record["s3"]["object"]["eTag"]).collect();
+    assert_eq!(told, expected.iter().collect::<Vec<_>>());
+    let sequencer = |record: &serde_json::Value| record["s3"]["object"]["sequencer"].to_string();
+    assert!(records.is_sorted_by(|one, next| sequencer(one) < sequencer(next)));
+    assert_eq!(world.events().await.len(), 500);
+    assert!(world.litter().is_empty(), "{:?}", world.litter());
+}
+
+#[tokio::test]
+async fn a_file_dropped_between_calls_is_told_in_its_turn() {
+    let world = World::running().await;
+    for number in 0..20 {
+        let key = format!("k{number}");
+        let puts = (0..40).map(|_| world.order(&key, world.put_act("by a call")));
+        let rest = join_all(puts);
+        world.write(&key, "by hand");
+        rest.await.into_iter().for_each(|put| drop(put.expect("is written")));
+        world.order(&key, Act::Look).await.expect("is looked at");
+        let told = world.records(&key).await;
+        let last = &told.last().expect("is told")["s3"]["object"];
+        let content = world.content(&key).expect("is there");
+        assert_eq!(last["eTag"], etag_of(&content), "{key}: what is told last is what is there");
+    }
+}
+
+#[tokio::test]
+async fn a_clock_set_back_before_a_start_does_not_set_sequencers_back() {
+    let clock = Clock::frozen_at(Timestamp::from_millis(1_700_000_000_000));
+    let mut world = World::at(clock).await;
+    world.start().await;
+    world.put_object("a", "one").await;
+    world.put_object("b", "one").await;
+    world.kill().await;
+    world.clock.set_to(Timestamp::from_millis(1_600_000_000_000));
+    world.start().await;
+    for key in ["a", "b", "new"] {
+        world.put_object(key, "two").await;
+    }
+    for key in ["a", "b"] {
+        let records = world.records(key).await;
+        let sequencer = |nth: usize| records[nth]["s3"]["object"]["sequencer"].as_str().expect("a sequencer");
+        assert!(sequencer(0) < sequencer(1), "{records:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_content_that_no_file_stood_for_goes_away_when_a_file_does() {
+    let mut world = World::running().await;
+    world.put_object("n/m", "makes a folder of n").await;
+    world.put_object("n", "hidden").await;
+    assert_eq!(world.litter().len(), 1);
+    world.kill().await;
+    std::fs::remove_dir_all(world.path("n")).expect("removes");
+    world.start().await;
+    world.put_object("n", "a file").await;
+    assert_eq!(world.content("n").as_deref(), Some("a file"));
+    assert!(world.litter().is_empty(), "{:?}", world.litter());
+}
