@@ -2,28 +2,24 @@
 
 /// Whether all of `text` matches `glob`: `*` stands for any text, `?` for one character.
 pub fn matches(glob: &str, text: &str) -> bool {
-    let (glob, text): (Vec<char>, Vec<char>) = (glob.chars().collect(), text.chars().collect());
-    let (mut g, mut n, mut star) = (0, 0, None);
-    while n < text.len() {
-        match glob.get(g) {
-            Some('*') => {
-                star = Some((g, n));
-                g += 1;
+    let (mut glob, mut text, mut star) = (glob.chars(), text.chars(), None);
+    loop {
+        let (glob_before, text_before) = (glob.clone(), text.clone());
+        match (glob.next(), text.next()) {
+            (Some('*'), _) => {
+                text = text_before;
+                star = Some((glob.clone(), text.clone()));
             }
-            Some(c) if *c == '?' || *c == text[n] => {
-                g += 1;
-                n += 1;
-            }
+            (Some(wanted), Some(found)) if wanted == '?' || wanted == found => {}
+            (_, None) => return glob_before.clone().all(|rest| rest == '*'),
             _ => {
                 // Let the last star take one character more.
-                let Some((at, taken)) = star else { return false };
-                star = Some((at, taken + 1));
-                g = at + 1;
-                n = taken + 1;
+                let Some((after, taken)) = &mut star else { return false };
+                taken.next();
+                (glob, text) = (after.clone(), taken.clone());
             }
         }
     }
-    glob[g..].iter().all(|c| *c == '*')
 }
 
 #[cfg(test)]

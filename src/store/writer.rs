@@ -12,6 +12,10 @@ use tokio::task::JoinHandle;
 
 use super::{Cell, Commit, GROUP_MAX, Job, LOG_MAX, Rows, StoreError, Stored, Waiting, unusable};
 
+/// How many pages are written before they are folded into the database: about 8 MB. Each time the file system brings to
+/// the disk what else was written since, and lets everybody wait for that.
+const PAGES_MAX: usize = 2000;
+
 /// Folds the write-ahead log into the database beside the writer, so that no commit waits for it.
 pub(super) struct Checkpointer {
     connection: SqliteConnection,
@@ -47,7 +51,7 @@ pub(super) fn start_writer(
     ends: Ends,
 ) -> JoinHandle<()> {
     tokio::spawn(async move {
-        let mut rows_since_checkpoint = 0;
+        let mut pages_since_checkpoint = 0;
         let mut group = Vec::new();
         while jobs.recv_many(&mut group, GROUP_MAX).await > 0 {
             let mut commits = Vec::new();
@@ -55,7 +59,7 @@ pub(super) fn start_writer(
                 match job {
                     Job::Commit(commit) => commits.push(commit),
                     Job::Query(sql, cells, answer) => {
-                        rows_since_checkpoint +=
+                        pages_since_checkpoint +=
                             commit_group(&mut connection, std::mem::take(&mut commits), &ends.disk).await;
                         answer.send(run_query(&mut connection, sql, cells).await).ok();
                     }
@@ -68,9 +72,9 @@ pub(super) fn start_writer(
                     }
                 }
             }
-            rows_since_checkpoint += commit_group(&mut connection, commits, &ends.disk).await;
-            if rows_since_checkpoint > 2000 {
-                rows_since_checkpoint = 0;
+            pages_since_checkpoint += commit_group(&mut connection, commits, &ends.disk).await;
+            if pages_since_checkpoint > PAGES_MAX {
+                pages_since_checkpoint = 0;
                 if ends.log_size() > LOG_MAX {
                     // Beside a writer that never rests the log is never folded in whole, and only grows.
                     sqlx::query("PRAGMA wal_checkpoint(PASSIVE)").execute(&mut connection).await.ok();
@@ -144,14 +148,14 @@ pub(super) fn start_syncing(path: &Path) -> Result<mpsc::UnboundedSender<Waiting
 }
 
 /// One commit for all of them; if that fails, each for itself, so that one that cannot be written hurts
-/// only itself. Returns how many rows were written.
+/// only itself. Returns about how many pages were written.
 async fn commit_group(
     connection: &mut SqliteConnection,
     commits: Vec<Commit>,
     disk: &mpsc::UnboundedSender<Waiting>,
 ) -> usize {
     let together = merged(commits.iter().flat_map(|commit| &commit.rows));
-    let count = together.iter().map(|rows| rows.count).sum();
+    let count: usize = together.iter().map(|rows| rows.count).sum();
     match run_transaction(connection, &together).await {
         Ok(stored) => commits.into_iter().for_each(|commit| commit.end(Ok(stored.clone()), disk)),
         Err(error) if commits.len() == 1 => {
@@ -165,7 +169,11 @@ async fn commit_group(
             }
         }
     }
-    count
+    match count {
+        0 => 0,
+        // A few in any case; beyond that new rows lie together.
+        count => 4 + count / 4,
+    }
 }
 
 impl Commit {
