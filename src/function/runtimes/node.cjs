@@ -266,6 +266,34 @@ async function load(root, name) {
   return found;
 }
 
+// ---- the trace ----
+
+// A variable whose value changes with each event. The C library keeps for ever whatever a variable was set to, so this
+// one is kept here: for whoever reads process.env, and for child processes, which get their variables from there.
+const TRACE = "_X_AMZN_TRACE_ID";
+let traceId;
+
+function keepTraceApart() {
+  const is = (name) => name === TRACE && traceId !== undefined;
+  process.env = new Proxy(process.env, {
+    get: (env, name) => (is(name) ? traceId : env[name]),
+    has: (env, name) => is(name) || name in env,
+    ownKeys: (env) => (traceId === undefined ? Reflect.ownKeys(env) : [...new Set([...Reflect.ownKeys(env), TRACE])]),
+    getOwnPropertyDescriptor: (env, name) => (is(name)
+      ? { value: traceId, writable: true, enumerable: true, configurable: true }
+      : Reflect.getOwnPropertyDescriptor(env, name)),
+    set: (env, name, value) => {
+      if (name === TRACE) traceId = String(value);
+      else env[name] = value;
+      return true;
+    },
+    deleteProperty: (env, name) => {
+      if (name === TRACE) traceId = undefined;
+      return delete env[name];
+    },
+  });
+}
+
 // ---- one event ----
 
 // Called when the event loop is empty.
@@ -277,17 +305,21 @@ process.on("beforeExit", () => {
   if (then) setImmediate(then);
 });
 
+// What is the same in all of them.
+const FIXED = (({ env }) => ({
+  functionVersion: env.AWS_LAMBDA_FUNCTION_VERSION,
+  functionName: env.AWS_LAMBDA_FUNCTION_NAME,
+  memoryLimitInMB: env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
+  logGroupName: env.AWS_LAMBDA_LOG_GROUP_NAME,
+  logStreamName: env.AWS_LAMBDA_LOG_STREAM_NAME,
+}))(process);
+
 function contextOf(headers, settle) {
-  const env = process.env;
   const deadline = Number(headers["lambda-runtime-deadline-ms"]);
   const parsed = (name) => (headers[name] ? JSON.parse(headers[name]) : undefined);
   const context = {
     callbackWaitsForEmptyEventLoop: true,
-    functionVersion: env.AWS_LAMBDA_FUNCTION_VERSION,
-    functionName: env.AWS_LAMBDA_FUNCTION_NAME,
-    memoryLimitInMB: env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
-    logGroupName: env.AWS_LAMBDA_LOG_GROUP_NAME,
-    logStreamName: env.AWS_LAMBDA_LOG_STREAM_NAME,
+    ...FIXED,
     clientContext: parsed("lambda-runtime-client-context"),
     identity: parsed("lambda-runtime-cognito-identity"),
     invokedFunctionArn: headers["lambda-runtime-invoked-function-arn"],
@@ -417,7 +449,7 @@ function encode(result) {
 async function runOne(api, handler) {
   const { headers, body } = await api.call("GET", "invocation/next");
   requestId = headers["lambda-runtime-aws-request-id"];
-  process.env._X_AMZN_TRACE_ID = headers["lambda-runtime-trace-id"];
+  traceId = headers["lambda-runtime-trace-id"];
   const id = requestId;
   let outcome, answer;
   try {
@@ -440,6 +472,7 @@ async function runOne(api, handler) {
 async function main() {
   const api = new Api(process.env.AWS_LAMBDA_RUNTIME_API);
   setUpConsole();
+  keepTraceApart();
   let serving = false;
   // What nobody caught ends the process, after the caller was told.
   const fatal = async (title, error, code) => {

@@ -92,3 +92,32 @@ async fn the_console_writes_lines_as_on_aws() {
     assert_eq!(bench.failure("1").await.summary, "exit 7");
     bench.functions.stop().await;
 }
+
+#[tokio::test]
+async fn each_event_has_its_trace_among_the_variables() {
+    if !installed("node") {
+        return;
+    }
+    let bench = node(
+        "const env = process.env; const { execSync } = require('child_process');
+         exports.handler = async () => {
+           const seen = [process.env._X_AMZN_TRACE_ID, env._X_AMZN_TRACE_ID, { ...process.env }._X_AMZN_TRACE_ID,
+             execSync('printf %s \"$_X_AMZN_TRACE_ID\"').toString()];
+           const is = '_X_AMZN_TRACE_ID' in process.env && Object.keys(process.env).filter((key) => key === '_X_AMZN_TRACE_ID').length;
+           process.env.MINE = 1;
+           // The next event has its own again.
+           delete process.env._X_AMZN_TRACE_ID;
+           return [new Set(seen).size, is, process.env.MINE, execSync('printf %s $MINE').toString(),
+             '_X_AMZN_TRACE_ID' in process.env, process.env.AWS_LAMBDA_RUNTIME_API.length > 0, seen[0]];
+         }",
+    );
+    let mut traces = Vec::new();
+    for _ in 0..2 {
+        let mut result = bench.result("{}").await;
+        traces.push(result.as_array_mut().and_then(Vec::pop).expect("a trace"));
+        assert_eq!(result, serde_json::json!([1, 1, "1", "1", false, true]));
+    }
+    let root = |trace: &Value| trace.as_str().is_some_and(|trace| trace.starts_with("Root=1-"));
+    assert!(traces.iter().all(root), "{traces:?}");
+    bench.functions.stop().await;
+}
