@@ -155,7 +155,7 @@ async fn commit_group(
     disk: &mpsc::UnboundedSender<Waiting>,
 ) -> usize {
     let together = merged(commits.iter().flat_map(|commit| &commit.rows));
-    let count: usize = together.iter().map(|rows| rows.count).sum();
+    let pages = pages_of(&together);
     match run_transaction(connection, &together).await {
         Ok(stored) => commits.into_iter().for_each(|commit| commit.end(Ok(stored.clone()), disk)),
         Err(error) if commits.len() == 1 => {
@@ -169,11 +169,15 @@ async fn commit_group(
             }
         }
     }
-    match count {
-        0 => 0,
-        // A few in any case; beyond that new rows lie together.
-        count => 4 + count / 4,
-    }
+    pages
+}
+
+/// About how many pages these rows fill: a few in any case, and beyond that as many as they are large; those that are only
+/// changed lie together for the most part.
+fn pages_of(all: &[Rows]) -> usize {
+    let (count, bytes) =
+        all.iter().fold((0, 0), |(count, bytes), rows| (count + rows.count, bytes + rows.text.len()));
+    if count == 0 { 0 } else { 4 + count / 8 + bytes / 2048 }
 }
 
 impl Commit {

@@ -27,7 +27,8 @@ pub(super) struct Chosen {
 pub struct Own {
     /// Its rows.
     pub writes: Vec<Write>,
-    /// What it does once all of it is committed, before anyone hears of the events. It must not wait.
+    /// What it does once all of it is committed, before anyone hears of the events: answering those who asked for it, for
+    /// instance. It must not wait.
     pub then: Option<Box<dyn FnOnce() + Send>>,
     /// What its answer waits for.
     pub until: Until,

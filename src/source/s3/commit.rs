@@ -11,7 +11,7 @@ use super::flight::Decided;
 use super::folder::{Hint, Reason};
 use super::index::{self, Rows};
 use super::settle::News;
-use super::vault::{Deed, Draft, Place};
+use super::vault::{Deed, Draft, DraftPath};
 use super::work::Worker;
 use crate::delivery::queue::{Own, Sent, Until};
 
@@ -88,21 +88,23 @@ impl Worker {
         }
         if !deeds.is_empty() {
             news.rows.done(&bucket.spec.name, std::mem::take(&mut self.deeds_done));
-            self.next_tidying = Some(Instant::now() + TIDY_AFTER);
+            self.next_tidying = None;
         }
         let mut writes = news.rows.writes();
         writes.extend(news.writes);
-        let report = Arc::new(Mutex::new(Report { waiting, ..Report::default() }));
+        let mut report = Report { waiting, ..Report::default() };
         if news.events.is_empty() && writes.is_empty() {
-            return Ok(Commit { sent: None, report });
+            report.done(Vec::new());
+            return Ok(Commit { sent: None, report: Arc::new(Mutex::new(report)) });
         }
+        let report = Arc::new(Mutex::new(report));
         let (told, vault, mut drafts) = (report.clone(), bucket.clone(), news.drafts);
         let then = move || {
             let done = deeds.iter().map(|(id, deed)| {
                 let done = vault.vault.perform(deed);
                 // Where it is done there is nothing left to remove; else it is tried again at the next start, and needs its
                 // draft then.
-                drafts.iter_mut().filter(|draft| deed.needs(draft.path())).for_each(Place::stay);
+                drafts.iter_mut().filter(|draft| deed.needs(draft.path())).for_each(DraftPath::stay);
                 (*id, done.map_err(|error| format!("{deed:?}: {error}")))
             });
             let done = done.collect();
@@ -133,7 +135,10 @@ impl Worker {
         }
         for (id, done) in report.performed.drain(..) {
             match done {
-                Ok(()) => self.deeds_done.push(id),
+                Ok(()) => {
+                    self.deeds_done.push(id);
+                    self.next_tidying.get_or_insert(Instant::now() + TIDY_AFTER);
+                }
                 Err(why) => {
                     self.bucket.notice("error", format!("cannot do what was written down: {why}"));
                 }

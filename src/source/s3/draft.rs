@@ -16,12 +16,12 @@ use crate::clock::real;
 pub struct Draft {
     /// The open file.
     pub file: File,
-    place: Place,
+    place: DraftPath,
 }
 
 /// Where a draft lies, which nobody writes any more. It goes away with this value, unless it was moved or stays.
 #[derive(Debug)]
-pub struct Place {
+pub struct DraftPath {
     path: PathBuf,
     stays: bool,
 }
@@ -43,7 +43,7 @@ impl Draft {
     }
     /// The draft that lies there.
     pub fn at(path: PathBuf, file: File) -> Draft {
-        Draft { file, place: Place { path, stays: false } }
+        Draft { file, place: DraftPath { path, stays: false } }
     }
     /// The same with what this file holds.
     pub fn with(mut self, mut from: File) -> io::Result<Draft> {
@@ -56,7 +56,7 @@ impl Draft {
         &self.place.path
     }
     /// It is written. The kernel tells of the closing where it lies now, and not once more where it is moved to.
-    pub fn close(self) -> Place {
+    pub fn close(self) -> DraftPath {
         self.place
     }
     /// What the file of a draft is like; None if it is gone.
@@ -69,7 +69,7 @@ impl Draft {
     }
 }
 
-impl Place {
+impl DraftPath {
     /// The draft itself.
     pub fn path(&self) -> &Path {
         &self.path
@@ -80,7 +80,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for DraftPath {
     fn drop(&mut self) {
         if !self.stays {
             // After it was moved there is nothing of this name.

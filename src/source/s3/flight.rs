@@ -4,8 +4,8 @@
 //!   round 1   look ─ decide ─ send ──────── commit ─ deeds ─ answers
 //!   round 2                    look ─ decide ─ send ──────── commit ─ deeds ─ answers
 //! ```
-//! No two of them have to do with the same key, or with a folder where the other has a file. Whoever looks at what there
-//! is lets all of them land before.
+//! No two of them have to do with the same key, or with a folder where the other has a file. Whoever judges what there is
+//! in the folder lets all of them land before.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -18,7 +18,8 @@ use super::order::{Answered, broken};
 use super::round::Round;
 use super::work::Worker;
 
-/// How many are on their way at once: one that is being committed, and one that the next commit takes.
+/// How many are on their way while the next one is thought about: one that is being committed, and one that the next
+/// commit takes.
 const MAX: usize = 2;
 
 /// An order that was decided.

@@ -15,8 +15,10 @@ use crate::clock::Timestamp;
 /// What was found out about an order's key before anything is decided.
 #[derive(Default)]
 pub(super) struct Ground {
-    /// The object as it is.
+    /// The object as it is; None where there is none, or where `later_than` says that it matters not.
     pub known: Option<Known>,
+    /// What the change comes after, whatever there is.
+    pub later_than: Option<Sequencer>,
     /// Where it can lie; None where nothing is written.
     pub room: Option<Result<Room, String>>,
     /// A second name for the file that is there now, which keeps its content.
@@ -43,33 +45,35 @@ pub(super) struct Newness {
 }
 
 impl Newness {
-    /// Whether a change at this time is later than all others, and replaces files only.
-    fn is_sure_at(&self, now: Timestamp) -> bool {
-        !self.has_blobs && self.read.is_some_and(|read| Sequencer::at(now) > read.max(self.given))
+    /// What a change at this time comes after, if it is later than all others and replaces files only; `floor` is higher
+    /// than the sequencers of objects that were removed.
+    fn latest_before(&self, now: Timestamp, floor: Sequencer) -> Option<Sequencer> {
+        let latest = self.read?.max(self.given).max(floor);
+        (!self.has_blobs && Sequencer::at(now) > latest).then_some(latest)
     }
 }
 
 /// So few keys are looked for where they are asked for, if what they shall hold has at most so many bytes; others are
 /// handed over, since a content may have to be copied.
-const FEW: usize = 32;
+const FEW: usize = 16;
 /// See above.
 const SMALL: u64 = 64 << 10;
 
 impl Worker {
-    /// Finds out what is known of the keys, and what the file system says of them. In versioned buckets it keeps what
+    /// Finds out what is known of the keys, where that matters, and what the file system says of them. In versioned buckets it keeps what
     /// would be lost.
     pub(super) async fn find_out(&self, round: Vec<Order>) -> Result<(Vec<Order>, Vec<Ground>), SourceError> {
         let bucket = self.bucket.clone();
         let keys: Vec<String> = round.iter().map(|order| order.key.clone()).collect();
         let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let needs_nothing = |order: &Order| matches!(&order.act, Act::Put(put) if put.check.is_none());
-        let is_new = self.newness.is_sure_at(bucket.ground.clock.now())
-            && bucket.versioning() == Versioning::Off
-            && round.iter().all(needs_nothing);
+        let latest = self.newness.latest_before(bucket.ground.clock.now(), self.floor);
+        let later_than =
+            latest.filter(|_| bucket.versioning() == Versioning::Off && round.iter().all(needs_nothing));
         let fetching = async {
-            match is_new {
-                true => Ok(Vec::new()),
-                false => index::fetch(&self.surveyor.pool, &bucket.spec.name, &keys).await,
+            match later_than {
+                Some(_) => Ok(Vec::new()),
+                None => index::fetch(&self.surveyor.pool, &bucket.spec.name, &keys).await,
             }
         };
         // Both at once: neither needs the other.
@@ -79,7 +83,7 @@ impl Worker {
             known.into_iter().map(|known| (known.key.clone(), known)).collect();
         let grounds = round.iter().zip(rooms);
         let grounds = grounds
-            .map(|(order, room)| Ground { known: known.remove(&order.key), room, kept: None })
+            .map(|(order, room)| Ground { known: known.remove(&order.key), later_than, room, kept: None })
             .collect();
         match self.bucket.versioning() {
             Versioning::Off => Ok((round, grounds)),
@@ -160,4 +164,26 @@ fn provide(bucket: &Bucket, put: &mut Put, room: &Room) -> io::Result<()> {
         bucket.vault.move_near(&mut put.draft, number())?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_later_than_all_else_needs_not_know_what_was_there() {
+        let (time, at) = (Timestamp::from_millis, |millis| Sequencer::at(Timestamp::from_millis(millis)));
+        let newness = |read, given, has_blobs| Newness { read, given, has_blobs };
+        let check = |newness: Newness, floor, expected| {
+            assert_eq!(newness.latest_before(time(5), floor), expected);
+        };
+        check(newness(Some(at(1)), at(2), false), at(3), Some(at(3)));
+        check(newness(Some(at(1)), at(4), false), at(3), Some(at(4)));
+        check(newness(Some(at(4)), at(2), false), at(3), Some(at(4)));
+        check(newness(Some(at(5)), at(2), false), at(3), None);
+        check(newness(Some(at(1)), at(5), false), at(3), None);
+        check(newness(Some(at(1)), at(2), false), at(6), None);
+        check(newness(Some(at(1)), at(2), true), at(3), None);
+        check(newness(None, at(2), false), at(3), None);
+    }
 }

@@ -64,7 +64,7 @@ mod service;
 mod settle;
 mod spelling;
 mod survey;
-mod surveys;
+mod surveying;
 mod target;
 mod vault;
 mod version_id;

@@ -154,7 +154,11 @@ impl Worker {
         let room = ground.room.take().unwrap_or(Err("it was not looked for".into()));
         let room = room.map_err(|error| broken(&error))?;
         let stamp = put.draft.stamp().map_err(|error| broken(&error))?;
-        let sequencer = self.sequencer(ground.known.as_ref());
+        // The clock may have been set back since it was looked at.
+        let sequencer = match ground.later_than {
+            Some(latest) => self.sequencer_after(latest),
+            None => self.sequencer(ground.known.as_ref()),
+        };
         let (bucket, hidden) = (self.bucket.spec.name.clone(), room != Room::Folder);
         let mut extra = Extra { version: self.new_version(sequencer), hidden, blob: None, meta: put.meta };
         self.supersede(&key, &mut ground, news).await?;

@@ -13,7 +13,7 @@ use super::look::{Ask, Depth, now_nanos, stamp_of};
 use super::order::Versioning;
 use super::platform;
 use super::survey::YOUNG;
-use super::vault::{Deed, Draft, Place};
+use super::vault::{Deed, Draft, DraftPath};
 use super::walk::Remark;
 use super::work::{Item, LATER_MAX, Worker};
 use crate::aws::AwsError;
@@ -35,7 +35,7 @@ pub(super) struct News {
     /// What is done to files once all of it is committed.
     pub deeds: Vec<Deed>,
     /// The drafts that the deeds need.
-    pub drafts: Vec<Place>,
+    pub drafts: Vec<DraftPath>,
 }
 
 impl News {
@@ -223,6 +223,11 @@ impl Worker {
             Some(known) => known.sequencer,
             None => self.floor,
         };
+        self.sequencer_after(before)
+    }
+
+    /// The sequencer of a change now that comes after this one.
+    pub(super) fn sequencer_after(&mut self, before: Sequencer) -> Sequencer {
         let next = self.count.next(self.bucket.ground.clock.now()).max(before.next());
         self.newness.given = self.newness.given.max(next);
         next

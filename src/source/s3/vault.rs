@@ -18,7 +18,7 @@ use nix::fcntl::{AT_FDCWD, AtFlags, renameat};
 use nix::unistd::{AccessFlags, UnlinkatFlags, faccessat, unlinkat};
 use serde::{Deserialize, Serialize};
 
-pub use super::draft::{Draft, Place, seal};
+pub use super::draft::{Draft, DraftPath, seal};
 use super::folder::{OWN_PREFIX, Stamp, is_ignored, refusal};
 use super::look::stamp_of;
 use super::platform::{self, Kind};

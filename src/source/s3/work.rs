@@ -24,7 +24,7 @@ use super::ours::Ours;
 use super::platform;
 use super::say::Said;
 use super::survey::{Report, Surveyor};
-use super::surveys::RECHECK;
+use super::surveying::RECHECK;
 use super::walk::Remark;
 use super::watch::{Hints, Told};
 use super::{Bucket, SourceError};
@@ -38,6 +38,7 @@ const SILENT_CHUNK: usize = 4096;
 const HINTS: usize = 4096;
 /// While so many keys wait to be seen as removed, surveys wait too.
 pub(super) const LATER_MAX: usize = 10_000;
+
 /// A key to look at.
 #[derive(Debug)]
 pub(super) struct Item {
