@@ -13,7 +13,7 @@
 
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -32,8 +32,8 @@ use crate::timeline::Timeline;
 use api::lifecycle::Rule;
 use api::notification::Configuration;
 use event::Voice;
-use order::Order;
 pub use order::Versioning;
+use order::{Order, Remover};
 use vault::Vault;
 
 pub mod api;
@@ -124,8 +124,6 @@ pub struct Bucket {
     rules_changed: Notify,
     /// Whether what a crash left was tidied up since it was opened.
     tidied: AtomicBool,
-    /// Set when it is being removed: nothing is done in it any more.
-    closed: AtomicBool,
     /// When it was opened, simulated.
     since: Timestamp,
 }
@@ -136,6 +134,10 @@ struct Settings {
     versioning: Versioning,
     lifecycle: Arc<Vec<Rule>>,
     notification: Arc<Configuration>,
+    /// Who is about to remove it: nothing is done in it meanwhile.
+    remover: Weak<()>,
+    /// Who has done so.
+    removed: Option<Remover>,
 }
 
 /// How changes are noticed.
@@ -206,7 +208,6 @@ impl Bucket {
             settings,
             rules_changed: Notify::new(),
             tidied: AtomicBool::new(false),
-            closed: AtomicBool::new(false),
             since,
         }))
     }
@@ -240,9 +241,16 @@ impl Bucket {
     pub fn notification(&self) -> Arc<Configuration> {
         self.settings().notification.clone()
     }
-    /// It was to be removed, and is not.
-    fn reopen(&self) {
-        self.closed.store(false, std::sync::atomic::Ordering::Relaxed);
+    /// It is removed: nothing happens in it any more, whatever becomes of who did it.
+    fn is_removed(&self, by: Remover) {
+        self.settings().removed = Some(by);
+    }
+    /// Whether nothing happens in it any more, or as long as somebody is about to remove it.
+    fn is_closed(&self) -> bool {
+        self.settings().remover.upgrade().is_some()
+    }
+    fn close_for(&self, remover: &Remover) {
+        self.settings().remover = Arc::downgrade(remover);
     }
     /// When it was opened, simulated.
     pub fn since(&self) -> Timestamp {

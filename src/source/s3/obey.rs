@@ -1,7 +1,5 @@
 //! Orders of the S3 API, done by the bucket's worker: what is asked becomes events, rows and deeds of one commit.
 
-use std::sync::atomic::Ordering;
-
 use super::SourceError;
 use super::api::errors;
 use super::event::{Caller, Change, Retouch, Sequencer, Tale};
@@ -11,7 +9,8 @@ use super::ground::Ground;
 use super::index::{self, Older};
 use super::look::Depth;
 use super::order::{
-    Act, Answered, Done, Edit, Order, Put, VERSIONING, Versioning, broken, kept_version, shown_version,
+    Act, Answered, Done, Edit, Order, Put, Remover, VERSIONING, Versioning, broken, kept_version,
+    shown_version,
 };
 use super::round::{self, Round};
 use super::settle::News;
@@ -100,12 +99,12 @@ impl Worker {
         (caller, ground): (&Caller, Ground),
         news: &mut News,
     ) -> Answered {
-        if self.bucket.closed.load(Ordering::Relaxed) {
+        if self.bucket.is_closed() {
             return Err(errors::no_such_bucket(&self.bucket.spec.name));
         }
         match act {
             Act::Look | Act::CatchUp => Ok(Done::default()),
-            Act::Close => self.close().await,
+            Act::Close(remover) => self.close(&remover).await,
             Act::KeepVersions(versioning) => {
                 self.bucket.set(VERSIONING, Some(&versioning)).await?;
                 self.bucket.is_kept_so(versioning);
@@ -119,8 +118,8 @@ impl Worker {
         }
     }
 
-    /// Nothing happens in the bucket any more, if there is nothing in it.
-    async fn close(&mut self) -> Answered {
+    /// Nothing happens in the bucket while it is removed, if there is nothing in it.
+    async fn close(&mut self, remover: &Remover) -> Answered {
         let (bucket, name) = (self.bucket.clone(), self.bucket.spec.name.as_str());
         let (objects, versions) = bucket.has_any().await?;
         let at = bucket.clone();
@@ -130,7 +129,7 @@ impl Worker {
             (true, _) => Err(errors::bucket_not_empty(name)),
             (false, true) => Err(errors::bucket_has_versions(name)),
             (false, false) => {
-                bucket.closed.store(true, Ordering::Relaxed);
+                bucket.close_for(remover);
                 Ok(Done::default())
             }
         }

@@ -47,10 +47,13 @@ impl Order {
                 // What somebody has written there a moment ago is a version too.
                 Act::Put(put) => put.check.is_some() || keeps_versions,
                 Act::Delete(_) => true,
-                Act::Close | Act::CatchUp | Act::KeepVersions(_) => false,
+                Act::Close(_) | Act::CatchUp | Act::KeepVersions(_) => false,
             }
     }
 }
+
+/// Whoever removes a bucket. When it is dropped before that is done, the bucket is as it was.
+pub type Remover = Arc<()>;
 
 /// What can be done to a key.
 pub enum Act {
@@ -64,8 +67,8 @@ pub enum Act {
     CatchUp,
     /// Keep versions so from now on. The key says nothing.
     KeepVersions(Versioning),
-    /// Let nothing happen in the bucket any more, if it is empty. The key says nothing.
-    Close,
+    /// Let nothing happen in the bucket as long as it has this remover, if it is empty. The key says nothing.
+    Close(Remover),
     /// Change what is known of it, not its content.
     Edit {
         /// The id of the version; None for the present one.

@@ -20,7 +20,7 @@ impl Round {
         match order.act {
             _ if self.is_full => false,
             // What concerns the whole bucket comes alone.
-            Act::Close | Act::KeepVersions(_) => self.takes_alone(others),
+            Act::Close(_) | Act::KeepVersions(_) => self.takes_alone(others),
             _ => self.takes_key(&order.key, others),
         }
     }

@@ -11,7 +11,7 @@ use super::super::api::xml::listings;
 use super::super::api::xml::requests::CreateBucket;
 use super::super::api::{acl, errors, names};
 use super::super::index;
-use super::super::order::Act;
+use super::super::order::{Act, Remover};
 use super::settings::{ACL, TAGS};
 use super::{Ask, S3Api, Unread, broken, document};
 use crate::aws::{Answer, AwsError};
@@ -112,12 +112,11 @@ impl S3Api {
         if self.buckets.get(name).is_none() {
             return Err(errors::no_such_bucket(name));
         }
-        // From here on nothing is written to it any more.
-        ask.bucket.order("", Act::Close, ask.caller.clone()).await?;
-        if let Err(error) = self.forget(name).await {
-            ask.bucket.reopen();
-            return Err(error);
-        }
+        // Nothing is written to it from here on, unless this ends before it is forgotten.
+        let remover = Remover::default();
+        ask.bucket.order("", Act::Close(remover.clone()), ask.caller.clone()).await?;
+        self.forget(name).await?;
+        ask.bucket.is_removed(remover);
         self.buckets.apply().await;
         let bucket = ask.bucket.clone();
         let removing = tokio::task::spawn_blocking(move || {

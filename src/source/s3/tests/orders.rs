@@ -5,7 +5,7 @@ use std::io::{Read, Write as _};
 use super::*;
 use crate::aws::AwsError;
 use crate::source::s3::event::{Caller, How, Retouch};
-use crate::source::s3::order::{Act, Answered, Delete, Put, Versioning};
+use crate::source::s3::order::{Act, Answered, Delete, Put, Remover, Versioning};
 
 impl World {
     pub(super) async fn order(&self, key: &str, act: Act) -> Answered {
@@ -391,10 +391,15 @@ async fn a_bucket_with_a_file_in_it_is_not_closed() {
     let world = World::running().await;
     world.mkdir("a/b");
     world.write("a/b/c", "just dropped");
-    let refused = world.order("", Act::Close).await.expect_err("there is a file");
+    let refused = world.order("", Act::Close(Remover::default())).await.expect_err("there is a file");
     assert_eq!(refused.code, "BucketNotEmpty");
     world.delete_object("a/b/c", None).await;
-    world.order("", Act::Close).await.expect("it is empty");
+    // Whoever wants to remove it goes away.
+    world.order("", Act::Close(Remover::default())).await.expect("it is empty");
+    world.put_object("k", "again").await;
+    world.delete_object("k", None).await;
+    let remover = Remover::default();
+    world.order("", Act::Close(remover.clone())).await.expect("it is empty");
     let refused = world.order("k", world.put_act("late")).await.expect_err("it is closed");
     assert_eq!(refused.code, "NoSuchBucket");
 }
