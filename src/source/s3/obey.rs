@@ -103,7 +103,16 @@ impl Worker {
             return Err(errors::no_such_bucket(&self.bucket.spec.name));
         }
         match act {
-            Act::Look | Act::CatchUp => Ok(Done::default()),
+            Act::CatchUp => Ok(Done::default()),
+            Act::Look(opens) => {
+                if let (Some(opens), Some(known)) = (opens, ground.known)
+                    && let Some(opened) = self.bucket.open_in_turn(known).await
+                {
+                    // Whoever asked may have gone away.
+                    opens.send(opened).ok();
+                }
+                Ok(Done::default())
+            }
             Act::Close(remover) => self.close(&remover).await,
             Act::KeepVersions(versioning) => {
                 self.bucket.set(VERSIONING, Some(&versioning)).await?;

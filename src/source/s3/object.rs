@@ -4,6 +4,8 @@ use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
+use tokio::sync::oneshot;
+
 use super::Bucket;
 use super::event::{Caller, Sequencer};
 use super::folder::Known;
@@ -80,7 +82,15 @@ impl Bucket {
                     unsteady = known;
                     let caller =
                         Caller { request_id: String::new(), host_id: String::new(), address: String::new() };
-                    self.order(key, Act::Look, caller).await?;
+                    let (opens, opened) = oneshot::channel();
+                    self.order(key, Act::Look(Some(opens)), caller).await?;
+                    // It opens it too: in its turn no call writes it anew.
+                    let opened = opened.await.ok();
+                    if let Some((known, content)) =
+                        opened.filter(|(known, _)| wanted.is_none_or(|wanted| known.extra.version == wanted))
+                    {
+                        return Ok(Some(self.present(known, Some(Arc::new(content)))));
+                    }
                 }
             }
         }
@@ -109,6 +119,7 @@ impl Bucket {
         let kept = known.extra.blob.as_deref().and_then(|blob| self.vault.open_blob(blob).ok());
         match kept {
             Some(content) => Ok(Some(self.present(known, Some(Arc::new(content))))),
+            None if known.extra.hidden => Err(broken(&"the object's content is gone from the state folder")),
             None => {
                 let message = format!("somebody is writing the file of {}; please try again", known.key);
                 Err(AwsError::new(503, "SlowDown", message).header("retry-after", "1"))
@@ -133,7 +144,8 @@ impl Bucket {
     fn open_known(&self, key: &str, known: Option<&Known>) -> Opened {
         if let Some(known) = known.filter(|known| known.extra.hidden) {
             let blob = known.extra.blob.as_deref().unwrap_or_default();
-            return self.vault.open_blob(blob).map_or(Opened::Nothing, Opened::AsKnown);
+            // Where it was written anew since, the row is another one by now.
+            return self.vault.open_blob(blob).map_or(Opened::Otherwise, Opened::AsKnown);
         }
         if super::folder::refusal(key).is_some() {
             return Opened::Nothing;
@@ -149,6 +161,16 @@ impl Bucket {
             }
             _ => Opened::Otherwise,
         }
+    }
+
+    /// Opens what this row stands for, if it does.
+    pub(super) async fn open_in_turn(self: &Arc<Self>, known: Known) -> Option<(Known, File)> {
+        let bucket = self.clone();
+        let opening = move || match bucket.open_known(&known.key, Some(&known)) {
+            Opened::AsKnown(content) => Some((known, content)),
+            Opened::Nothing | Opened::Otherwise => None,
+        };
+        tokio::task::spawn_blocking(opening).await.ok().flatten()
     }
 
     /// The object that this row stands for.

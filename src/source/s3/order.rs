@@ -1,6 +1,7 @@
 //! What the S3 API asks of a bucket's worker. One worker does everything that happens to a bucket, so that each
 //! happening makes one event: never one for the call and another for the file.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -43,7 +44,7 @@ impl Order {
         !self.looked
             && refusal(&self.key).is_none()
             && match &self.act {
-                Act::Look | Act::Edit { .. } => true,
+                Act::Look(_) | Act::Edit { .. } => true,
                 // What somebody has written there a moment ago is a version too.
                 Act::Put(put) => put.check.is_some() || keeps_versions,
                 Act::Delete(_) => true,
@@ -57,8 +58,8 @@ pub type Remover = Arc<()>;
 
 /// What can be done to a key.
 pub enum Act {
-    /// Look at its file now.
-    Look,
+    /// Look at its file now, and open the object for whoever asks for that.
+    Look(Option<oneshot::Sender<(Known, File)>>),
     /// Write the object.
     Put(Box<Put>),
     /// Remove the object.

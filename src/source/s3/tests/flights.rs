@@ -39,7 +39,7 @@ async fn a_file_dropped_between_calls_is_told_in_its_turn() {
         let rest = join_all(puts);
         world.write(&key, "by hand");
         rest.await.into_iter().for_each(|put| drop(put.expect("is written")));
-        world.order(&key, Act::Look).await.expect("is looked at");
+        world.order(&key, Act::Look(None)).await.expect("is looked at");
         let told = world.records(&key).await;
         let last = &told.last().expect("is told")["s3"]["object"];
         let content = world.content(&key).expect("is there");
@@ -114,4 +114,32 @@ async fn what_was_on_its_way_when_a_worker_ended_is_there_whole_or_not_at_all() 
         }
     }
     assert!(world.litter().is_empty(), "{:?}", world.litter());
+}
+
+#[tokio::test]
+async fn an_object_can_be_read_while_it_is_written_anew() {
+    let world = World::running().await;
+    // One that no file stands for, and one of a file.
+    for key in ["folder/", "k"] {
+        world.put_object(key, "0").await;
+        let writing = async {
+            for number in 1..200 {
+                world.put_object(key, &number.to_string()).await;
+            }
+        };
+        let mut writing = std::pin::pin!(writing);
+        let mut last = 0;
+        loop {
+            tokio::select! {
+                biased;
+                found = world.open(key) => {
+                    let found: u32 = found.expect("it is never gone").parse().expect("a number");
+                    assert!(found >= last, "{key}: {found} after {last}");
+                    last = found;
+                }
+                () = &mut writing => break,
+            }
+        }
+        assert!(last > 0, "{key}: some were read between the writes");
+    }
 }

@@ -370,7 +370,8 @@ async fn whoever_waits_when_a_bucket_ends_hears_so() {
     stop.cancel();
     running.join_next().await.expect("it ran").expect("it ends").expect("well");
     let caller = Caller { request_id: "R".into(), host_id: "H".into(), address: "127.0.0.1".into() };
-    let refused = real::within(DEADLINE, bucket.order("k", Act::Look, caller)).await.expect("an answer");
+    let refused =
+        real::within(DEADLINE, bucket.order("k", Act::Look(None), caller)).await.expect("an answer");
     assert_eq!(refused.expect_err("nobody is there").status.as_u16(), 503);
 }
 
