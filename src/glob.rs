@@ -4,14 +4,14 @@
 pub fn matches(glob: &str, text: &str) -> bool {
     let (mut glob, mut text, mut star) = (glob.chars(), text.chars(), None);
     loop {
-        let (glob_before, text_before) = (glob.clone(), text.clone());
+        let (mut rest, text_before) = (glob.clone(), text.clone());
         match (glob.next(), text.next()) {
             (Some('*'), _) => {
                 text = text_before;
                 star = Some((glob.clone(), text.clone()));
             }
             (Some(wanted), Some(found)) if wanted == '?' || wanted == found => {}
-            (_, None) => return glob_before.clone().all(|rest| rest == '*'),
+            (_, None) => return rest.all(|it| it == '*'),
             _ => {
                 // Let the last star take one character more.
                 let Some((after, taken)) = &mut star else { return false };

@@ -60,8 +60,8 @@ const FEW: usize = 16;
 const SMALL: u64 = 64 << 10;
 
 impl Worker {
-    /// Finds out what is known of the keys, where that matters, and what the file system says of them. In versioned buckets it keeps what
-    /// would be lost.
+    /// Finds out what is known of the keys, where that matters, and what the file system says of them. In versioned
+    /// buckets it keeps what would be lost.
     pub(super) async fn find_out(&self, round: Vec<Order>) -> Result<(Vec<Order>, Vec<Ground>), SourceError> {
         let bucket = self.bucket.clone();
         let keys: Vec<String> = round.iter().map(|order| order.key.clone()).collect();

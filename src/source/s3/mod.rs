@@ -241,9 +241,9 @@ impl Bucket {
     pub fn notification(&self) -> Arc<Configuration> {
         self.settings().notification.clone()
     }
-    /// It is removed: nothing happens in it any more, whatever becomes of who did it.
-    fn is_removed(&self, by: Remover) {
-        self.settings().removed = Some(by);
+    /// Nothing happens in it any more, whatever becomes of who removes it; with None it was to be removed, and is not.
+    fn is_removed_by(&self, remover: Option<Remover>) {
+        self.settings().removed = remover;
     }
     /// Whether nothing happens in it any more, or as long as somebody is about to remove it.
     fn is_closed(&self) -> bool {

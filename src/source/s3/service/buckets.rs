@@ -112,11 +112,14 @@ impl S3Api {
         if self.buckets.get(name).is_none() {
             return Err(errors::no_such_bucket(name));
         }
-        // Nothing is written to it from here on, unless this ends before it is forgotten.
+        // Nothing is written to it from here on, unless this ends before it begins to be forgotten.
         let remover = Remover::default();
         ask.bucket.order("", Act::Close(remover.clone()), ask.caller.clone()).await?;
-        self.forget(name).await?;
-        ask.bucket.is_removed(remover);
+        ask.bucket.is_removed_by(Some(remover));
+        if let Err(error) = self.forget(name).await {
+            ask.bucket.is_removed_by(None);
+            return Err(error);
+        }
         self.buckets.apply().await;
         let bucket = ask.bucket.clone();
         let removing = tokio::task::spawn_blocking(move || {
