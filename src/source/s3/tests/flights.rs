@@ -55,7 +55,9 @@ async fn a_file_dropped_between_calls_is_told_in_its_turn() {
         };
         let begun = Instant::now();
         while !told_last().await {
-            assert!(begun.elapsed() < DEADLINE, "{key}: what is told last is what is there: {content}");
+            // Long before all is looked through again.
+            let is_soon = begun.elapsed() < DEADLINE / 4;
+            assert!(is_soon, "{key}: what is told last is what is there: {content}");
             real::sleep(Duration::from_millis(2)).await;
         }
     }
